@@ -1,0 +1,249 @@
+"""One frozen tree of settings, loaded once at the edge: command line over environment over file over defaults.
+
+Every key has its comment in `conf/extract.yaml`; `docs/options.md` is generated from the descriptions here.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from triplelake.errors import UsageError
+
+ENV_PREFIX = "TRIPLELAKE__"
+_SECRETS = frozenset({"api_key"})
+
+CorpusFormat = Literal["auto", "json", "jsonl", "csv", "tsv", "text", "lines", "parquet", "delta", "table"]
+GrammarEngine = Literal["auto", "llguidance", "gbnf"]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class CorpusSettings(_Section):
+    """How the input is read."""
+
+    format: CorpusFormat = Field("auto", description="format of the input; `auto` goes by the file's ending")
+    text_column: str | None = Field(None, description="column with the text; else the first known name that exists")
+    id_column: str | None = Field(None, description="column with a stable id of the document")
+    title_column: str | None = Field(None, description="column with the document's title")
+    keep_columns: tuple[str, ...] = Field((), description="columns to keep in `documents.meta`")
+    split_mb: int = Field(32, ge=1, description="a larger file of a splittable format is read by several tasks")
+
+
+class ChunkingSettings(_Section):
+    """How a document is cut; all sizes in estimated tokens."""
+
+    target_tokens: int = Field(120, ge=8, description="whole sentences are packed up to this size")
+    max_tokens: int = Field(240, ge=16, description="a longer sentence is cut at the best place")
+    context_tokens: int = Field(40, ge=0, description="preceding text shown with a chunk")
+
+
+class PromptSettings(_Section):
+    """What is asked."""
+
+    dir: Path = Field(Path("prompts"), description="folder with one prompt file per language")
+    shots: int | None = Field(None, ge=0, description="few-shot examples shown, of those in the file; all if not set")
+
+
+class AnswerSettings(_Section):
+    """What an answer may be."""
+
+    grounding: Literal["constrain", "verify"] = Field(
+        "constrain", description="`constrain`: the grammar admits only what the text holds; `verify`: align afterwards"
+    )
+    grammar: GrammarEngine = Field("auto", description="grammar engine; `auto` probes the servers")
+    max_triples: int = Field(8, ge=1, le=64, description="triples per chunk at most")
+    max_entity_chars: int = Field(40, ge=4, le=200, description="code points of a subject or object at most")
+    max_tokens: int = Field(320, ge=16, description="decoded tokens per answer at most")
+
+
+class EmbeddedSettings(_Section):
+    """The llama.cpp server that `pool: embedded` starts on this machine."""
+
+    model: Path | None = Field(None, description="GGUF file; else the Gemma 3 270M that the `embedded` extra installs")
+    slots: int = Field(4, ge=1, le=256, description="requests decoded at the same time")
+    context_per_slot: int = Field(4096, ge=512, description="tokens of prompt and answer per slot")
+    threads: int | None = Field(None, ge=1, description="CPU threads; all cores if not set")
+
+
+class AskingSettings(_Section):
+    """How a request is carried to a server and back."""
+
+    timeout_s: float = Field(300.0, gt=0, description="seconds to wait for one answer")
+    deadline_s: float = Field(900.0, gt=0, description="seconds for one request, all tries and pauses together")
+    tries: int = Field(4, ge=1, description="times that a request is put to a server at most")
+    requests_per_s: float | None = Field(None, gt=0, description="requests per second of the whole job at most")
+    tokens_per_s: float | None = Field(
+        None, gt=0, description="prompt and decoded tokens per second of the whole job at most"
+    )
+
+
+class RunSettings(_Section):
+    """How the run goes over the corpus."""
+
+    mode: Literal["append", "replace"] = Field(
+        "append", description="`replace` marks documents that this input lacks as removed"
+    )
+    limit: int | None = Field(None, ge=1, description="read this many documents only")
+    bucket_size: int = Field(500, ge=1, description="requests per bucket of the plan")
+    wave_s: float = Field(75.0, gt=0, description="seconds of the pool's work per wave, at the measured rate")
+    lanes: int = Field(2, ge=1, le=4, description="waves that run at the same time")
+    max_failure_rate: float = Field(0.2, ge=0, le=1, description="share of failed requests that ends the run")
+
+
+class Settings(_Section):
+    """All settings of a run."""
+
+    input: tuple[str, ...] = Field((), description="files, folders, globs, a Delta path or a table")
+    output: str | None = Field(None, description="path, or `catalog.schema`, of the tables")
+    ontology: str = Field("ontologies/general.yaml", description="ontology file; `none` for free predicates")
+    model: str = Field("auto", description="model profile in `conf/models` by name, or a file; `auto` asks the server")
+    pool: str = Field("embedded", description="`embedded`, a pool file, or URLs of servers separated by commas")
+    api_key: str | None = Field(None, description="key of the servers; best set in the environment", repr=False)
+    corpus: CorpusSettings = CorpusSettings()
+    chunking: ChunkingSettings = ChunkingSettings()
+    prompt: PromptSettings = PromptSettings()
+    answer: AnswerSettings = AnswerSettings()
+    embedded: EmbeddedSettings = EmbeddedSettings()
+    asking: AskingSettings = AskingSettings()
+    run: RunSettings = RunSettings()
+
+    def public(self) -> dict[str, Any]:
+        """The effective settings as JSON types, without secrets."""
+        return self.model_dump(mode="json", exclude=set(_SECRETS))
+
+
+def conf_dir() -> Path:
+    """The folder with the ontologies, prompts and model profiles that come with the project."""
+    if named := os.environ.get("TRIPLELAKE_CONF"):
+        return Path(named)
+    package = Path(__file__).resolve().parent
+    checkout = package.parent.parent / "conf"
+    return checkout if (checkout / "extract.yaml").is_file() else package / "conf"
+
+
+def find_conf(name: str | Path, *, kind: str) -> Path:
+    """A file or folder that a setting names: as written, else below the project's `conf/`.
+
+    Raises:
+        UsageError: neither exists; the message lists what is there.
+    """
+    path = Path(name).expanduser()
+    shipped = conf_dir() / path
+    for candidate in (path, shipped):
+        if candidate.exists():
+            return candidate
+    there = sorted(p.name for p in shipped.parent.glob("*")) if shipped.parent.is_dir() else []
+    hint = f"In {shipped.parent} there are: {', '.join(there)}." if there else "Check the path."
+    raise UsageError(str(name), f"no such {kind}", hint)
+
+
+def load_settings(
+    file: Path | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> Settings:
+    """Read the settings of a run.
+
+    Args:
+        file: a YAML file, or None.
+        overrides: dotted keys from the command line (`{"run.limit": 20}`), strongest.
+        environ: variables such as `TRIPLELAKE__RUN__LIMIT=20`; `os.environ` if None.
+
+    Raises:
+        UsageError: unreadable YAML, an unknown key (with the nearest known one), a value out of range.
+    """
+    tree = _read_yaml(file) if file else {}
+    for key, value in (*_from_env(os.environ if environ is None else environ), *(overrides or {}).items()):
+        _put(tree, key, value)
+    where = str(file) if file else "settings"
+    try:
+        return Settings.model_validate(tree)
+    except ValidationError as error:
+        raise _explain(error, where) from None
+
+
+def parse_assignment(text: str) -> tuple[str, Any]:
+    """`key=value` of `--set`, the value read as YAML."""
+    key, separator, value = text.partition("=")
+    if not separator or not key:
+        raise UsageError(f"--set {text}", "is not of the form key=value", "Example: --set run.limit=20")
+    return key.strip(), _scalar(value)
+
+
+def known_keys(model: type[BaseModel] = Settings, prefix: str = "") -> Iterator[str]:
+    """All dotted keys of the settings, in the order of their declaration."""
+    for name, info in model.model_fields.items():
+        if isinstance(info.annotation, type) and issubclass(info.annotation, _Section):
+            yield from known_keys(info.annotation, f"{prefix}{name}.")
+        else:
+            yield prefix + name
+
+
+def _read_yaml(file: Path) -> dict[str, Any]:
+    try:
+        tree = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(str(file), error.strerror or "cannot be read", "Check --config.") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UsageError(str(file), f"is not valid YAML: {_one_line(error)}", "Mend that line.") from None
+    if tree is None:
+        return {}
+    if not isinstance(tree, dict):
+        raise UsageError(str(file), f"holds a {type(tree).__name__}, not a mapping of settings")
+    return tree
+
+
+def _from_env(environ: Mapping[str, str]) -> Iterator[tuple[str, Any]]:
+    for name in sorted(environ):
+        if name.startswith(ENV_PREFIX):
+            yield name.removeprefix(ENV_PREFIX).lower().replace("__", "."), _scalar(environ[name])
+
+
+def _scalar(text: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        return text
+
+
+def _put(tree: dict[str, Any], dotted: str, value: Any) -> None:
+    *parents, last = dotted.split(".")
+    for parent in parents:
+        child = tree.setdefault(parent, {})
+        if not isinstance(child, dict):
+            raise UsageError(dotted, f"`{parent}` is a value, not a section", _nearest(dotted))
+        tree = child
+    tree[last] = value
+
+
+def _explain(error: ValidationError, where: str) -> UsageError:
+    first = error.errors()[0]
+    key = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        return UsageError(key, f"unknown setting (in {where})", _nearest(key))
+    return UsageError(key, f"{first['msg'].lower()}, but got {first['input']!r}", "See docs/options.md.")
+
+
+def _nearest(key: str) -> str:
+    known = list(known_keys())
+    leaf = key.rpartition(".")[2]
+    close = difflib.get_close_matches(key, known, n=1, cutoff=0.5) or [
+        name for name in known if name.rpartition(".")[2] == leaf
+    ]
+    return f"Did you mean `{close[0]}`? All keys: docs/options.md." if close else "All keys: docs/options.md."
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
+
+
+FORMATS: tuple[str, ...] = get_args(CorpusFormat)

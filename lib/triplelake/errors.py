@@ -1,0 +1,77 @@
+"""Every error that ends a command, each class with the exit code that the command leaves.
+
+    TriplelakeError            1   a defect of triplelake itself
+    ├── UsageError             2   an option or a setting that cannot be
+    ├── InputError             3   the corpus, the ontology or the prompts
+    ├── PoolError              4   the llama.cpp servers
+    ├── TooManyFailures        5   more requests failed than `run.max_failure_rate` allows
+    ├── OutputError            6   the tables: not ours, not writable, in use
+    ├── SetupError             7   Spark, Java or Delta are not there as they must be
+    └── Interrupted          130   stopped by a person or a scheduler; the same command goes on
+"""
+
+from __future__ import annotations
+
+
+class TriplelakeError(Exception):
+    """An error told to a person: what it is about, why it failed, what to do.
+
+    Args:
+        subject: what was looked at, as the user wrote it (a path, an option, a URL).
+        reason: why it cannot be used, in one sentence without a full stop.
+        remedy: what to do now, in a sentence or a few lines; may be empty.
+    """
+
+    exit_code = 1
+
+    def __init__(self, subject: str, reason: str, remedy: str = "") -> None:
+        super().__init__(subject, reason, remedy)
+        self.subject = subject
+        self.reason = reason
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        text = f"{self.subject}: {self.reason}"
+        return f"{text}\n{self.remedy}" if self.remedy else text
+
+
+class UsageError(TriplelakeError):
+    """An option or a setting is unknown, malformed or contradicts another."""
+
+    exit_code = 2
+
+
+class InputError(TriplelakeError):
+    """The corpus, the ontology or a prompt file cannot be used as it is."""
+
+    exit_code = 3
+
+
+class PoolError(TriplelakeError):
+    """No server of the pool can do the work: down, key refused, different models, too weak."""
+
+    exit_code = 4
+
+
+class TooManyFailures(TriplelakeError):
+    """More requests failed than `run.max_failure_rate` allows; what succeeded is kept."""
+
+    exit_code = 5
+
+
+class OutputError(TriplelakeError):
+    """The output cannot be written or is not what triplelake left there."""
+
+    exit_code = 6
+
+
+class SetupError(TriplelakeError):
+    """Spark, Java or Delta Lake are missing or of the wrong version."""
+
+    exit_code = 7
+
+
+class Interrupted(TriplelakeError):
+    """The run was stopped from outside; everything committed is kept."""
+
+    exit_code = 130

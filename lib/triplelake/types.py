@@ -1,0 +1,165 @@
+"""The value objects that cross the walls between rooms. All offsets count Unicode code points."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+Lang = Literal["zh-Hans", "zh-Hant", "en"]
+"""The language a text is asked in: Simplified Chinese, Traditional Chinese, English."""
+
+SpanSource = Literal["chunk", "title", "context"]
+Grounding = Literal["exact", "normalised", "none"]
+AttemptStatus = Literal["ok", "empty", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A record as a reader found it, before it has an identity.
+
+    Args:
+        source: the file or table it came from.
+        place: where in the source, for a person: `line 12`, `item 3`, `byte 4096`; may be empty.
+        text: the text to read, non-empty, no lone surrogates.
+        title: the document's title, if a title column was named.
+        id: the value of the id column, if one was named.
+        meta: the kept columns, as text.
+    """
+
+    source: str
+    place: str
+    text: str
+    title: str | None = None
+    id: str | None = None
+    meta: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A record that could not be read: where it stands and why."""
+
+    source: str
+    place: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A slice `[char_start, char_end)` of a document's text, with what precedes it.
+
+    Args:
+        ordinal: its rank in the document, from 0.
+        text: exactly `document.text[char_start:char_end]`.
+        context: exactly the `len(context)` code points before `char_start`; may be empty.
+        lang: the language that it is asked in.
+        est_tokens: estimated tokens of text and context.
+    """
+
+    ordinal: int
+    char_start: int
+    char_end: int
+    text: str
+    context: str
+    lang: Lang
+    est_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One question to the pool: a chunk with its title and context. Content-addressed by `request_id`."""
+
+    request_id: str
+    text: str
+    title: str
+    context: str
+    lang: Lang
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """What a server answered.
+
+    Args:
+        text: the decoded text, as sent.
+        truncated: the server stopped for want of tokens or context, not because the answer ended.
+        prompt_tokens: tokens of the prompt, cached ones included.
+        cached_tokens: those of them found in the slot's KV cache.
+        completion_tokens: tokens decoded.
+        latency_ms: from sending the request to holding the whole answer.
+        model: the model's alias as the answer itself names it.
+        endpoint: base URL of the server that answered.
+    """
+
+    text: str
+    truncated: bool
+    prompt_tokens: int
+    cached_tokens: int
+    completion_tokens: int
+    latency_ms: float
+    model: str
+    endpoint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A run of code points `[start, end)` of a request's chunk, title or context."""
+
+    source: SpanSource
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Triple:
+    """A grounded triple relative to its request.
+
+    Args:
+        subject, object: the surfaces, verbatim where `grounding` is not `none`.
+        predicate: the relation's id, or the free predicate in open mode.
+        subject_type, object_type: types by the relation's signature, or None.
+        subject_span, object_span: None exactly where `grounding` is `none`.
+        evidence: the sentence(s) of the chunk that hold the arguments found in it.
+        span_ambiguous: the surface occurs more than once and the nearest pair was chosen.
+        grounding: `exact` (verbatim), `normalised` (found after NFKC, case, script folding), `none`.
+        flags: what a reader should doubt, sorted: `pronoun_subject`, `pronoun_object`,
+            `type_conflict`, `pattern_conflict`, `not_in_chunk`.
+    """
+
+    subject: str
+    predicate: str
+    object: str
+    subject_type: str | None
+    object_type: str | None
+    subject_span: Span | None
+    object_span: Span | None
+    evidence: Span
+    span_ambiguous: bool
+    grounding: Grounding
+    flags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """The final outcome of asking one request, retries included. A row of `attempts`.
+
+    Args:
+        status: `ok` (triples), `empty` (a good answer without triples), `failed` (see `error_code`).
+        completion: the raw answer, also of a failed attempt where there was one.
+        error_code: of a failure; `truncated` on an `ok` row whose tail was cut.
+        tries: how many times a server was asked.
+    """
+
+    request_id: str
+    status: AttemptStatus
+    completion: str | None
+    triples: tuple[Triple, ...]
+    error_code: str | None
+    error_message: str | None
+    prompt_tokens: int
+    cached_tokens: int
+    completion_tokens: int
+    latency_ms: float
+    tries: int
+    endpoint: str | None
+    model: str | None
