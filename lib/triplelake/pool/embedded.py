@@ -1,0 +1,165 @@
+"""The llama.cpp server that `pool: embedded` starts on this machine, as a process of its own."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import secrets
+import select
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from types import TracebackType
+
+from triplelake.config import EmbeddedSettings
+from triplelake.errors import PoolError, SetupError
+from triplelake.pool.client import LlamaServer
+from triplelake.pool.endpoints import Endpoint
+from triplelake.pool.gguf import declared_alias, model_file
+
+_START_S = 600.0
+_STOP_S = 5.0
+_HEALTH_TIMEOUT_S = 10.0
+_HEALTH_PAUSE_S = 0.05
+_LOG_LINES = 8
+_SUBJECT = "pool: embedded"
+
+
+class EmbeddedServer:
+    """A real llama.cpp server on a free port of 127.0.0.1, there between `__enter__` and `__exit__`.
+
+    It ends with this process even when that is killed. The key is new each time and passed through a
+    pipe, so that neither a command line nor an environment shows it.
+
+    Raises:
+        SetupError: the packages of the `embedded` extra are missing (from the constructor).
+        UsageError: the model file that was named is not there (from the constructor).
+        PoolError: the server does not come up; with the last lines of its log (from `__enter__`).
+    """
+
+    def __init__(self, settings: EmbeddedSettings) -> None:
+        if importlib.util.find_spec("xllamacpp") is None:
+            raise SetupError(
+                _SUBJECT,
+                "the llama.cpp server (xllamacpp) is not installed",
+                'Run `pip install "triplelake[embedded]"`, or name your own servers in `pool`.',
+            )
+        self._settings = settings
+        self._model = model_file(settings.model)
+        self._key = secrets.token_urlsafe(24)
+        self._process: subprocess.Popen[bytes] | None = None
+        self._url = ""
+        self.log_path: Path | None = None
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """Where it listens, with its key and slots."""
+        return Endpoint(self._url, self._key, self._settings.slots)
+
+    @property
+    def pid(self) -> int | None:
+        """The server's process id; None before it starts and after it ended."""
+        return self._process.pid if self._process else None
+
+    def __enter__(self) -> EmbeddedServer:
+        order = self._order()
+        handle, name = tempfile.mkstemp(prefix="triplelake-server-", suffix=".log")
+        self.log_path = Path(name)
+        with os.fdopen(handle, "wb") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "triplelake.pool.embedded_main"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                env=_environment(),
+                # Ctrl-C in the terminal is for the run; it asks its last questions before the server goes.
+                start_new_session=True,
+            )
+        try:
+            self._start(self._process, order)
+        except BaseException:
+            self._stop()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        died = self._process is not None and self._process.poll() is not None
+        self._stop()
+        if self.log_path and not died:
+            self.log_path.unlink(missing_ok=True)
+
+    def _order(self) -> bytes:
+        threads = self._settings.threads or _usable_cpus()
+        order = {
+            "parent": os.getpid(),
+            "model": str(self._model),
+            "alias": declared_alias(self._model),
+            "api_key": self._key,
+            "slots": self._settings.slots,
+            "n_ctx": self._settings.slots * self._settings.context_per_slot,
+            "threads": threads,
+        }
+        return json.dumps(order).encode() + b"\n"
+
+    def _start(self, process: subprocess.Popen[bytes], order: bytes) -> None:
+        assert process.stdin and process.stdout  # both are pipes
+        deadline = time.monotonic() + _START_S
+        try:
+            process.stdin.write(order)
+            process.stdin.flush()
+        except BrokenPipeError:
+            raise self._failed("ended at once") from None
+        readable, _, _ = select.select([process.stdout], [], [], _START_S)
+        if not readable:
+            raise self._failed(f"did not load its model within {_START_S:g} s")
+        line = process.stdout.readline()
+        if not line:
+            raise self._failed("ended while it loaded its model")
+        self._url = str(json.loads(line)["address"])
+        server = LlamaServer(self.endpoint, _HEALTH_TIMEOUT_S)
+        while not server.health():
+            if process.poll() is not None:
+                raise self._failed("ended before it was ready")
+            if time.monotonic() > deadline:
+                raise self._failed(f"was not ready within {_START_S:g} s")
+            time.sleep(_HEALTH_PAUSE_S)
+        server.close()
+
+    def _stop(self) -> None:
+        process, self._process = self._process, None
+        if process is None:
+            return
+        assert process.stdin and process.stdout  # both are pipes
+        process.stdin.close()
+        try:
+            process.wait(_STOP_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        process.stdout.close()
+
+    def _failed(self, reason: str) -> PoolError:
+        self._stop()
+        assert self.log_path  # set before the process is started
+        lines = self.log_path.read_text(encoding="utf-8", errors="replace").splitlines()[-_LOG_LINES:]
+        return PoolError(
+            str(self._model),
+            f"the embedded server {reason}",
+            "\n".join(["The end of its log:", *(f"  {line}" for line in lines), f"All of it: {self.log_path}"]),
+        )
+
+
+def _environment() -> dict[str, str]:
+    """This process's, with this package importable for the child too."""
+    root = str(Path(__file__).resolve().parents[2])
+    known = os.environ.get("PYTHONPATH")
+    return {**os.environ, "PYTHONPATH": f"{root}{os.pathsep}{known}" if known else root}
+
+
+def _usable_cpus() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

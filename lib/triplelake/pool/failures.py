@@ -1,0 +1,66 @@
+"""What can go wrong with one request to one server."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+FailureCode = Literal[
+    "connection",
+    "timeout",
+    "http_429",
+    "http_500",
+    "http_503",
+    "loading",
+    "unauthorized",
+    "context_overflow",
+    "bad_request",
+    "bad_answer",
+]
+
+_RETRYABLE = frozenset({"connection", "timeout", "http_429", "http_500", "http_503", "loading", "bad_answer"})
+
+
+class ServerFailure(Exception):
+    """A request that a server did not answer as asked. It fails a request, not the job; see `fatal`.
+
+    Args:
+        code: what happened, in a word that lands in `attempts.error_code`.
+        message: for a person, the server's own words where it gave some.
+        endpoint: base URL of the server; empty if none was reached.
+        retry_after_s: seconds for which the server asked to be left alone.
+        n_prompt_tokens, n_ctx: of a `context_overflow`, what was sent and what a slot holds.
+        tries: how many times a server was asked before giving up.
+    """
+
+    def __init__(
+        self,
+        code: FailureCode,
+        message: str,
+        *,
+        endpoint: str = "",
+        retry_after_s: float | None = None,
+        n_prompt_tokens: int | None = None,
+        n_ctx: int | None = None,
+        tries: int = 1,
+    ) -> None:
+        super().__init__(code, message)
+        self.code = code
+        self.message = message
+        self.endpoint = endpoint
+        self.retry_after_s = retry_after_s
+        self.n_prompt_tokens = n_prompt_tokens
+        self.n_ctx = n_ctx
+        self.tries = tries
+
+    def __str__(self) -> str:
+        return f"{self.endpoint}: {self.message} ({self.code})" if self.endpoint else f"{self.message} ({self.code})"
+
+    @property
+    def retryable(self) -> bool:
+        """Whether the same request may succeed later or elsewhere."""
+        return self.code in _RETRYABLE
+
+    @property
+    def fatal(self) -> bool:
+        """Whether every other request to this pool will fail too, so that the job should stop."""
+        return self.code == "unauthorized"

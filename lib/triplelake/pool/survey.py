@@ -1,0 +1,209 @@
+"""The first look at a pool: who is there, with how many slots, which model and which grammar engine."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from tenacity import Retrying, retry_if_exception, stop_after_delay, stop_when_event_set, wait_fixed
+from tenacity.nap import sleep_using_event
+
+from triplelake.config import GrammarEngine
+from triplelake.errors import PoolError
+from triplelake.pool.answers import ModelInfo
+from triplelake.pool.client import LlamaServer
+from triplelake.pool.endpoints import Endpoint
+from triplelake.pool.failures import ServerFailure
+
+Engine = Literal["llguidance", "gbnf"]
+
+# No model says this unless it is made to.
+_PROBE_ANSWER = "zq-7-甲"
+_PROBES: dict[Engine, str] = {
+    "llguidance": f'%llguidance {{}}\nstart: "{_PROBE_ANSWER}"\n',
+    "gbnf": f'root ::= "{_PROBE_ANSWER}"\n',
+}
+_PROBE_TOKENS = 32
+_LOADING_WAIT_S = 600.0
+_LOADING_PAUSE_S = 1.0
+_PARALLEL = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What a pool turned out to be.
+
+    Args:
+        endpoints: with `slots` known, never more than the server has.
+        fingerprint: what identifies the model in the `extraction_key`: its declared name, quantisation,
+            parameters and vocabulary; never a path or a build.
+        alias: the name that the model declares, without folders.
+        n_ctx: tokens of prompt and answer that fit a slot of every endpoint.
+        engine: the grammar engine that every endpoint follows.
+    """
+
+    endpoints: tuple[Endpoint, ...]
+    fingerprint: str
+    alias: str
+    n_ctx: int
+    engine: Engine
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    endpoint: Endpoint
+    fingerprint: str
+    alias: str
+    n_ctx: int
+    engines: frozenset[Engine]
+
+
+def survey(
+    endpoints: Sequence[Endpoint],
+    *,
+    wanted_grammar: GrammarEngine,
+    timeout_s: float,
+    loading_wait_s: float = _LOADING_WAIT_S,
+    loading_pause_s: float = _LOADING_PAUSE_S,
+) -> Survey:
+    """Ask every endpoint what it is, and make it follow a grammar.
+
+    Args:
+        wanted_grammar: an engine, or `auto` for `llguidance` where all have it, else `gbnf`.
+        timeout_s: seconds to wait for one answer.
+        loading_wait_s, loading_pause_s: how long and how often to ask a server that loads its model.
+
+    Raises:
+        PoolError: an endpoint is down, refuses the key, ignores grammars or lacks the wanted engine, or
+            two serve different models. It names them and says what to do.
+    """
+    candidates: tuple[Engine, ...] = ("llguidance", "gbnf") if wanted_grammar == "auto" else (wanted_grammar,)
+    over = threading.Event()
+
+    def look(endpoint: Endpoint) -> _Found:
+        patient = Retrying(
+            retry=retry_if_exception(lambda error: isinstance(error, ServerFailure) and error.code == "loading"),
+            stop=stop_after_delay(loading_wait_s) | stop_when_event_set(over),
+            wait=wait_fixed(loading_pause_s),
+            sleep=sleep_using_event(over),
+            reraise=True,
+        )
+        try:
+            return patient(_look, endpoint, candidates, timeout_s)
+        except ServerFailure as failure:
+            raise _explain(failure, endpoint) from None
+
+    with ThreadPoolExecutor(min(_PARALLEL, len(endpoints)), thread_name_prefix="survey") as executor:
+        looks = [executor.submit(look, endpoint) for endpoint in endpoints]
+        # One that is down ends it: nobody waits for another to load its model.
+        done, _ = wait(looks, return_when=FIRST_EXCEPTION)
+        over.set()
+        for each in done:
+            each.result()
+    found = [each.result() for each in looks]
+    first = found[0]
+    for other in found:
+        if other.fingerprint != first.fingerprint:
+            raise PoolError(
+                other.endpoint.url,
+                f"serves another model than {first.endpoint.url}: {other.fingerprint} and {first.fingerprint}",
+                "All servers of a run must serve the same model: same GGUF, same --alias NAME@HASH.",
+            )
+    return Survey(
+        endpoints=tuple(each.endpoint for each in found),
+        fingerprint=first.fingerprint,
+        alias=first.alias,
+        n_ctx=min(each.n_ctx for each in found),
+        engine=_common_engine(found, candidates),
+    )
+
+
+def fingerprint(model: ModelInfo) -> str:
+    """The model's identity as text: stable over machines, paths and builds."""
+    return f"{declared_name(model.alias)} {model.ftype or 'unknown type'} {model.n_params}p {model.n_vocab}v"
+
+
+def declared_name(alias: str) -> str:
+    """An alias as it is, or the file name where the alias is the path of a GGUF."""
+    is_path = alias.lower().endswith(".gguf") or alias.startswith(("/", "./", "../", "~"))
+    return re.split(r"[\\/]", alias)[-1] if is_path else alias
+
+
+def _look(endpoint: Endpoint, candidates: Sequence[Engine], timeout_s: float) -> _Found:
+    server = LlamaServer(endpoint, timeout_s)
+    try:
+        props = server.props()
+        model = server.model()
+        engines = frozenset(engine for engine in candidates if _follows(server, engine))
+    finally:
+        server.close()
+    slots = min(endpoint.slots or props.total_slots, props.total_slots)
+    return _Found(
+        endpoint=replace(endpoint, slots=slots),
+        fingerprint=fingerprint(model),
+        alias=declared_name(model.alias),
+        n_ctx=props.n_ctx,
+        engines=engines,
+    )
+
+
+def _follows(server: LlamaServer, engine: Engine) -> bool:
+    """Whether a server obeys a grammar of an engine; a refused (400) and an ignored one are both a no."""
+    try:
+        answer = server.complete("1 + 1 =", grammar=_PROBES[engine], max_tokens=_PROBE_TOKENS)
+    except ServerFailure as failure:
+        if failure.code == "bad_request":
+            return False
+        raise
+    return answer.text == _PROBE_ANSWER
+
+
+def _common_engine(found: Sequence[_Found], candidates: Sequence[Engine]) -> Engine:
+    for engine in candidates:
+        if all(engine in each.engines for each in found):
+            return engine
+    last = candidates[-1]
+    url = next(each.endpoint.url for each in found if last not in each.engines)
+    if last == "llguidance":
+        raise PoolError(
+            url,
+            "does not follow llguidance grammars",
+            "Build llama.cpp with -DLLAMA_LLGUIDANCE=ON, or set answer.grammar to `gbnf` or `auto`.",
+        )
+    raise PoolError(
+        url,
+        "ignores grammars: it answered freely where only one answer was allowed",
+        "Is it a llama-server, asked directly and not through a gateway that drops `grammar`?",
+    )
+
+
+_REMEDIES: dict[str, Callable[[Endpoint], str]] = {
+    "connection": lambda e: (
+        f"Start it with `llama-server -m MODEL.gguf -np SLOTS --port …`, or check it with `curl {e.url}/health`."
+    ),
+    "timeout": lambda e: f"Is it overloaded or wedged? Check with `curl {e.url}/health`, or raise asking.timeout_s.",
+    "loading": lambda e: f"Wait for its model: `curl {e.url}/health` says when it is there.",
+    "unauthorized": lambda _: (
+        "Set the key in TRIPLELAKE__API_KEY (setting `api_key`), or per endpoint with "
+        "`api_key_env` or `api_key_file` in the pool file."
+    ),
+}
+
+
+def _explain(failure: ServerFailure, endpoint: Endpoint) -> PoolError:
+    reasons = {
+        "connection": f"cannot be reached ({failure.message})",
+        "timeout": f"does not answer ({failure.message})",
+        "loading": "is still loading its model",
+        "unauthorized": "refuses the API key" if endpoint.api_key else "wants an API key, and none is set",
+    }
+    remedy = _REMEDIES.get(failure.code)
+    return PoolError(
+        endpoint.url,
+        reasons.get(failure.code, f"does not answer as a llama-server does ({failure.message})"),
+        remedy(endpoint) if remedy else f"Check that a llama.cpp server listens there: `curl {endpoint.url}/props`.",
+    )

@@ -1,0 +1,178 @@
+"""The survey against scripted servers: what it finds, and what it says of what it cannot use."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from itertools import count
+from typing import Any
+
+import pytest
+from pytest_httpserver import HTTPServer
+from werkzeug import Request, Response
+
+from triplelake.config import GrammarEngine
+from triplelake.errors import PoolError
+from triplelake.pool.endpoints import Endpoint
+from triplelake.pool.survey import Survey, declared_name, survey
+
+MakeServer = Callable[..., Endpoint]
+_NUMBERS = count()
+
+
+def forced(grammar: str) -> str:
+    """The one text that a probe's grammar admits."""
+    return grammar.split('"')[1]
+
+
+@pytest.fixture(scope="module")
+def http() -> Iterator[HTTPServer]:
+    """One HTTP server; each scripted llama-server is a folder of it."""
+    with HTTPServer(threaded=True) as server:
+        yield server
+
+
+@pytest.fixture
+def serve(http: HTTPServer) -> MakeServer:
+    def make(
+        *,
+        engines: tuple[str, ...] = ("gbnf",),
+        ignores: bool = False,
+        alias: str = "atom@12ab",
+        loading: int = 0,
+        status: int = 200,
+        **props: Any,
+    ) -> Endpoint:
+        left = loading
+
+        def handle(request: Request) -> Response:
+            nonlocal left
+            if status != 200:
+                return Response(json.dumps({"error": {"message": "no"}}), status)
+            if left:
+                left -= 1
+                return Response(json.dumps({"error": {"message": "Loading model"}}), 503)
+            return Response(json.dumps(answer(request)[0]), answer(request)[1])
+
+        def answer(request: Request) -> tuple[dict[str, Any], int]:
+            if request.path.endswith("/props"):
+                known = {"total_slots": 8, "default_generation_settings": {"n_ctx": 2048}, "model_alias": alias}
+                return {**known, **props}, 200
+            if request.path.endswith("/v1/models"):
+                meta = {"n_vocab": 65_000, "n_params": 7_000, "ftype": "Q8_0", "n_ctx_train": 4096, "size": 1}
+                return {"data": [{"id": alias, "meta": meta}]}, 200
+            grammar = request.get_json()["grammar"]
+            engine = "llguidance" if grammar.startswith("%llguidance") else "gbnf"
+            if engine not in engines and not ignores:
+                return {"error": {"message": "failed to parse grammar"}}, 400
+            text = "2" if ignores else forced(grammar)
+            return {"content": text, "model": alias, "tokens_evaluated": 1, "tokens_predicted": 1}, 200
+
+        folder = f"/{next(_NUMBERS)}"
+        for path in ("/props", "/v1/models", "/completion"):
+            http.expect_request(folder + path).respond_with_handler(handle)
+        return Endpoint(http.url_for(folder), "k")
+
+    return make
+
+
+def look(*endpoints: Endpoint, wanted: GrammarEngine = "auto", **kwargs: float) -> Survey:
+    return survey(endpoints, wanted_grammar=wanted, timeout_s=5, **{"loading_pause_s": 0.01, **kwargs})
+
+
+def trouble(*endpoints: Endpoint, wanted: GrammarEngine = "auto", **kwargs: float) -> PoolError:
+    with pytest.raises(PoolError) as caught:
+        look(*endpoints, wanted=wanted, **kwargs)
+    assert caught.value.remedy
+    return caught.value
+
+
+def test_what_it_finds(serve: MakeServer) -> None:
+    small = serve(total_slots=4, default_generation_settings={"n_ctx": 1024})
+    found = look(serve(), small)
+    assert [endpoint.slots for endpoint in found.endpoints] == [8, 4]
+    assert found.endpoints[1].api_key == "k"
+    assert (found.alias, found.n_ctx) == ("atom@12ab", 1024)
+    assert found.fingerprint == "atom@12ab Q8_0 7000p 65000v"
+
+
+@pytest.mark.parametrize(("asked_for", "gets"), [(None, 8), (3, 3), (99, 8)])
+def test_slots_are_those_asked_for_and_there(serve: MakeServer, asked_for: int | None, gets: int) -> None:
+    endpoint = serve()
+    found = look(Endpoint(endpoint.url, "k", asked_for))
+    assert found.endpoints[0].slots == gets
+
+
+@pytest.mark.parametrize(
+    ("wanted", "first", "second", "engine"),
+    [
+        ("auto", ("llguidance", "gbnf"), ("llguidance", "gbnf"), "llguidance"),
+        ("auto", ("llguidance", "gbnf"), ("gbnf",), "gbnf"),
+        ("gbnf", ("llguidance", "gbnf"), ("llguidance", "gbnf"), "gbnf"),
+        ("llguidance", ("llguidance",), ("llguidance", "gbnf"), "llguidance"),
+    ],
+)
+def test_all_share_the_engine(
+    serve: MakeServer, wanted: GrammarEngine, first: tuple[str, ...], second: tuple[str, ...], engine: str
+) -> None:
+    assert look(serve(engines=first), serve(engines=second), wanted=wanted).engine == engine
+
+
+def test_a_server_without_the_wanted_engine_is_named(serve: MakeServer) -> None:
+    plain = serve()
+    error = trouble(serve(engines=("llguidance", "gbnf")), plain, wanted="llguidance")
+    assert error.subject == plain.url
+    assert "LLAMA_LLGUIDANCE" in error.remedy
+
+
+@pytest.mark.parametrize("wanted", ["auto", "gbnf"])
+def test_a_server_that_ignores_grammars_is_named(serve: MakeServer, wanted: GrammarEngine) -> None:
+    deaf = serve(ignores=True)
+    error = trouble(serve(), deaf, wanted=wanted)
+    assert error.subject == deaf.url
+    assert "ignores grammars" in error.reason
+
+
+def test_two_models_are_both_named(serve: MakeServer) -> None:
+    one, other = serve(alias="atom@12ab"), serve(alias="atom@34cd")
+    text = str(trouble(one, other))
+    assert all(part in text for part in (one.url, other.url, "atom@12ab", "atom@34cd"))
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_refused_key_says_where_it_is_set(serve: MakeServer, status: int) -> None:
+    endpoint = serve(status=status)
+    error = trouble(endpoint)
+    assert "refuses the API key" in error.reason
+    assert "TRIPLELAKE__API_KEY" in error.remedy
+    assert "none is set" in trouble(Endpoint(endpoint.url)).reason
+
+
+def test_a_server_that_is_down_is_named_while_another_loads(serve: MakeServer) -> None:
+    error = trouble(serve(loading=10**9), Endpoint("http://127.0.0.1:9"), loading_pause_s=0.05)
+    assert error.subject == "http://127.0.0.1:9"
+    assert "cannot be reached" in error.reason
+    assert "curl http://127.0.0.1:9/health" in error.remedy
+
+
+def test_what_is_no_llama_server_is_named(serve: MakeServer) -> None:
+    assert "as a llama-server does" in trouble(serve(status=404)).reason
+
+
+def test_loading_is_waited_for_up_to_a_bound(serve: MakeServer) -> None:
+    assert look(serve(loading=5)).n_ctx == 2048
+    assert "loading its model" in trouble(serve(loading=10**9), loading_wait_s=0.05).reason
+
+
+@pytest.mark.parametrize(
+    ("alias", "name"),
+    [
+        ("atom@12ab", "atom@12ab"),
+        ("ggml-org/gemma:Q8_0", "ggml-org/gemma:Q8_0"),
+        ("/models/7b/atom.gguf", "atom.gguf"),
+        ("C:\\models\\atom.gguf", "atom.gguf"),
+        ("org/atom.gguf", "atom.gguf"),
+    ],
+)
+def test_a_path_is_no_name(alias: str, name: str) -> None:
+    assert declared_name(alias) == name
