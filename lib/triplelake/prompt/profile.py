@@ -1,0 +1,127 @@
+"""How a model wants to be asked: the profiles of `conf/models/`.
+
+    name: atom-7b-chat
+    match: ["atom-7b"]          # regular expressions searched in the server's alias, for `profile: auto`
+    template: text              # plain | server | text
+    prefix: "Human: "           # with `template: text` only; the server adds BOS by itself
+    suffix: "\\n</s><s>Assistant:"
+    stop: ["</s>"]              # strings that end an answer
+
+`profile: auto` takes the profile whose `match` knows the server's alias, and never guesses.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import regex
+
+from triplelake.config import conf_dir, find_conf
+from triplelake.errors import InputError, PoolError, UsageError
+from triplelake.prompt.files import Section, read_yaml_as
+
+Template = Literal["plain", "server", "text"]
+MARKER = "TRIPLELAKE-MESSAGE"
+"""The user message to send to `/apply-template`; `split_template` finds it again."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelProfile:
+    """How a model wants to be asked.
+
+    Args:
+        match: patterns that are searched, whatever the case, in a server's alias.
+        template: `plain`: a base model goes on with the prompt as it is; `server`: the server's own chat
+            template, asked once; `text`: `prefix` and `suffix` around the prompt.
+        stop: strings that end an answer.
+    """
+
+    name: str
+    template: Template
+    match: tuple[str, ...] = ()
+    prefix: str = ""
+    suffix: str = ""
+    stop: tuple[str, ...] = ()
+
+
+class _ProfileForm(Section):
+    name: str
+    template: Template
+    match: tuple[str, ...] = ()
+    prefix: str = ""
+    suffix: str = ""
+    stop: tuple[str, ...] = ()
+
+
+def find_profile(setting: str, model_alias: str) -> ModelProfile:
+    """The profile that the setting `profile` names; `auto` goes by the alias that the server declares.
+
+    Args:
+        model_alias: `model_alias` of `/props`; used for `auto` only.
+
+    Raises:
+        UsageError: there is no such profile; or `auto`, and not exactly one profile knows the alias.
+        InputError: a profile cannot be used.
+    """
+    if setting != "auto":
+        is_file = Path(setting).suffix in {".yaml", ".yml"}
+        return load_profile(find_conf(setting if is_file else f"models/{setting}.yaml", kind="model profile"))
+    home = conf_dir() / "models"
+    profiles = [load_profile(file) for file in sorted(home.glob("*.yaml"))]
+    found = [p for p in profiles if any(regex.search(m, model_alias, regex.IGNORECASE) for m in p.match)]
+    if len(found) == 1:
+        return found[0]
+    reason = (
+        "is known to no model profile, and a prompt template is never guessed"
+        if not found
+        else f"is known to several model profiles: {', '.join(p.name for p in found)}"
+    )
+    raise UsageError(
+        f"model {model_alias}",
+        reason,
+        "Set one of these lines in the configuration (or --set KEY=VALUE):\n"
+        "  profile: chat        a chat model; the server's own chat template is used\n"
+        "  profile: base        a base model, without a template\n"
+        f"  profile: NAME        a profile of {home}: {', '.join(p.name for p in profiles)}",
+    )
+
+
+def load_profile(file: Path) -> ModelProfile:
+    """Read one profile.
+
+    Raises:
+        InputError: not YAML, an unknown key, a wrong value, a pattern that is none.
+    """
+    form = read_yaml_as(file, _ProfileForm, "model profile")
+    if form.template != "text" and (form.prefix or form.suffix):
+        reason = f"`prefix` and `suffix` say nothing with `template: {form.template}`"
+        raise InputError(str(file), reason, "Remove them, or set `template: text`.")
+    if form.template == "text" and not (form.prefix or form.suffix):
+        raise InputError(str(file), "`template: text` needs `prefix` or `suffix`", "For none use `template: plain`.")
+    for pattern in form.match:
+        try:
+            regex.compile(pattern)
+        except regex.error as error:
+            raise InputError(str(file), f"`match`: {pattern!r} is no regular expression: {error}") from None
+    return ModelProfile(form.name, form.template, form.match, form.prefix, form.suffix, form.stop)
+
+
+def split_template(rendered: str) -> tuple[str, str]:
+    """What a server's template puts before and after a message.
+
+    Args:
+        rendered: what `/apply-template` made of one user message that is `MARKER`.
+
+    Raises:
+        PoolError: the message is not there exactly once.
+    """
+    if rendered.count(MARKER) != 1:
+        raise PoolError(
+            "the server's chat template",
+            f"shows a user message {rendered.count(MARKER)} times",
+            "Set `profile` to one with `template: text`; conf/models/atom-7b-chat.yaml is an example.",
+        )
+    before, after = rendered.split(MARKER)
+    return before, after

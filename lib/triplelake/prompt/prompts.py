@@ -1,0 +1,151 @@
+"""The prompt of each language: `zh-Hans.yaml`, `zh-Hant.yaml` and `en.yaml` of a prompt folder.
+
+    instructions: |             # {relations} stands for the list of relations
+    open_instructions: |        # the same for `ontology: none`
+    relation_separator: 、
+    relation_with_description: "{name}（{description}）"
+    labels: {title: …, context: …, text: …, answer: …}   # what stands before each line
+    examples:
+      - text: …
+        title: …                # may be missing, as context may
+        context: …
+        triples:                # [] shows that nothing is to be extracted
+          - [subject, relation, object]   # the relation's name or alias in the file's language, or its id
+
+The relation of an example is written as the model is to see it, so that the open mode needs no other file.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import get_args
+
+from triplelake.config import conf_dir, find_conf
+from triplelake.errors import InputError
+from triplelake.prompt.fewshot import Example, check_spans
+from triplelake.prompt.files import Section, nearest, read_yaml_as
+from triplelake.prompt.ontology import Ontology, Relation
+from triplelake.types import Lang
+
+LANGS: tuple[Lang, ...] = get_args(Lang)
+_PLACE = "{relations}"
+_SLOT = re.compile(r"\{name\}|\{description\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """What stands before each field of a question, on the field's own line."""
+
+    title: str
+    context: str
+    text: str
+    answer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """How a text of one language is asked.
+
+    Args:
+        file: where it was read.
+        shipped: it came with the project; its examples may then show relations that the ontology lacks.
+        instructions: with `{relations}` where the list of relations goes.
+        open_instructions: instructions for a run without an ontology.
+        relation_separator: between two relations of the list.
+        relation_with_description: form of a relation that has a description.
+        examples: as in the file.
+    """
+
+    lang: Lang
+    file: Path
+    shipped: bool
+    instructions: str
+    open_instructions: str
+    relation_separator: str
+    relation_with_description: str
+    labels: Labels
+    examples: tuple[Example, ...]
+
+    def instruct(self, ontology: Ontology | None) -> str:
+        """The instructions, with the relations of the ontology in its order."""
+        if ontology is None:
+            return self.open_instructions
+        shown = [self._show(relation) for relation in ontology.relations]
+        return self.instructions.replace(_PLACE, self.relation_separator.join(shown))
+
+    def _show(self, relation: Relation) -> str:
+        values = {"{name}": relation.names[self.lang], "{description}": relation.description.get(self.lang, "")}
+        if not values["{description}"]:
+            return values["{name}"]
+        return _SLOT.sub(lambda slot: values[slot.group()], self.relation_with_description)
+
+
+class _LabelsForm(Section):
+    title: str
+    context: str
+    text: str
+    answer: str
+
+
+class _ExampleForm(Section):
+    text: str
+    title: str = ""
+    context: str = ""
+    triples: tuple[tuple[str, str, str], ...]
+
+
+class _PromptForm(Section):
+    instructions: str
+    open_instructions: str
+    relation_separator: str
+    relation_with_description: str
+    labels: _LabelsForm
+    examples: tuple[_ExampleForm, ...] = ()
+
+
+def load_prompts(folder: str | Path) -> Mapping[Lang, Prompt]:
+    """The prompts of the folder that the setting `prompt.dir` names.
+
+    A language that a user's own folder lacks is asked with the shipped prompt.
+
+    Raises:
+        UsageError: there is no such folder.
+        InputError: a file of the folder cannot be used, or an example is not verbatim in its own text.
+    """
+    home = find_conf(folder, kind="prompt folder")
+    if not home.is_dir():
+        raise InputError(str(home), "is a file; prompts are a folder with one file per language", "Name the folder.")
+    names = [f"{lang}.yaml" for lang in LANGS]
+    there = sorted(path.name for path in home.iterdir() if path.suffix in {".yaml", ".yml"})
+    for name in there:
+        if name not in names:
+            raise InputError(str(home / name), "is not named after a language", nearest(name, names))
+    if not there:
+        raise InputError(str(home), "holds no prompt", f"It wants one of {', '.join(names)}.")
+    shipped = conf_dir() / "prompts"
+    return {lang: _load(lang, home if f"{lang}.yaml" in there else shipped, shipped) for lang in LANGS}
+
+
+def _load(lang: Lang, home: Path, shipped: Path) -> Prompt:
+    file = home / f"{lang}.yaml"
+    form = read_yaml_as(file, _PromptForm, "prompt")
+    if form.instructions.count(_PLACE) != 1:
+        reason = f"`instructions` must hold {_PLACE} once, where the list of relations goes"
+        raise InputError(str(file), reason, "See conf/prompts/en.yaml.")
+    examples = tuple(Example(e.text, e.title, e.context, e.triples) for e in form.examples)
+    for number, example in enumerate(examples, start=1):
+        check_spans(example, f"{file}, example {number}")
+    return Prompt(
+        lang=lang,
+        file=file,
+        shipped=home.resolve() == shipped.resolve(),
+        instructions=form.instructions.strip(),
+        open_instructions=form.open_instructions.strip(),
+        relation_separator=form.relation_separator,
+        relation_with_description=form.relation_with_description,
+        labels=Labels(form.labels.title, form.labels.context, form.labels.text, form.labels.answer),
+        examples=examples,
+    )

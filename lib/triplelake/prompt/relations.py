@@ -1,0 +1,173 @@
+"""From the entries of an ontology file to its relations: merging, completing, refusing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import get_args
+
+import opencc
+import regex
+
+from triplelake.errors import InputError
+from triplelake.prompt.ontology import Relation, Signature
+from triplelake.types import Lang
+
+_LANGS: tuple[Lang, ...] = get_args(Lang)
+_SUFFIX: Mapping[Lang, str] = {"zh-Hans": "zh", "zh-Hant": "zh_hant", "en": "en"}
+_SINGLE = (
+    "id",
+    *(f"{field}_{suffix}" for field in ("name", "description") for suffix in _SUFFIX.values()),
+    "object_pattern",
+)
+LISTS = (*(f"aliases_{suffix}" for suffix in _SUFFIX.values()), "subject_type", "object_type")
+"""Fields that may hold several texts."""
+FIELDS = (*_SINGLE, *LISTS)
+"""All fields of an entry."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An entry of a file: the line where it begins and the texts of its fields, without empty ones."""
+
+    line: int
+    values: Mapping[str, tuple[str, ...]]
+
+    def one(self, name: str) -> str | None:
+        texts = self.values.get(name, ())
+        return texts[0] if texts else None
+
+    def many(self, name: str) -> tuple[str, ...]:
+        return self.values.get(name, ())
+
+    @property
+    def id(self) -> str | None:
+        names = (self.one(f"name_{suffix}") for suffix in _SUFFIX.values())
+        return self.one("id") or next((name for name in names if name), None)
+
+
+@dataclass(slots=True)
+class _Draft:
+    """A relation while its entries are read; `lines` tells which line gave a signature."""
+
+    line: int
+    single: dict[str, str]
+    aliases: dict[Lang, list[str]] = field(default_factory=dict)
+    lines: dict[Signature, int] = field(default_factory=dict)
+
+
+def relations_of(entries: Iterable[Entry], file: Path) -> tuple[tuple[Relation, ...], tuple[str, ...]]:
+    """Relations in order of their first entry, and notes on what was merged or derived.
+
+    Raises:
+        InputError: an entry without a name, the same relation with the same types twice, entries of one
+            relation that contradict one another, a name of two relations, a pattern that is none.
+    """
+    drafts: dict[str, _Draft] = {}
+    for entry in entries:
+        if not any(entry.one(f"name_{suffix}") for suffix in _SUFFIX.values()) and entry.id not in drafts:
+            raise InputError(f"{file}, line {entry.line}", "a relation without a name", "Give name_zh or name_en.")
+        _add(drafts, entry, file)
+    derived: dict[str, list[str]] = {}
+    relations = tuple(_relation(relation_id, draft, derived) for relation_id, draft in drafts.items())
+    _refuse_shared_names(relations, drafts, file)
+    merged = [
+        f"relation `{relation_id}` has {len(draft.lines)} signatures, merged from lines "
+        f"{', '.join(str(line) for line in sorted(set(draft.lines.values())))}"
+        for relation_id, draft in drafts.items()
+        if len(set(draft.lines.values())) > 1
+    ]
+    return relations, (*merged, *(f"{how}: {', '.join(names)}" for how, names in derived.items()))
+
+
+def _add(drafts: dict[str, _Draft], entry: Entry, file: Path) -> None:
+    relation_id = entry.id
+    assert relation_id is not None  # an entry without id has no name either and was refused
+    draft = drafts.setdefault(relation_id, _Draft(entry.line, {}))
+    where = f"{file}, line {entry.line}"
+    for name in _SINGLE[1:]:
+        value = entry.one(name)
+        if value is not None and draft.single.setdefault(name, value) != value:
+            reason = f"relation `{relation_id}` has another {name} than in line {draft.line}"
+            raise InputError(where, reason, f"Give {name} once, or use another id.")
+    if pattern := entry.one("object_pattern"):
+        try:
+            regex.compile(pattern)
+        except regex.error as error:
+            raise InputError(where, f"object_pattern of `{relation_id}` is no regular expression: {error}") from None
+    for lang, suffix in _SUFFIX.items():
+        draft.aliases.setdefault(lang, []).extend(entry.many(f"aliases_{suffix}"))
+    for signature in _signatures(entry):
+        if (first := draft.lines.get(signature)) is not None:
+            types = f"{signature.subject_type or 'any'} → {signature.object_type or 'any'}"
+            reason = f"relation `{relation_id}` with the types {types} stands in line {first} already"
+            raise InputError(where, reason, "Remove one of them, or give it other types.")
+        draft.lines[signature] = entry.line
+
+
+def _signatures(entry: Entry) -> Iterator[Signature]:
+    for subject_type in entry.many("subject_type") or (None,):
+        for object_type in entry.many("object_type") or (None,):
+            yield Signature(subject_type, object_type)
+
+
+def _relation(relation_id: str, draft: _Draft, derived: dict[str, list[str]]) -> Relation:
+    given = _in_both_scripts(draft, "name")
+    names: dict[Lang, str] = {lang: given[lang] or given["zh-Hans"] or given["en"] for lang in _LANGS}
+    for lang in _LANGS:
+        if f"name_{_SUFFIX[lang]}" not in draft.single:
+            how = "made by OpenCC from the other script" if given[lang] else "missing, the other language's is shown"
+            derived.setdefault(f"{lang} name {how}", []).append(names[lang])
+    aliases = {
+        lang: tuple(dict.fromkeys(alias for alias in _aliases(draft, lang) if alias != names[lang])) for lang in _LANGS
+    }
+    return Relation(
+        id=relation_id,
+        names=names,
+        aliases={lang: found for lang, found in aliases.items() if found},
+        description={lang: text for lang, text in _in_both_scripts(draft, "description").items() if text},
+        signatures=tuple(draft.lines),
+        object_pattern=draft.single.get("object_pattern"),
+    )
+
+
+def _in_both_scripts(draft: _Draft, field_name: str) -> dict[Lang, str]:
+    simplified = draft.single.get(f"{field_name}_zh", "")
+    traditional = draft.single.get(f"{field_name}_zh_hant", "")
+    return {
+        "zh-Hans": simplified or _convert("t2s", traditional),
+        "zh-Hant": traditional or _convert("s2t", simplified),
+        "en": draft.single.get(f"{field_name}_en", ""),
+    }
+
+
+def _aliases(draft: _Draft, lang: Lang) -> Iterator[str]:
+    yield from draft.aliases[lang]
+    if lang == "zh-Hant":
+        yield from (_convert("s2t", alias) for alias in draft.aliases["zh-Hans"])
+    elif lang == "zh-Hans":
+        yield from (_convert("t2s", alias) for alias in draft.aliases["zh-Hant"])
+
+
+def _refuse_shared_names(relations: tuple[Relation, ...], drafts: Mapping[str, _Draft], file: Path) -> None:
+    for lang in _LANGS:
+        owners: dict[str, str] = {}
+        for relation in relations:
+            for name in (relation.names[lang], *relation.aliases.get(lang, ())):
+                owner = owners.setdefault(name, relation.id)
+                if owner != relation.id:
+                    first = f"in line {drafts[owner].line}, of `{owner}`"
+                    reason = f"`{name}` is a name of `{relation.id}` and, {first}"
+                    where = f"{file}, line {drafts[relation.id].line}"
+                    raise InputError(where, reason, "A name or alias may belong to one relation of a language only.")
+
+
+def _convert(direction: str, text: str) -> str:
+    return _converter(direction).convert(text) if text else ""
+
+
+@cache
+def _converter(direction: str) -> opencc.OpenCC:
+    return opencc.OpenCC(direction)

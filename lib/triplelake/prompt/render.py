@@ -1,0 +1,217 @@
+"""The text that a server is asked with.
+
+A prompt is a prefix, equal for all requests of a language so that each slot keeps it in its KV cache
+(template, instructions, relations, examples), and then the request: title, context and chunk, each on
+one line behind its label.
+
+Text of a document is data:
+
+- Its line breaks are shown as spaces. A label counts at the beginning of a line only, so no document can
+  begin a field, end its own or write an answer, whatever words it holds. Nothing else of it is changed.
+- Where it may hold the text of a special token (`</s>`, `<|im_end|>`, `[INST]`), it is a part of its own,
+  to be tokenised without special tokens. All other text is joined, so that an ordinary prompt is one string.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import regex
+
+from triplelake.config import Settings
+from triplelake.errors import InputError
+from triplelake.prompt import fewshot
+from triplelake.prompt.ontology import Ontology
+from triplelake.prompt.profile import ModelProfile
+from triplelake.prompt.prompts import LANGS, Labels, Prompt
+from triplelake.types import Lang, Request
+
+_LINE_BREAK = regex.compile("\r\n|[\n\v\f\r\x1c-\x1e\x85\u2028\u2029]")
+# Every control token known to us begins with one of these; a false alarm costs one call to /tokenize.
+_MAY_BE_SPECIAL = regex.compile(r"<|\[[/\p{L}]|\N{FULLWIDTH VERTICAL LINE}")
+_TITLE_TOKENS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A piece of a prompt.
+
+    Args:
+        untrusted: text of a document that may hold the text of a special token: tokenise it with
+            `parse_special: false` and send the tokens.
+    """
+
+    text: str
+    untrusted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RenderedPrompt:
+    """A prompt as neighbouring parts; one trusted part unless the request's text looks like a special token."""
+
+    parts: tuple[Part, ...]
+
+    @property
+    def text(self) -> str:
+        """The whole prompt as one string, for people, logs and estimates."""
+        return "".join(part.text for part in self.parts)
+
+
+class Renderer:
+    """Makes prompts for one model and one ontology. Plain values inside: it can be pickled to a worker.
+
+    Args:
+        prompts: of every language.
+        ontology: None for free predicates.
+        profile: how the model wants to be asked.
+        server_template: what the server's chat template puts before and after a message; needed for, and
+            used with, `template: server` only.
+        shots: examples shown at most; all if None.
+
+    Raises:
+        InputError: an example of a user's own prompt has a relation that the ontology lacks.
+        ValueError: `template: server` without a server's template.
+    """
+
+    def __init__(
+        self,
+        prompts: Mapping[Lang, Prompt],
+        ontology: Ontology | None,
+        profile: ModelProfile,
+        server_template: tuple[str, str] | None = None,
+        *,
+        shots: int | None = None,
+    ) -> None:
+        before, after = _template(profile, server_template)
+        notes: list[str] = []
+        self._labels: dict[Lang, Labels] = {}
+        self._prefixes: dict[Lang, str] = {}
+        self._suffixes: dict[Lang, str] = {}
+        for lang in LANGS:
+            prompt = prompts[lang]
+            examples = _examples(prompt, ontology, shots, notes)
+            blocks = [prompt.instruct(ontology), *(_block(prompt, example, ontology) for example in examples), ""]
+            self._labels[lang] = prompt.labels
+            self._prefixes[lang] = before + "\n\n".join(blocks)
+            self._suffixes[lang] = f"\n{prompt.labels.answer}{after}"
+        self._stop = profile.stop
+        self._ontology = ontology
+        self._notes = tuple(notes)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What to tell once before a run: examples with relations that the ontology lacks."""
+        return self._notes
+
+    @property
+    def stop(self) -> tuple[str, ...]:
+        """Strings that end an answer."""
+        return self._stop
+
+    def prefix(self, lang: Lang) -> str:
+        """What the prompts of all requests of a language begin with, byte for byte."""
+        return self._prefixes[lang]
+
+    def render(self, request: Request) -> RenderedPrompt:
+        """The prompt of a request."""
+        lines = _question(self._labels[request.lang], request.title, request.context, request.text)
+        return RenderedPrompt(_joined((Part(self._prefixes[request.lang]), *lines, Part(self._suffixes[request.lang]))))
+
+    def identity(self) -> tuple[str, ...]:
+        """All of the prompt and the ontology that can change an answer, for the extraction key.
+
+        Types and aliases of relations are not in it: they change what is made of an answer, not the answer.
+        """
+        prompts = [
+            text
+            for lang in LANGS
+            for text in (
+                lang,
+                self._prefixes[lang],
+                *(part.text for part in _question(self._labels[lang], "title", "context", "text")),
+                self._suffixes[lang],
+            )
+        ]
+        relations = [
+            text
+            for relation in (self._ontology.relations if self._ontology else ())
+            for text in (relation.id, *(relation.names[lang] for lang in LANGS), relation.object_pattern or "")
+        ]
+        return ("prompt 1", *prompts, "stop", *self._stop, "relations", *relations)
+
+
+def check_fits(prefix_tokens: int, n_ctx: int, settings: Settings) -> None:
+    """Refuse a prompt that leaves no room for the largest chunk and its answer in a slot.
+
+    Args:
+        prefix_tokens: tokens of the longest prefix, as the server counts them.
+        n_ctx: tokens of a slot.
+
+    Raises:
+        InputError: with the counts and what can be made smaller.
+    """
+    request = settings.chunking.max_tokens + settings.chunking.context_tokens + _TITLE_TOKENS
+    needed = prefix_tokens + request + settings.answer.max_tokens
+    if needed > n_ctx:
+        raise InputError(
+            settings.ontology,
+            f"asking with it needs {needed} tokens, a slot of the server has {n_ctx}: {prefix_tokens} for "
+            f"instructions, relations and examples, up to {request} for title, context and chunk, "
+            f"{settings.answer.max_tokens} for the answer",
+            "Use an ontology with fewer or shorter relations, fewer examples (prompt.shots), a smaller "
+            "answer.max_tokens, or servers with more context per slot (embedded.context_per_slot).",
+        )
+
+
+def _template(profile: ModelProfile, server_template: tuple[str, str] | None) -> tuple[str, str]:
+    if profile.template != "server":
+        return profile.prefix, profile.suffix
+    if server_template is None:
+        raise ValueError(f"the profile {profile.name} needs the server's own template")
+    return server_template
+
+
+def _examples(
+    prompt: Prompt, ontology: Ontology | None, shots: int | None, notes: list[str]
+) -> tuple[fewshot.Example, ...]:
+    examples = fewshot.ordered(prompt.examples, shots)
+    if ontology is not None and not prompt.shipped:
+        fewshot.check_relations(prompt.examples, ontology, prompt.lang, str(prompt.file))
+    elif ontology is not None and (foreign := fewshot.foreign(examples, ontology, prompt.lang)):
+        # They are shown for the form of an answer; the grammar admits the ontology's relations only. Measured with
+        # Gemma 3 270M: leaving them out, and so showing few or no triples, makes it answer [] to nearly everything.
+        notes.append(
+            f"{prompt.lang}: {foreign} of {len(examples)} examples show relations that the ontology {ontology.name} "
+            "lacks, for the form only; set prompt.dir to a folder with examples of your own"
+        )
+    return examples
+
+
+def _block(prompt: Prompt, example: fewshot.Example, ontology: Ontology | None) -> str:
+    lines = _question(prompt.labels, example.title, example.context, example.text)
+    question = "".join(part.text for part in lines)
+    return f"{question}\n{prompt.labels.answer}{fewshot.answer(example, ontology, prompt.lang)}"
+
+
+def _question(labels: Labels, title: str, context: str, text: str) -> tuple[Part, ...]:
+    """Title, context and text, each on its own line behind its label; an empty title or context has no line."""
+    parts = []
+    for label, field in ((labels.title, title), (labels.context, context)):
+        if field:
+            parts += [Part(label), _document_text(field), Part("\n")]
+    return (*parts, Part(labels.text), _document_text(text))
+
+
+def _document_text(text: str) -> Part:
+    return Part(_LINE_BREAK.sub(" ", text), untrusted=_MAY_BE_SPECIAL.search(text) is not None)
+
+
+def _joined(parts: Iterable[Part]) -> tuple[Part, ...]:
+    joined: list[Part] = []
+    for part in parts:
+        if joined and not part.untrusted and not joined[-1].untrusted:
+            joined[-1] = Part(joined[-1].text + part.text)
+        elif part.text:
+            joined.append(part)
+    return tuple(joined)
