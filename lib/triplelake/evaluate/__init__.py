@@ -1,0 +1,1 @@
+"""How good it is: readers of gold data, metrics, and the intervals that keep them honest."""

@@ -1,0 +1,84 @@
+"""The relation lists that come with gold data, as ontologies of ours."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import get_args
+
+from triplelake.errors import InputError
+from triplelake.evaluate.gold import json_lines
+from triplelake.prompt.ontology import Ontology, Relation, Signature
+from triplelake.types import Lang
+
+
+def by_predicates(name: str, predicates: Mapping[str, Iterable[Signature]]) -> Ontology:
+    """An ontology of predicates that are known by one name, which is id and name in every language.
+
+    Args:
+        predicates: signatures by predicate, in the order to show; none means any types.
+    """
+    relations = tuple(
+        Relation(
+            id=predicate,
+            names={lang: predicate for lang in _languages()},
+            signatures=tuple(dict.fromkeys(signatures)) or (Signature(),),
+        )
+        for predicate, signatures in predicates.items()
+    )
+    return Ontology(name, relations)
+
+
+def from_duie(path: Path) -> Ontology:
+    """The predicates of a DuIE file, in the order of their first occurrence, with the types found there.
+
+    Args:
+        path: the published schema (a line per predicate with `subject_type` and `object_type`), or data
+            with a `spo_list`.
+    """
+    predicates: dict[str, list[Signature]] = {}
+    for number, line in json_lines(path):
+        try:
+            for spo in line.get("spo_list", [line]):
+                types = Signature(spo["subject_type"], spo["object_type"]["@value"])
+                predicates.setdefault(spo["predicate"], []).append(types)
+        except (KeyError, TypeError):
+            reason = "has a predicate without subject_type and object_type.@value"
+            raise InputError(f"{path}, line {number}", reason, "Use DuIE 2.0 data or its schema file.") from None
+    return by_predicates(path.stem, predicates)
+
+
+def from_text2kgbench(path: Path) -> Ontology:
+    """A Text2KGBench ontology: labels are ids and names, domain and range are the types' labels.
+
+    A label that occurs twice is one relation with both signatures. An empty domain or range means any
+    type; so does one that the file does not declare, and a note says so.
+    """
+    try:
+        tree = json.loads(path.read_text(encoding="utf-8-sig"))
+        labels = {concept["qid"]: concept["label"] for concept in tree["concepts"]}
+        title = tree["title"]
+        declared = [(each["label"], each["domain"], each["range"]) for each in tree["relations"]]
+    except OSError as error:
+        raise InputError(str(path), error.strerror or "cannot be read", "Check the path.") from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            str(path), f"is not a Text2KGBench ontology ({error})", "It needs concepts and relations."
+        ) from None
+    predicates: dict[str, list[Signature]] = {}
+    notes: list[str] = []
+    for label, *sides in declared:
+        predicates.setdefault(label, []).append(Signature(*(labels.get(side) for side in sides)))
+        notes += [
+            f"{label}: type {side} is not declared; any type is allowed"
+            for side in sides
+            if side and side not in labels
+        ]
+    made = by_predicates(title, predicates)
+    return Ontology(made.name, made.relations, tuple(dict.fromkeys(notes)))
+
+
+def _languages() -> tuple[Lang, ...]:
+    languages: tuple[Lang, ...] = get_args(Lang)
+    return languages

@@ -1,0 +1,198 @@
+"""From a raw answer to triples: what `attempts` keeps becomes what `triples` shows, without asking again."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import regex
+
+from triplelake.config import AnswerSettings
+from triplelake.prompt.ontology import Ontology, Relation
+from triplelake.text import comparison_key
+from triplelake.triples.ground import Grounder, span_text
+from triplelake.triples.identity import stable_hash
+from triplelake.triples.parse import AnswerError, parse_answer
+from triplelake.triples.predicates import Predicates, free_predicate
+from triplelake.triples.pronouns import is_pronoun
+from triplelake.triples.signatures import assign_types
+from triplelake.types import Request, Triple
+
+DERIVATION_VERSION = "1"
+"""Raised by whoever changes what the rooms' rules make of a given answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Derivation:
+    """What an answer gives.
+
+    Args:
+        triples: in the order of the answer. Empty where the answer is bad as a whole.
+        error_code: None for a good answer; `truncated` where the tail was cut off and the triples
+            before it are kept; else a code of `AnswerError`.
+        error_message: the error for a person.
+        dropped: triples of the answer that were left out, by reason: `empty` (a blank argument),
+            `too_long`, `unknown_predicate`, `self_loop`, `duplicate`, `not_in_chunk` (both arguments
+            stand in title or context only), `over_limit` (more than `max_triples`).
+    """
+
+    triples: tuple[Triple, ...]
+    error_code: str | None
+    error_message: str | None
+    dropped: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class _Draft:
+    """A grounded triple before it is compared with the others of its answer."""
+
+    triple: Triple
+    relation: Relation | None
+    subject_key: str
+    object_key: str
+
+
+def derive(
+    request: Request, completion: str, *, truncated: bool, ontology: Ontology | None, answer: AnswerSettings
+) -> Derivation:
+    """Parse, ground and normalise one answer.
+
+    The server is not trusted: under `constrain` an argument that the text does not hold verbatim, or a
+    predicate outside the ontology, makes the whole answer bad, since the grammar cannot have been in
+    force. Under `verify` such a predicate is dropped and counted, and such a triple kept with grounding
+    `none` (flag `not_in_chunk` where neither argument stands in the chunk).
+
+    Args:
+        truncated: the server stopped before the answer ended.
+        ontology: None in open mode, where the predicate is what the answer says.
+    """
+    try:
+        parsed = parse_answer(completion, truncated=truncated)
+        drafts, dropped = _draft_all(request, parsed.items, ontology, answer)
+    except AnswerError as error:
+        return Derivation((), error.code, error.message, {})
+    triples = _with_types(drafts)
+    if parsed.complete:
+        return Derivation(triples, None, None, dropped)
+    message = f"the answer was cut off after {len(parsed.items)} whole triples"
+    return Derivation(triples, "truncated", message, dropped)
+
+
+def derivation_id(ontology: Ontology | None, answer: AnswerSettings) -> str:
+    """A hash of all that can change the triples made of a given raw answer; stored as `derivation`."""
+    relations = [
+        {
+            "id": relation.id,
+            "names": dict(relation.names),
+            "aliases": {lang: list(aliases) for lang, aliases in relation.aliases.items()},
+            "signatures": [[signature.subject_type, signature.object_type] for signature in relation.signatures],
+            "object_pattern": relation.object_pattern,
+        }
+        for relation in (ontology.relations if ontology else ())
+    ]
+    rules = {
+        "open": ontology is None,
+        "relations": relations,
+        "grounding": answer.grounding,
+        "max_triples": answer.max_triples,
+        "max_entity_chars": answer.max_entity_chars,
+    }
+    return stable_hash(DERIVATION_VERSION, json.dumps(rules, sort_keys=True, ensure_ascii=False))
+
+
+def _draft_all(
+    request: Request, items: Sequence[tuple[str, str, str]], ontology: Ontology | None, answer: AnswerSettings
+) -> tuple[list[_Draft], Counter[str]]:
+    strict = answer.grounding == "constrain"
+    grounder = Grounder(request, folding=not strict)
+    predicates = Predicates(ontology, request.lang) if ontology else None
+    drafts: list[_Draft] = []
+    seen: set[tuple[str, str, str]] = set()
+    dropped: Counter[str] = Counter()
+    for item in items:
+        outcome = _draft(item, request, grounder, predicates, strict=strict, max_chars=answer.max_entity_chars)
+        if isinstance(outcome, str):
+            dropped[outcome] += 1
+            continue
+        fact = (outcome.subject_key, outcome.triple.predicate, outcome.object_key)
+        if fact in seen:
+            dropped["duplicate"] += 1
+        elif len(drafts) == answer.max_triples:
+            dropped["over_limit"] += 1
+        else:
+            seen.add(fact)
+            drafts.append(outcome)
+    return drafts, dropped
+
+
+def _draft(
+    item: tuple[str, str, str],
+    request: Request,
+    grounder: Grounder,
+    predicates: Predicates | None,
+    *,
+    strict: bool,
+    max_chars: int,
+) -> _Draft | str:
+    """One triple of the answer, or the reason to leave it out."""
+    subject, name, object = (part.strip() for part in item)
+    relation = predicates.relation(name) if predicates else None
+    if predicates and relation is None:
+        if strict:
+            raise AnswerError("unknown_predicate", f"`{name}` is not a relation of the ontology")
+        return "unknown_predicate"
+    predicate = relation.id if relation else free_predicate(name)
+    if not (subject and predicate and object):
+        return "empty"
+    if max(len(subject), len(object)) > max_chars:
+        return "too_long"
+    found = grounder.ground(subject, object)
+    if found.subject and found.object:
+        if not found.in_chunk:
+            return "not_in_chunk"
+        subject, object = span_text(request, found.subject), span_text(request, found.object)
+    elif strict:
+        raise AnswerError("ungrounded", f"`{subject}` and `{object}` do not both stand in the text")
+    subject_key, object_key = comparison_key(subject), comparison_key(object)
+    if subject_key == object_key:
+        return "self_loop"
+    triple = Triple(
+        subject=subject,
+        predicate=predicate,
+        object=object,
+        subject_type=None,
+        object_type=None,
+        subject_span=found.subject,
+        object_span=found.object,
+        evidence=found.evidence,
+        span_ambiguous=found.ambiguous,
+        grounding=found.grounding,
+        flags=_flags(subject, object, relation, in_chunk=found.in_chunk),
+    )
+    return _Draft(triple, relation, subject_key, object_key)
+
+
+def _flags(subject: str, object: str, relation: Relation | None, *, in_chunk: bool) -> tuple[str, ...]:
+    pattern = relation.object_pattern if relation else None
+    doubts = {
+        "not_in_chunk": not in_chunk,
+        "pattern_conflict": pattern is not None and regex.fullmatch(pattern, object) is None,
+        "pronoun_object": is_pronoun(object),
+        "pronoun_subject": is_pronoun(subject),
+    }
+    return tuple(flag for flag, raised in doubts.items() if raised)
+
+
+def _with_types(drafts: Sequence[_Draft]) -> tuple[Triple, ...]:
+    uses = [(draft.subject_key, draft.relation, draft.object_key) for draft in drafts]
+    return tuple(
+        replace(
+            draft.triple,
+            subject_type=typed.subject_type,
+            object_type=typed.object_type,
+            flags=tuple(sorted({*draft.triple.flags, "type_conflict"})) if typed.conflict else draft.triple.flags,
+        )
+        for draft, typed in zip(drafts, assign_types(uses), strict=True)
+    )

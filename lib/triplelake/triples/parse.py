@@ -1,0 +1,94 @@
+"""Reading an answer: `[["subject","predicate","object"],…]` and nothing else."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import NoReturn
+
+import regex
+
+_STRING = r'"(?:[^"\\\x00-\x1f]++|\\(?:["\\/bfnrt]|u[0-9A-Fa-f]{4}))*+"'
+_SPACE = r"[ \t\r\n]*+"
+_OPENING = regex.compile(rf"{_SPACE}\[{_SPACE}")
+_SEPARATOR = f"{_SPACE},{_SPACE}"
+_TRIPLE = regex.compile(rf"\[{_SPACE}({_STRING}){_SEPARATOR}({_STRING}){_SEPARATOR}({_STRING}){_SPACE}\]{_SPACE}")
+_COMMA = regex.compile(rf",{_SPACE}")
+_CLOSING = regex.compile(rf"\]{_SPACE}\Z")
+# What may come after each part: the grammar of the compact form.
+_FOLLOWING = {_OPENING: (_TRIPLE, _CLOSING), _TRIPLE: (_COMMA, _CLOSING), _COMMA: (_TRIPLE,)}
+_SURROGATE = regex.compile(r"[\uD800-\uDFFF]")
+
+
+class AnswerError(Exception):
+    """An answer that cannot be used as it is; the request is then asked again or fails with the code.
+
+    Args:
+        code: `empty_answer`, `invalid_json`, `not_triples`, `unfinished`, `ungrounded`, `unknown_predicate`.
+        message: what is wrong and where, for a person.
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(code, message)
+        self.code = code
+        self.message = message
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.message}"
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedAnswer:
+    """The triples of an answer, as written; `complete` is False where its tail was cut off."""
+
+    items: tuple[tuple[str, str, str], ...]
+    complete: bool
+
+
+def parse_answer(text: str, *, truncated: bool) -> ParsedAnswer:
+    """Read an answer in the compact form.
+
+    Args:
+        text: the decoded text; white space around it does not matter.
+        truncated: the server stopped before the answer ended. Only then may the answer end early,
+            and only where more text could still make it whole; the whole triples before are kept.
+
+    Raises:
+        AnswerError: `empty_answer`, `unfinished` (ends early although not truncated), `invalid_json`,
+            `not_triples` (JSON, but no list of three strings each).
+    """
+    if not truncated and not text.strip():
+        raise AnswerError("empty_answer", "the server decoded nothing")
+    items: list[tuple[str, str, str]] = []
+    place = 0
+    expected: tuple[regex.Pattern[str], ...] = (_OPENING,)
+    while match := next((found for part in expected if (found := part.match(text, place))), None):
+        if match.re is _CLOSING:
+            return ParsedAnswer(tuple(items), complete=True)
+        if match.re is _TRIPLE:
+            items.append((_decode(match[1]), _decode(match[2]), _decode(match[3])))
+        place, expected = match.end(), _FOLLOWING[match.re]
+    if not any(part.fullmatch(text, place, partial=True) for part in expected):
+        _refuse(text, place)
+    if not truncated:
+        raise AnswerError("unfinished", f"the answer ends within {_excerpt(text, place)}")
+    return ParsedAnswer(tuple(items), complete=False)
+
+
+def _refuse(text: str, place: int) -> NoReturn:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        raise AnswerError("invalid_json", f"not JSON from character {place}: {_excerpt(text, place)}") from None
+    raise AnswerError("not_triples", f"JSON, but no list of three strings: {_excerpt(text, place)}")
+
+
+def _decode(literal: str) -> str:
+    value: str = json.loads(literal)
+    if _SURROGATE.search(value):
+        raise AnswerError("invalid_json", f"half of a surrogate pair in {_excerpt(literal, 0)}")
+    return value
+
+
+def _excerpt(text: str, place: int) -> str:
+    return repr(text[place : place + 40])

@@ -1,0 +1,66 @@
+"""Bootstrap intervals: fixed by their seed, around the value, narrower with more documents."""
+
+from __future__ import annotations
+
+import math
+import random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from triplelake.evaluate.bootstrap import Interval, difference, interval
+from triplelake.evaluate.metrics import Counts, total
+
+DOCUMENTS = [Counts(rank % 3 > 0, 1, 1) for rank in range(90)]
+
+
+@given(st.lists(st.builds(lambda c, p, g: Counts(c, c + p, c + g), *[st.integers(0, 4)] * 3), min_size=1, max_size=12))
+@settings(max_examples=25)
+def test_the_value_is_that_of_all_documents_and_the_bounds_are_in_order(documents: list[Counts]) -> None:
+    found = interval(documents, resamples=60)
+    assert found.value == total(documents).f1
+    assert 0 <= found.low <= found.high <= 1
+    assert interval(documents, resamples=60) == found
+
+
+def test_the_seed_decides() -> None:
+    assert interval(DOCUMENTS, seed=1) == interval(DOCUMENTS, seed=1)
+    assert interval(DOCUMENTS, seed=1) != interval(DOCUMENTS, seed=2)
+
+
+def test_the_interval_is_that_of_the_binomial() -> None:
+    # With one prediction and one fact per document precision is a proportion: compare with its normal interval.
+    found = interval(DOCUMENTS, lambda counts: counts.precision, resamples=2000)
+    half = 1.96 * math.sqrt((2 / 3) * (1 / 3) / len(DOCUMENTS))
+    assert found.value == pytest.approx(2 / 3)
+    assert found.low == pytest.approx(2 / 3 - half, abs=0.02)
+    assert found.high == pytest.approx(2 / 3 + half, abs=0.02)
+
+
+def test_level_and_number_of_documents_set_the_width() -> None:
+    def width(found: Interval) -> float:
+        return found.high - found.low
+
+    assert width(interval(DOCUMENTS, level=0.5)) < width(interval(DOCUMENTS)) < width(interval(DOCUMENTS[:15]))
+
+
+def test_equal_documents_leave_no_doubt() -> None:
+    assert interval([Counts(1, 2, 2)] * 5) == Interval(0.5, 0.5, 0.5)
+
+
+def test_a_paired_difference_is_narrower_than_the_intervals_apart() -> None:
+    drawn = random.Random(3)
+    worse = [Counts(each.correct if drawn.random() < 0.85 else 0, 1, 1) for each in DOCUMENTS]
+    found = difference(DOCUMENTS, worse)
+    assert 0 < found.low < found.value < found.high
+    assert found.value == pytest.approx(total(DOCUMENTS).f1 - total(worse).f1)
+    assert interval(worse).high > interval(DOCUMENTS).low
+    assert difference(DOCUMENTS, DOCUMENTS) == Interval(0.0, 0.0, 0.0)
+
+
+def test_what_cannot_be_resampled_is_refused() -> None:
+    with pytest.raises(ValueError, match="no documents"):
+        interval([])
+    with pytest.raises(ValueError, match="2 and 1 documents"):
+        difference([Counts()] * 2, [Counts()])

@@ -1,0 +1,84 @@
+"""Relation lists of gold data as ontologies."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+
+from triplelake.errors import InputError
+from triplelake.evaluate.ontologies import by_predicates, from_duie, from_text2kgbench
+from triplelake.prompt.ontology import Signature
+from triplelake.types import Lang
+
+
+def spo(predicate: str, subject_type: str, object_type: str) -> dict[str, Any]:
+    return {"predicate": predicate, "subject_type": subject_type, "object_type": {"@value": object_type}}
+
+
+def test_a_predicate_is_id_and_name_in_every_language() -> None:
+    made = by_predicates("two", {"作者": [Signature("书", "人")] * 2, "genre": ()})
+    author, genre = made.relations
+    assert (author.id, author.signatures) == ("作者", (Signature("书", "人"),))
+    assert (genre.id, genre.signatures) == ("genre", (Signature(),))
+    for lang in get_args(Lang):
+        assert made.by_name(lang) == {"作者": author, "genre": genre}
+
+
+def test_duie_data_and_schema_give_the_same_ontology(tmp_path: Path) -> None:
+    first, second, third = spo("作者", "图书", "人物"), spo("首都", "国家", "城市"), spo("作者", "歌曲", "人物")
+    data, schema = tmp_path / "data" / "duie.jsonl", tmp_path / "schema" / "duie.jsonl"
+    for path, lines in (
+        (data, [{"text": "甲", "spo_list": [first, second]}, {"text": "乙", "spo_list": [third, first]}]),
+        (schema, [first, second, third]),
+    ):
+        path.parent.mkdir()
+        path.write_text("\n".join(json.dumps(line) for line in lines), encoding="utf-8")
+    made = from_duie(data)
+    assert made == from_duie(schema)
+    assert [relation.id for relation in made.relations] == ["作者", "首都"]
+    assert made.relations[0].signatures == (Signature("图书", "人物"), Signature("歌曲", "人物"))
+
+
+def test_duie_without_types_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "duie.jsonl"
+    path.write_text('{"spo_list": [{"predicate": "p"}]}', encoding="utf-8")
+    with pytest.raises(InputError, match="line 1: has a predicate without subject_type"):
+        from_duie(path)
+
+
+def test_text2kgbench_ontology(tmp_path: Path) -> None:
+    tree = {
+        "title": "Film Ontology",
+        "concepts": [{"qid": "Q1", "label": "film"}, {"qid": "Q2", "label": "human"}],
+        "relations": [
+            {"pid": "P1", "label": "director", "domain": "Q1", "range": "Q2"},
+            {"pid": "P2", "label": "cost", "domain": "Q1", "range": ""},
+            {"pid": "P3", "label": "league", "domain": "Q2", "range": "Q9"},
+            {"pid": "P3", "label": "league", "domain": "Q1", "range": "Q9"},
+        ],
+    }
+    path = tmp_path / "film.json"
+    path.write_text(json.dumps(tree), encoding="utf-8")
+    made = from_text2kgbench(path)
+    assert made.name == "Film Ontology"
+    assert {relation.id: relation.signatures for relation in made.relations} == {
+        "director": (Signature("film", "human"),),
+        "cost": (Signature("film", None),),
+        "league": (Signature("human", None), Signature("film", None)),
+    }
+    assert made.notes == ("league: type Q9 is not declared; any type is allowed",)
+
+
+@pytest.mark.parametrize(
+    "content", ["{", "[]", '{"concepts": []}', '{"title": "t", "concepts": [{}], "relations": []}']
+)
+def test_what_is_no_text2kgbench_ontology_is_refused(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "bad.json"
+    path.write_text(content, encoding="utf-8")
+    with pytest.raises(InputError, match="is not a Text2KGBench ontology"):
+        from_text2kgbench(path)
+    with pytest.raises(InputError, match="No such file"):
+        from_text2kgbench(tmp_path / "none.json")

@@ -1,0 +1,108 @@
+"""Reading answers: strict, except for a tail that the server cut off."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from triplelake.triples.parse import AnswerError, ParsedAnswer, parse_answer
+
+TRIPLES = st.lists(st.tuples(*[st.text(max_size=8)] * 3), max_size=4)
+FORMS = st.sampled_from([(False, (",", ":")), (True, (",", ":")), (False, (" ,\n", ":"))])
+
+
+def encode(triples: list[tuple[str, str, str]], form: tuple[bool, tuple[str, str]]) -> str:
+    ascii_only, separators = form
+    return json.dumps(triples, ensure_ascii=ascii_only, separators=separators)
+
+
+def code_of(text: str, *, truncated: bool = False) -> str:
+    with pytest.raises(AnswerError) as caught:
+        parse_answer(text, truncated=truncated)
+    assert caught.value.message
+    return caught.value.code
+
+
+@given(TRIPLES, FORMS, st.sampled_from(["", " ", "\n\t "]), st.booleans())
+def test_a_whole_answer_gives_its_triples_back(
+    triples: list[tuple[str, str, str]], form: tuple[bool, tuple[str, str]], space: str, truncated: bool
+) -> None:
+    answer = space + encode(triples, form) + space
+    assert parse_answer(answer, truncated=truncated) == ParsedAnswer(tuple(triples), complete=True)
+
+
+@given(TRIPLES, FORMS, st.data())
+def test_any_prefix_of_an_answer_gives_a_prefix_of_its_triples(
+    triples: list[tuple[str, str, str]], form: tuple[bool, tuple[str, str]], data: st.DataObject
+) -> None:
+    answer = encode(triples, form)
+    cut = data.draw(st.integers(0, len(answer) - 1))
+    parsed = parse_answer(answer[:cut], truncated=True)
+    assert not parsed.complete
+    # Every triple whose closing bracket is there is kept, and none that is not.
+    whole = next(n for n in range(len(triples), -1, -1) if len(encode(triples[:n], form)[:-1]) <= cut or n == 0)
+    assert parsed.items == tuple(triples[:whole])
+    assert code_of(answer[:cut]) in {"unfinished", "empty_answer"}
+
+
+@given(st.text() | st.text('[]",\\abc \nu0{}:晨雾\ud800', max_size=30), st.booleans())
+@example('[["a","b","c"]]]', True)
+@example("[" * 100_000, False)
+@example("9" * 5_000, False)
+def test_junk_raises_nothing_but_answer_error(junk: str, truncated: bool) -> None:
+    try:
+        parsed = parse_answer(junk, truncated=truncated)
+    except AnswerError as error:
+        assert error.code in {"empty_answer", "invalid_json", "not_triples", "unfinished"}
+        return
+    if parsed.complete:
+        assert json.loads(junk) == [list(item) for item in parsed.items]
+    else:
+        assert truncated
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [
+        ("", "empty_answer"),
+        (" \n", "empty_answer"),
+        ("没有三元组", "invalid_json"),
+        ('[["a","b","c"]] done', "invalid_json"),
+        ('[["a","b","c"],]', "invalid_json"),
+        ("[['a','b','c']]", "invalid_json"),
+        ('[["a","b","line\nbreak"]]', "invalid_json"),
+        ('[["a","b","\\ud800"]]', "invalid_json"),
+        ('[["a","b","\\x"]]', "invalid_json"),
+        ('{"subject":"a"}', "not_triples"),
+        ('["a","b","c"]', "not_triples"),
+        ('[["a","b"]]', "not_triples"),
+        ('[["a","b","c","d"]]', "not_triples"),
+        ('[["a","b",1]]', "not_triples"),
+        ("null", "not_triples"),
+        ('[["a","b","c"]', "unfinished"),
+        ('[["a","b","c"],', "unfinished"),
+        ('[["a', "unfinished"),
+    ],
+)
+def test_errors_have_codes(answer: str, code: str) -> None:
+    assert code_of(answer) == code
+
+
+@pytest.mark.parametrize(
+    "answer", ['[["a","b"],["c"', '[["a",1', '[["a","b","c"]] x', '[["a","b","\\x', "{", "Sure: ["]
+)
+def test_truncation_excuses_only_what_more_text_could_mend(answer: str) -> None:
+    assert code_of(answer, truncated=True) in {"invalid_json", "not_triples"}
+
+
+def test_escapes_are_decoded() -> None:
+    answer = r'[["\u6668\u96fe \ud83d\ude00","\"\\\/","\b\f\n\r\t"]]'
+    assert parse_answer(answer, truncated=False).items == (("晨雾 😀", '"\\/', "\b\f\n\r\t"),)
+
+
+def test_the_error_names_the_place() -> None:
+    with pytest.raises(AnswerError, match=r"^invalid_json: not JSON from character 15: '; oops'$"):
+        parse_answer('[["甲","作者","乙"]; oops', truncated=False)
