@@ -105,7 +105,7 @@ class Settings(_Section):
     input: tuple[str, ...] = Field((), description="files, folders, globs, a Delta path or a table")
     output: str | None = Field(None, description="path, or `catalog.schema`, of the tables")
     ontology: str = Field("ontologies/general.yaml", description="ontology file; `none` for free predicates")
-    model: str = Field("auto", description="model profile in `conf/models` by name, or a file; `auto` asks the server")
+    profile: str = Field("auto", description="profile of `conf/models` by name, or a file; `auto` asks the server")
     pool: str = Field("embedded", description="`embedded`, a pool file, or URLs of servers separated by commas")
     api_key: str | None = Field(None, description="key of the servers; best set in the environment", repr=False)
     corpus: CorpusSettings = CorpusSettings()

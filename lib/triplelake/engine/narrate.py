@@ -1,0 +1,113 @@
+"""What a run tells a person, apart from its progress."""
+
+from __future__ import annotations
+
+from pyspark.sql import functions as F
+from rich.console import Console
+from rich.table import Table as Grid
+
+from triplelake.engine.journal import Journal
+from triplelake.engine.opened import Opened
+from triplelake.engine.plan import Draft, Plan
+from triplelake.engine.progress import duration
+from triplelake.engine.source import Source
+from triplelake.tables.schemas import RUNS
+from triplelake.tables.store import Store
+
+
+def source(console: Console, found: Source) -> None:
+    """The input and the columns chosen."""
+    columns = found.columns
+    named = [f"text from `{columns.text}`"]
+    named += [f"{role} from `{name}`" for role, name in (("title", columns.title), ("id", columns.id)) if name]
+    _say(console, f"Input:    {found.description}; {', '.join(named)}")
+
+
+def opened(console: Console, pool: Opened) -> None:
+    """The ontology and the pool."""
+    ontology = pool.question.ontology
+    relations = f"{ontology.name}, {len(ontology.relations)} relations" if ontology else "none: predicates are free"
+    _say(console, f"Ontology: {relations}")
+    for note in (*(ontology.notes if ontology else ()), *pool.renderer.notes):
+        _say(console, f"          {note}")
+    servers = len(pool.survey.endpoints)
+    _say(
+        console,
+        f"Pool:     {servers} server{'s' if servers > 1 else ''}, {pool.slots} slots, model {pool.survey.alias}, "
+        f"grammar {pool.survey.engine}",
+    )
+
+
+def draft(console: Console, found: Draft) -> None:
+    """What planning found."""
+    plan = found.plan
+    if found.known:
+        _say(console, f"Known:    {found.known:,} documents are published under these settings already")
+    if found.rejected:
+        _say(console, f"Rejected: {found.rejected:,} records cannot be read; `documents` lists each with its place")
+    if not plan.documents:
+        _say(console, "Plan:     nothing new to extract")
+        return
+    _say(
+        console,
+        f"Plan:     {plan.documents:,} documents, {plan.chunks:,} chunks, {plan.requests:,} requests to ask, "
+        f"{plan.reused:,} answered before",
+    )
+
+
+def estimate(console: Console, store: Store, pool: Opened, plan: Plan) -> None:
+    """Tokens and time of a plan, by the rate of earlier runs with the same key."""
+    prompt = plan.requests * pool.prefix_tokens + plan.est_tokens
+    _say(console, f"Tokens:   about {prompt:,} of prompt ({plan.requests * pool.prefix_tokens:,} from the cache)")
+    done = (
+        store.read(RUNS)
+        .where((F.col("extraction_key") == pool.key) & (F.col("asking_s") > 0))
+        .agg(F.sum("answered").alias("answered"), F.sum("asking_s").alias("seconds"))
+        .collect()[0]
+    )
+    if done["answered"]:
+        _say(
+            console, f"Time:     about {duration(plan.requests * done['seconds'] / done['answered'])}, by earlier runs"
+        )
+    else:
+        _say(console, "Time:     not known yet; run with --limit 50 first, and it is measured")
+
+
+def summary(console: Console, store: Store, journal: Journal) -> None:
+    """What a run did, and three queries to try."""
+    tally = journal.tally
+    grid = Grid.grid(padding=(0, 2))
+    rows = [
+        (
+            "documents",
+            _counts((journal.documents, "published"), (journal.rejected, "rejected"), (journal.removed, "removed")),
+        ),
+        ("answers", _counts((tally.answered, "asked"), (tally.failed, "failed"), (journal.reused, "reused"))),
+        ("triples", f"{journal.triples:,}"),
+    ]
+    if tally.seconds:
+        rate = (
+            f"{tally.answered / tally.seconds:.2f} requests/s, {tally.completion_tokens / tally.seconds:.0f} tokens/s"
+        )
+        rows.append(("rate", f"{rate} over {duration(tally.seconds)}"))
+    for name, value in rows:
+        grid.add_row(name, value)
+    _say(console, "")
+    console.print(grid, highlight=False)
+    _say(console, "")
+    _say(console, "Try:")
+    for query in (
+        "SELECT subject, predicate, object, documents FROM facts ORDER BY documents DESC LIMIT 10",
+        "SELECT predicate, mentions, facts FROM relations ORDER BY mentions DESC",
+        "SELECT error_code, count(*) FROM failures GROUP BY error_code",
+    ):
+        _say(console, f'  python jobs/sql.py --output {store.output} "{query}"')
+
+
+def _counts(first: tuple[int, str], *others: tuple[int, str]) -> str:
+    """The first count always, the others where there is anything to count."""
+    return ", ".join(f"{count:,} {what}" for count, what in (first, *(other for other in others if other[0])))
+
+
+def _say(console: Console, line: str) -> None:
+    console.print(line, highlight=False, markup=False, soft_wrap=True)

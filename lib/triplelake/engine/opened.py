@@ -1,0 +1,112 @@
+"""Everything known before the first question: the prompt read, the pool surveyed, the key computed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from triplelake.config import Settings
+from triplelake.engine.keys import extraction_key
+from triplelake.errors import UsageError
+from triplelake.pool.client import LlamaServer
+from triplelake.pool.embedded import EmbeddedServer
+from triplelake.pool.endpoints import Endpoint, load_pool
+from triplelake.pool.survey import Survey, survey
+from triplelake.prompt.ontology import Ontology
+from triplelake.prompt.ontology_file import load_ontology
+from triplelake.prompt.profile import MARKER, find_profile, split_template
+from triplelake.prompt.prompts import LANGS, Prompt, load_prompts
+from triplelake.prompt.render import Renderer, check_fits
+from triplelake.types import Lang
+
+_SURVEY_TIMEOUT_S = 30.0
+
+
+@dataclass(frozen=True)
+class Question:
+    """What a run asks with, whomever it asks: checked before any server is needed."""
+
+    ontology: Ontology | None
+    prompts: Mapping[Lang, Prompt]
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A question and the pool that answers it.
+
+    Args:
+        settings: of the run.
+        survey: what the pool turned out to be.
+        renderer: makes its prompts.
+        prefix_tokens: tokens of the longest fixed prefix.
+        key: the extraction key.
+    """
+
+    settings: Settings
+    question: Question
+    survey: Survey
+    renderer: Renderer
+    prefix_tokens: int
+    key: str
+
+    @property
+    def slots(self) -> int:
+        """Requests that the whole pool decodes at once."""
+        return sum(endpoint.slots or 0 for endpoint in self.survey.endpoints)
+
+    def check(self) -> None:
+        """Look at the pool again.
+
+        Raises:
+            PoolError: it is not what it was, or not there.
+        """
+        _survey(self.settings, self.survey.endpoints)
+
+
+def read_question(settings: Settings) -> Question:
+    """Read ontology and prompts.
+
+    Raises:
+        UsageError, InputError: a file is missing or cannot be used.
+    """
+    return Question(load_ontology(settings.ontology), load_prompts(settings.prompt.dir))
+
+
+@contextmanager
+def open_pool(settings: Settings, question: Question) -> Iterator[Opened]:
+    """Start or find the servers and make everything ready to ask them; an embedded server ends with the block.
+
+    Raises:
+        PoolError, UsageError, InputError, SetupError: the pool, its model or its context cannot do the work.
+    """
+    with _endpoints(settings) as endpoints:
+        found = _survey(settings, endpoints)
+        first = LlamaServer(found.endpoints[0], settings.asking.timeout_s)
+        try:
+            profile = find_profile(settings.profile, found.alias)
+            template = None
+            if profile.template == "server":
+                template = split_template(first.apply_template([{"role": "user", "content": MARKER}]))
+            renderer = Renderer(question.prompts, question.ontology, profile, template, shots=settings.prompt.shots)
+            prefix_tokens = max(len(first.tokenize(renderer.prefix(lang), special=True)) for lang in LANGS)
+        finally:
+            first.close()
+        check_fits(prefix_tokens, found.n_ctx, settings)
+        key = extraction_key(settings, fingerprint=found.fingerprint, engine=found.engine, prompt=renderer.identity())
+        yield Opened(settings, question, found, renderer, prefix_tokens, key)
+
+
+@contextmanager
+def _endpoints(settings: Settings) -> Iterator[tuple[Endpoint, ...]]:
+    if settings.pool == "embedded":
+        with EmbeddedServer(settings.embedded) as server:
+            yield (server.endpoint,)
+        return
+    if settings.embedded.model is not None:
+        raise UsageError("--model", "goes with `pool: embedded` only", "Leave one of them out.")
+    yield load_pool(settings.pool, settings.api_key)
+
+
+def _survey(settings: Settings, endpoints: tuple[Endpoint, ...]) -> Survey:
+    return survey(endpoints, wanted_grammar=settings.answer.grammar, timeout_s=_SURVEY_TIMEOUT_S)

@@ -1,0 +1,42 @@
+"""SQL over an output's tables and views."""
+
+from __future__ import annotations
+
+from pyspark.errors import PySparkException
+from rich.console import Console
+from rich.table import Table as Grid
+
+from triplelake.engine.session import open_session
+from triplelake.errors import UsageError
+from triplelake.tables.schemas import TABLES
+from triplelake.tables.store import Store
+from triplelake.tables.views import VIEWS, register
+
+
+def show_query(output: str, query: str, console: Console, *, rows: int) -> None:
+    """Run a query with tables and views by their plain names, and print the result as a table.
+
+    Args:
+        rows: rows shown at most.
+
+    Raises:
+        OutputError: the output holds no tables of triplelake.
+        UsageError: the query cannot be run; with Spark's own words.
+    """
+    spark = open_session("triplelake sql")
+    store = Store(spark, output)
+    store.require()
+    register(store)
+    try:
+        frame = spark.sql(query)
+        found = frame.take(rows + 1)
+    except PySparkException as error:
+        reason = str(error).strip().splitlines()[0]
+        names = ", ".join((*(table.name for table in TABLES), *VIEWS))
+        raise UsageError("query", reason, f"There are: {names}.") from None
+    grid = Grid(*frame.columns, show_lines=False)
+    for row in found[:rows]:
+        grid.add_row(*("" if value is None else str(value) for value in row))
+    console.print(grid, highlight=False, markup=False)
+    if len(found) > rows:
+        console.print(f"… more than {rows} rows; see all with --rows N", highlight=False)

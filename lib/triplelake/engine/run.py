@@ -1,0 +1,203 @@
+"""The extraction job from its settings to its row in `runs`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from rich.console import Console
+
+from triplelake.config import Settings
+from triplelake.engine import narrate
+from triplelake.engine.background import BackgroundPublisher
+from triplelake.engine.journal import Journal, last_key
+from triplelake.engine.opened import Opened, open_pool, read_question
+from triplelake.engine.plan import Plan, Planner
+from triplelake.engine.progress import Reporter
+from triplelake.engine.session import open_session, parallelism, versions
+from triplelake.engine.source import Source, open_source
+from triplelake.engine.waves import Tally, WaveResult, Waves, check_failures, open_buckets
+from triplelake.engine.worker import Assignment
+from triplelake.errors import Interrupted, TriplelakeError, UsageError
+from triplelake.pool.shares import split_shares, tasks_for
+from triplelake.tables.publish import Publisher
+from triplelake.tables.store import Store
+from triplelake.tables.views import create_views
+
+_REQUESTS_PER_SLOT_IN_A_BUCKET = 8
+
+
+def extract(settings: Settings, console: Console, *, dry_run: bool = False) -> Journal:
+    """Run the job: read, plan, ask, publish; or with `dry_run` only say what it would do.
+
+    Raises:
+        TriplelakeError: whatever ended it early; everything committed is kept, and the run is in `runs`.
+    """
+    if settings.output is None:
+        raise UsageError("--output", "is missing", "Name a path, or catalog.schema, for the tables.")
+    question = read_question(settings)
+    spark = open_session("triplelake extract")
+    store = Store(spark, settings.output)
+    source = open_source(spark, settings)
+    narrate.source(console, source)
+    journal = Journal("extract", settings)
+    with open_pool(settings, question) as opened:
+        narrate.opened(console, opened)
+        journal.extraction_key = opened.key
+        journal.versions = {**versions(spark), "model": opened.survey.fingerprint, "grammar": opened.survey.engine}
+        if not dry_run:
+            store.create()
+            create_views(store)
+        job = _Job(settings, console, store, source, opened, journal)
+        if dry_run:
+            job.preview()
+            return journal
+        try:
+            job.run()
+        except KeyboardInterrupt:
+            error = Interrupted(
+                settings.output, "stopped by a signal", "Everything committed is kept; the same command goes on."
+            )
+            journal.write(store, error)
+            raise error from None
+        except TriplelakeError as error:
+            journal.write(store, error)
+            raise
+        journal.write(store)
+    narrate.summary(console, store, journal)
+    return journal
+
+
+class _Job:
+    """One extraction with its pool open and its tables there."""
+
+    def __init__(
+        self, settings: Settings, console: Console, store: Store, source: Source, opened: Opened, journal: Journal
+    ) -> None:
+        self._settings = settings
+        self._console = console
+        self._store = store
+        self._opened = opened
+        self._journal = journal
+        size = max(1, min(settings.run.bucket_size, opened.slots * _REQUESTS_PER_SLOT_IN_A_BUCKET))
+        self._planner = Planner(store, source, settings, opened.key, journal.run_id, size)
+
+    def preview(self) -> None:
+        """Say what a run would do."""
+        with self._planner.draft() as draft:
+            narrate.draft(self._console, draft)
+            narrate.estimate(self._console, self._store, self._opened, draft.plan)
+
+    def run(self) -> None:
+        """Ask what is open and publish what is complete."""
+        plan = self._resume() or self._plan_anew()
+        if plan is None:
+            return
+        journal = self._journal
+        journal.plan_id = plan.plan_id
+        journal.chunks, journal.requests, journal.reused = plan.chunks, plan.requests, plan.reused
+        publisher = self._publisher(plan)
+        with BackgroundPublisher(publisher) as published:
+            self._ask(plan, published.wake)
+        journal.documents, journal.triples = published.documents, published.triples
+        check_failures(journal.tally, self._settings.run.max_failure_rate)
+
+    def _resume(self) -> Plan | None:
+        """The plan that an interrupted run of the same command left over this very input."""
+        plan = self._planner.find()
+        if plan is None or not self._publisher(plan).unsettled():
+            return None
+        self._console.print(f"Going on with the plan of an earlier run ({plan.requests} requests).", highlight=False)
+        return plan
+
+    def _plan_anew(self) -> Plan | None:
+        with self._planner.draft() as draft:
+            narrate.draft(self._console, draft)
+            self._journal.removed = draft.write()
+            self._journal.rejected = draft.rejected
+            return draft.plan if draft.plan.documents else None
+
+    def _publisher(self, plan: Plan) -> Publisher:
+        return Publisher(
+            self._store,
+            plan.plan_id,
+            self._opened.key,
+            self._journal.run_id,
+            self._opened.question.ontology,
+            self._settings.answer,
+        )
+
+    def _ask(self, plan: Plan, committed: Callable[[], None]) -> None:
+        buckets = open_buckets(self._store, plan.plan_id)
+        if not buckets:
+            return
+        with Reporter(self._console, sum(bucket.open for bucket in buckets)) as reporter:
+
+            def on_wave(result: WaveResult, tally: Tally) -> None:
+                reporter.wave(result, tally)
+                committed()
+
+            waves = self._waves(plan, on_wave)
+            self._journal.tally = waves.tally
+            waves.run(buckets)
+
+    def _waves(self, plan: Plan, on_wave: Callable[[WaveResult, Tally], None]) -> Waves:
+        settings, opened = self._settings, self._opened
+        endpoints = opened.survey.endpoints
+        lanes = settings.run.lanes
+        tasks = min(tasks_for(endpoints), max(1, parallelism(self._store.spark) // lanes))
+        template = Assignment(
+            plan_id=plan.plan_id,
+            wave=0,
+            key=opened.key,
+            shares=(),
+            asking=settings.asking,
+            answer=settings.answer,
+            engine=opened.survey.engine,
+            renderer=opened.renderer,
+            ontology=opened.question.ontology,
+            prefix_tokens=opened.prefix_tokens,
+        )
+        share = partial(
+            split_shares,
+            endpoints,
+            requests_per_s=settings.asking.requests_per_s,
+            tokens_per_s=settings.asking.tokens_per_s,
+            lanes=lanes,
+        )
+        return Waves(
+            store=self._store,
+            template=template,
+            settings=settings.run,
+            share=share,
+            tasks=tasks,
+            slots=opened.slots,
+            check_pool=opened.check,
+            on_wave=on_wave,
+            run_id=self._journal.run_id,
+        )
+
+
+def republish(settings: Settings, console: Console) -> Journal:
+    """Rebuild `triples` from the raw answers with today's parsing and grounding; asks nothing.
+
+    Raises:
+        UsageError, OutputError: no output was named, or no run with these settings wrote to it.
+    """
+    if settings.output is None:
+        raise UsageError("--output", "is missing", "Name the path, or catalog.schema, of the tables.")
+    question = read_question(settings)
+    spark = open_session("triplelake republish")
+    store = Store(spark, settings.output)
+    store.require()
+    journal = Journal("republish", settings)
+    journal.versions = versions(spark)
+    journal.extraction_key = last_key(store, settings)
+    publisher = Publisher(
+        store, journal.run_id, journal.extraction_key, journal.run_id, question.ontology, settings.answer
+    )
+    result = publisher.republish()
+    journal.documents, journal.triples = result.documents, result.triples
+    journal.write(store)
+    narrate.summary(console, store, journal)
+    return journal

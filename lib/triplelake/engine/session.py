@@ -1,0 +1,73 @@
+"""The Spark session that a command runs in."""
+
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError, version
+
+from pyspark.errors import PySparkException
+from pyspark.sql import SparkSession
+
+from triplelake.errors import SetupError
+
+DELTA_PACKAGE = "io.delta:delta-spark_4.1_2.13:4.4.0"
+
+
+def open_session(name: str) -> SparkSession:
+    """The session that `spark-submit` or the notebook made, else a new one from Spark's own configuration.
+
+    Raises:
+        SetupError: Java is missing or Delta is not on Spark's classpath; the remedy is a command.
+    """
+    try:
+        spark = SparkSession.builder.appName(name).getOrCreate()
+    except Exception as error:
+        raise SetupError(
+            "Spark",
+            f"does not start: {_first_line(error)}",
+            "Spark 4.1 needs Java 17 or 21. `make setup` brings both; or set JAVA_HOME.",
+        ) from error
+    try:
+        spark.range(0).write.format("noop").mode("overwrite").save()
+        extensions = spark.conf.get("spark.sql.extensions", "") or ""
+    except PySparkException as error:
+        raise SetupError("Spark", f"cannot run a job: {_first_line(error)}") from error
+    if "DeltaSparkSessionExtension" not in extensions and not _is_databricks(spark):
+        raise SetupError("Spark", "has no Delta Lake on its classpath", _delta_remedy())
+    return spark
+
+
+def parallelism(spark: SparkSession) -> int:
+    """Tasks that run at the same time; over Spark Connect, what the shuffle is set to."""
+    try:
+        return spark.sparkContext.defaultParallelism
+    except PySparkException:
+        return int(spark.conf.get("spark.sql.shuffle.partitions", "8") or 8)
+
+
+def versions(spark: SparkSession) -> dict[str, str]:
+    """Versions of what computes the tables."""
+    found = {"spark": spark.version}
+    for package in ("triplelake", "delta-spark"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not installed as a package"
+    return found
+
+
+def _is_databricks(spark: SparkSession) -> bool:
+    return spark.conf.get("spark.databricks.clusterUsageTags.sparkVersion", None) is not None
+
+
+def _delta_remedy() -> str:
+    return (
+        "Start it with Delta, for example:\n"
+        f"  spark-submit --packages {DELTA_PACKAGE} \\\n"
+        "    --conf spark.sql.extensions=io.delta.sql.DeltaSparkSessionExtension \\\n"
+        "    --conf spark.sql.catalog.spark_catalog=org.apache.spark.sql.delta.catalog.DeltaCatalog jobs/extract.py …\n"
+        "`make setup` writes these lines to the Spark of its own environment."
+    )
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

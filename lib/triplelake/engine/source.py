@@ -1,0 +1,188 @@
+"""From the input to a DataFrame of documents with their identity, and of rejected records."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import pyarrow as pa
+from pyspark.errors import AnalysisException
+from pyspark.sql import DataFrame, SparkSession, Window
+from pyspark.sql import functions as F
+from pyspark.sql.pandas.types import from_arrow_schema
+
+from triplelake.config import CorpusFormat, Settings
+from triplelake.corpus.columns import Columns, choose_columns, record_from_fields, sample_names
+from triplelake.corpus.files import CorpusFile, detect_format, fingerprint, list_files
+from triplelake.corpus.readers import read_split
+from triplelake.corpus.splits import Split, plan_splits
+from triplelake.engine.arrow import record_batches
+from triplelake.engine.session import parallelism
+from triplelake.errors import InputError, UsageError
+from triplelake.triples.identity import doc_version, stable_hash
+from triplelake.types import Record, Rejected
+
+_SPARK_FORMATS = frozenset({"parquet", "delta", "table"})
+_ONE_DOCUMENT_PER_FILE = "text"
+_TEXTS = ("source", "place", "given_id", "title", "text", "doc_version", "reason")
+_ARROW = pa.schema([*((name, pa.string()) for name in _TEXTS), ("meta", pa.map_(pa.string(), pa.string()))])
+_RECORD = from_arrow_schema(_ARROW)
+
+
+@dataclass(frozen=True)
+class Source:
+    """An input that was found and looked at, not yet read.
+
+    Args:
+        description: for people: how many files, of what format.
+        columns: the columns chosen.
+        fingerprint: changes when the input does.
+        records: one row per record, readable or not.
+    """
+
+    description: str
+    columns: Columns
+    fingerprint: str
+    records: DataFrame
+
+    def documents(self, limit: int | None = None) -> DataFrame:
+        """Records with an identity: `doc_id, doc_version, source, place, title, text, meta, reason`.
+
+        A document without an id is named by its content, with a rank among equals; a second record
+        with an id that was seen is rejected.
+        """
+        order = ("source", F.length("place"), "place")
+        # Ordered, so that the same command reads the same documents.
+        records = self.records.orderBy(*order).limit(limit) if limit else self.records
+        given = F.col("given_id").isNotNull()
+        identity = F.coalesce("given_id", "doc_version")
+        same = Window.partitionBy(identity, given).orderBy(*order)
+        rank = F.row_number().over(same)
+        readable = F.col("reason").isNull()
+        return (
+            records.withColumn("_rank", F.when(readable, rank))
+            .withColumn(
+                "reason", F.when(given & (F.col("_rank") > 1), "its id was seen before").otherwise(F.col("reason"))
+            )
+            .withColumn(
+                "doc_id",
+                F.when(given | (F.col("_rank") == 1), identity).otherwise(F.concat_ws("-", identity, "_rank")),
+            )
+            .select("doc_id", "doc_version", "source", "place", "title", "text", "meta", "reason")
+        )
+
+
+def open_source(spark: SparkSession, settings: Settings) -> Source:
+    """Find the input and choose its columns.
+
+    Raises:
+        UsageError: no input was named.
+        InputError: nothing there, mixed formats, or a column that does not exist.
+    """
+    if not settings.input:
+        raise UsageError("--input", "is missing", "Name files, folders, globs, a Delta path or a table.")
+    if settings.corpus.format in _SPARK_FORMATS:
+        return _open_with_spark(spark, settings, settings.corpus.format)
+    files = list_files(settings.input)
+    formats = {settings.corpus.format} if settings.corpus.format != "auto" else {detect_format(f.path) for f in files}
+    if len(formats) > 1:
+        raise InputError(
+            ", ".join(settings.input),
+            f"holds files of several formats: {', '.join(sorted(formats))}",
+            "Name one of them with --set corpus.format=… and a glob, and run once per format.",
+        )
+    form = formats.pop()
+    if form in _SPARK_FORMATS:
+        return _open_with_spark(spark, settings, form)
+    return _open_files(spark, settings, files, form)
+
+
+def _open_files(spark: SparkSession, settings: Settings, files: list[CorpusFile], form: CorpusFormat) -> Source:
+    splits = plan_splits(files, form, settings.corpus.split_mb << 20)
+    columns = choose_columns(sample_names(splits[0]), settings.corpus)
+    tasks = min(len(splits), 10 * parallelism(spark))
+    seeds = spark.createDataFrame(
+        [(i % tasks, s.path, s.relative, s.format, s.start, s.end) for i, s in enumerate(splits)],
+        "task int, path string, relative string, format string, start long, end long",
+    )
+    records = seeds.repartitionById(tasks, "task").drop("task").mapInArrow(_FileReader(columns), schema=_RECORD)
+    if tasks < parallelism(spark):
+        # A file that only one task can read is still chunked by all.
+        records = records.repartition(parallelism(spark))
+    return Source(f"{len(files)} file(s), {form}", columns, fingerprint(files), records)
+
+
+def _open_with_spark(spark: SparkSession, settings: Settings, form: str) -> Source:
+    name = settings.input[0]
+    if form != "parquet" and len(settings.input) > 1:
+        raise UsageError("--input", f"names several {form} inputs; one is read at a time")
+    try:
+        if form == "table":
+            frame = spark.read.table(name)
+        else:
+            frame = spark.read.format(form).load(list(settings.input) if form == "parquet" else name)
+        names = frame.columns
+    except AnalysisException as error:
+        raise InputError(name, f"cannot be read as {form}: {str(error).splitlines()[0]}", "Check --input.") from None
+    columns = choose_columns(names, settings.corpus)
+    version = _table_version(spark, name, form) if form != "parquet" else fingerprint(list_files(settings.input))
+    wanted = [c for c in dict.fromkeys((columns.text, columns.title, columns.id, *columns.keep)) if c is not None]
+    place = F.col("_metadata.row_index").cast("string") if form == "parquet" else F.lit("")
+    source = F.col("_metadata.file_path") if form == "parquet" else F.lit(name)
+    fields = frame.select(source.alias("_source"), place.alias("_place"), F.struct(*wanted).alias("_fields"))
+    return Source(form, columns, version, fields.mapInArrow(_RowReader(columns), schema=_RECORD))
+
+
+def _table_version(spark: SparkSession, name: str, form: str) -> str:
+    table = f"delta.`{name}`" if form == "delta" else name
+    try:
+        row = spark.sql(f"DESCRIBE HISTORY {table} LIMIT 1").select("version", "timestamp").collect()[0]
+    except AnalysisException:
+        # Not every catalog table has a history; then the plan is made anew each time.
+        return stable_hash(name, str(spark.sql("SELECT uuid()").collect()[0][0]))
+    return stable_hash(name, str(row["version"]), str(row["timestamp"]))
+
+
+class _FileReader:
+    """Reads splits; a class because Spark pickles it to the executors."""
+
+    def __init__(self, columns: Columns) -> None:
+        self._columns = columns
+
+    def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            for row in batch.to_pylist():
+                split = Split(**row)
+                whole_file = split.format == _ONE_DOCUMENT_PER_FILE
+                path_id = split.relative if whole_file else None
+                rows = (_identified(record, path_id) for record in read_split(split, self._columns))
+                yield from record_batches(rows, _ARROW)
+
+
+class _RowReader:
+    """Turns rows that Spark read into records."""
+
+    def __init__(self, columns: Columns) -> None:
+        self._columns = columns
+
+    def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            rows = (
+                _identified(record_from_fields(row["_source"], row["_place"], row["_fields"], self._columns), None)
+                for row in batch.to_pylist()
+            )
+            yield from record_batches(rows, _ARROW)
+
+
+def _identified(record: Record | Rejected, path_id: str | None) -> dict[str, object]:
+    if isinstance(record, Rejected):
+        return {"source": record.source, "place": record.place, "reason": record.reason}
+    return {
+        "source": record.source,
+        "place": record.place,
+        "given_id": record.id if record.id is not None else path_id,
+        "title": record.title,
+        "text": record.text,
+        "meta": dict(record.meta),
+        "doc_version": doc_version(record.text, record.title),
+    }

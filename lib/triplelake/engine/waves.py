@@ -1,0 +1,278 @@
+"""The driver's side of asking: buckets become waves, two waves run at a time, each ends in one commit."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import dataclass, field, replace
+
+from pyspark.sql import DataFrame, Window
+from pyspark.sql import functions as F
+
+from triplelake.config import RunSettings
+from triplelake.engine.worker import Assignment
+from triplelake.errors import PoolError, TooManyFailures
+from triplelake.pool.shares import Share
+from triplelake.tables.schemas import ATTEMPTS, REQUESTS
+from triplelake.tables.store import Store
+
+MAX_LANES = 4
+"""A wave's number is `version * MAX_LANES + lane`, whatever number of lanes runs."""
+
+_FIRST_WAVE_ROUNDS = 4
+_INCOMPLETE_WAVES = 3
+_JUDGE_FAILURES_FROM = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """The open requests of one bucket, all of one language; `partial` if others of it are answered."""
+
+    bucket: int
+    lang: str
+    open: int
+    partial: bool
+
+
+@dataclass(frozen=True, slots=True)
+class WaveResult:
+    """What a committed wave brought."""
+
+    wave: int
+    sent: int
+    answered: int
+    failed: int
+    triples: int
+    prompt_tokens: int
+    cached_tokens: int
+    completion_tokens: int
+    seconds: float
+    buckets: tuple[Bucket, ...]
+
+
+@dataclass
+class Tally:
+    """Sums over the committed waves of a run; `seconds` from the first wave's start to the last commit."""
+
+    answered: int = 0
+    failed: int = 0
+    triples: int = 0
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    completion_tokens: int = 0
+    seconds: float = 0.0
+
+    def add(self, result: WaveResult, seconds: float) -> None:
+        for name in ("answered", "failed", "triples", "prompt_tokens", "cached_tokens", "completion_tokens"):
+            setattr(self, name, getattr(self, name) + getattr(result, name))
+        self.seconds = seconds
+
+
+def open_buckets(store: Store, plan_id: str, among: Sequence[Bucket] = ()) -> list[Bucket]:
+    """The plan's buckets that still hold unanswered requests, in order: all, or those `among` some."""
+    work = store.read(REQUESTS).where(F.col("plan_id") == plan_id)
+    if among:
+        work = work.where(F.col("bucket").isin([bucket.bucket for bucket in among]))
+    done = store.read(ATTEMPTS).where(F.col("plan_id") == plan_id).select("request_id").distinct()
+    rows = (
+        work.join(done.withColumn("_done", F.lit(1)), "request_id", "left")
+        .groupBy("bucket", "lang")
+        .agg(F.count(F.when(F.col("_done").isNull(), 1)).alias("open"), F.count("_done").alias("done"))
+        .where("open > 0")
+        .orderBy("bucket")
+        .collect()
+    )
+    return [Bucket(row["bucket"], row["lang"], row["open"], row["done"] > 0) for row in rows]
+
+
+@dataclass
+class Waves:
+    """Runs the waves of a plan until no request is open.
+
+    Args:
+        store: the output.
+        template: what each task must know; wave and shares are set here.
+        settings: of the run.
+        share: makes the shares of a wave from its number of tasks.
+        tasks: tasks of a full wave.
+        slots: slots of the whole pool.
+        check_pool: raises PoolError if the pool cannot work; asked when a wave lacks rows.
+        on_wave: told after each commit, one lane at a time.
+        run_id: goes into the commits.
+    """
+
+    store: Store
+    template: Assignment
+    settings: RunSettings
+    share: Callable[[int], Sequence[Share]]
+    tasks: int
+    slots: int
+    check_pool: Callable[[], None]
+    on_wave: Callable[[WaveResult, Tally], None]
+    run_id: str
+    tally: Tally = field(default_factory=Tally, init=False)
+    _open: deque[Bucket] = field(default_factory=deque, init=False)
+    _changed: threading.Condition = field(default_factory=threading.Condition, init=False)
+    _stopped: bool = field(default=False, init=False)
+    _in_flight: int = field(default=0, init=False)
+    _incomplete: int = field(default=0, init=False)
+    _began: float = field(default=0.0, init=False)
+
+    def run(self, buckets: Sequence[Bucket]) -> None:
+        """Ask all open requests. What was committed stays, however this ends.
+
+        Raises:
+            PoolError: the pool cannot work.
+            TooManyFailures: more than `max_failure_rate` of the answers failed.
+            KeyboardInterrupt: asked to stop; waves in flight are given up.
+        """
+        self._open.extend(buckets)
+        self._began = time.monotonic()
+        versions = self._next_versions()
+        with ThreadPoolExecutor(self.settings.lanes, thread_name_prefix="lane") as executor:
+            lanes = [executor.submit(self._lane, lane, versions[lane]) for lane in range(self.settings.lanes)]
+            try:
+                # Short waits, because a signal reaches Python code only between them.
+                while wait(lanes, timeout=0.5).not_done:
+                    pass
+            except BaseException:
+                self._stop()
+                self.store.spark.sparkContext.cancelAllJobs()
+                raise
+        for lane in lanes:
+            lane.result()
+
+    def _lane(self, lane: int, version: int) -> None:
+        try:
+            while buckets := self._take():
+                self._finish(self._wave(lane, version, buckets))
+                version += 1
+        except BaseException:
+            self._stop()
+            raise
+
+    def _take(self) -> list[Bucket]:
+        """The next buckets of one language, about `wave_s` of the pool's work; none when all is done."""
+        with self._changed:
+            while not self._open and self._in_flight and not self._stopped:
+                self._changed.wait()
+            if self._stopped or not self._open:
+                return []
+            size, lang = self._wave_size(), self._open[0].lang
+            taken: list[Bucket] = []
+            while self._open and self._open[0].lang == lang and sum(b.open for b in taken) < size:
+                taken.append(self._open.popleft())
+            self._in_flight += 1
+            return taken
+
+    def _wave_size(self) -> float:
+        if not self.tally.answered:
+            return self.slots * _FIRST_WAVE_ROUNDS
+        rate = self.tally.answered / (time.monotonic() - self._began)
+        return max(rate * self.settings.wave_s, self.slots)
+
+    def _wave(self, lane: int, version: int, buckets: Sequence[Bucket]) -> WaveResult:
+        wave = version * MAX_LANES + lane
+        sent = sum(bucket.open for bucket in buckets)
+        tasks = max(1, min(self.tasks, sent))
+        assignment = replace(self.template, wave=wave, shares=tuple(self.share(tasks)))
+        rows = (
+            self._requests(buckets)
+            .repartitionById(tasks, F.expr(f"cast(_rank % {tasks} as int)"))
+            .sortWithinPartitions(F.desc("est_tokens"))
+            .select(*REQUESTS.names)
+            .mapInArrow(assignment, schema=ATTEMPTS.spark)
+        )
+        began = time.monotonic()
+        self.store.append(
+            ATTEMPTS,
+            rows,
+            run_id=self.run_id,
+            txn=(f"{self.template.plan_id}/{lane}", version),
+            note={"plan_id": self.template.plan_id, "wave": wave},
+        )
+        return self._read_back(wave, sent, time.monotonic() - began, tuple(buckets))
+
+    def _requests(self, buckets: Sequence[Bucket]) -> DataFrame:
+        plan = self.template.plan_id
+        numbers = [bucket.bucket for bucket in buckets]
+        work = self.store.read(REQUESTS).where((F.col("plan_id") == plan) & F.col("bucket").isin(numbers))
+        if any(bucket.partial for bucket in buckets):
+            done = self.store.read(ATTEMPTS).where(F.col("plan_id") == plan).select("request_id")
+            work = work.join(done, "request_id", "left_anti")
+        longest_first = Window.partitionBy("bucket").orderBy(F.desc("est_tokens"), "request_id")
+        return work.withColumn("_rank", F.row_number().over(longest_first))
+
+    def _read_back(self, wave: int, sent: int, seconds: float, buckets: tuple[Bucket, ...]) -> WaveResult:
+        # Delta says nothing when it skips a transaction that it has seen, so the rows themselves are counted.
+        mine = (F.col("plan_id") == self.template.plan_id) & (F.col("wave") == wave)
+        row = (
+            self.store.read(ATTEMPTS)
+            .where(mine)
+            .agg(
+                F.count(F.lit(1)).alias("answered"),
+                F.count(F.when(F.col("status") == "failed", 1)).alias("failed"),
+                *(
+                    F.coalesce(F.sum(column), F.lit(0)).alias(name)
+                    for name, column in {
+                        "triples": F.size("triples"),
+                        "prompt_tokens": F.col("prompt_tokens"),
+                        "cached_tokens": F.col("cached_tokens"),
+                        "completion_tokens": F.col("completion_tokens"),
+                    }.items()
+                ),
+            )
+            .collect()[0]
+        )
+        return WaveResult(wave=wave, sent=sent, seconds=seconds, buckets=buckets, **row.asDict())
+
+    def _finish(self, result: WaveResult) -> None:
+        missing = result.answered < result.sent
+        if missing:
+            self.check_pool()
+        again = open_buckets(self.store, self.template.plan_id, result.buckets) if missing else []
+        with self._changed:
+            self._in_flight -= 1
+            self._open.extendleft(reversed(again))
+            self._incomplete = self._incomplete + 1 if missing else 0
+            self.tally.add(result, time.monotonic() - self._began)
+            self.on_wave(result, self.tally)
+            self._changed.notify_all()
+            if self._incomplete == _INCOMPLETE_WAVES:
+                raise PoolError(
+                    "pool",
+                    f"{_INCOMPLETE_WAVES} waves in a row came back with requests that no server answered",
+                    "The servers answer a survey but not the work: look at their logs. The same command goes on.",
+                )
+            if self.tally.answered >= _JUDGE_FAILURES_FROM:
+                check_failures(self.tally, self.settings.max_failure_rate)
+
+    def _next_versions(self) -> list[int]:
+        """For each lane the version after its last committed wave of this plan."""
+        done = (
+            self.store.read(ATTEMPTS)
+            .where(F.col("plan_id") == self.template.plan_id)
+            .groupBy((F.col("wave") % MAX_LANES).alias("lane"))
+            .agg(F.max("wave").alias("wave"))
+            .collect()
+        )
+        last = {row["lane"]: row["wave"] // MAX_LANES for row in done}
+        return [last.get(lane, -1) + 1 for lane in range(self.settings.lanes)]
+
+    def _stop(self) -> None:
+        with self._changed:
+            self._stopped = True
+            self._changed.notify_all()
+
+
+def check_failures(tally: Tally, max_failure_rate: float) -> None:
+    """Raise TooManyFailures if more than the allowed share of the answers failed."""
+    if tally.answered and tally.failed / tally.answered > max_failure_rate:
+        raise TooManyFailures(
+            "requests",
+            f"{tally.failed} of {tally.answered} failed; run.max_failure_rate allows {max_failure_rate:.0%}",
+            "The view `failures` shows each with its cause. What succeeded is kept and published.",
+        )

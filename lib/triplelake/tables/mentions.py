@@ -1,0 +1,106 @@
+"""From a document's chunks and their raw answers to rows of `triples`, without Spark."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from triplelake.config import AnswerSettings
+from triplelake.prompt.ontology import Ontology
+from triplelake.triples.derive import derive
+from triplelake.triples.identity import entity_id, fact_id, triple_id
+from triplelake.types import Lang, Request, Span, Triple
+
+
+@dataclass(frozen=True, slots=True)
+class AnsweredChunk:
+    """A chunk joined with the answer to its request.
+
+    Args:
+        completion: the raw answer; None if the request failed.
+        truncated: the tail of the answer was cut.
+        answered_at: when the answer was there.
+    """
+
+    chunk_id: str
+    doc_id: str
+    doc_version: str
+    ordinal: int
+    char_start: int
+    text: str
+    title: str
+    context: str
+    lang: Lang
+    request_id: str
+    completion: str | None
+    truncated: bool
+    answered_at: datetime | None
+
+    @property
+    def request(self) -> Request:
+        return Request(self.request_id, self.text, self.title, self.context, self.lang)
+
+    def in_document(self, span: Span) -> tuple[int, int]:
+        """A span of the request as offsets into the document's text; into the title for a title span."""
+        shift = {"chunk": self.char_start, "context": self.char_start - len(self.context), "title": 0}[span.source]
+        return span.start + shift, span.end + shift
+
+
+def document_rows(
+    chunks: Iterable[AnsweredChunk], ontology: Ontology | None, answer: AnswerSettings
+) -> Iterator[dict[str, Any]]:
+    """Rows of `triples` of one document version, in the order of the text.
+
+    Args:
+        chunks: all chunks of the document version.
+
+    Yields:
+        The columns of `triples` that depend on the document alone; the caller adds key, derivation and run.
+    """
+    ranks: Counter[tuple[str, str]] = Counter()
+    for chunk in sorted(chunks, key=lambda chunk: chunk.ordinal):
+        if chunk.completion is None:
+            continue
+        derived = derive(chunk.request, chunk.completion, truncated=chunk.truncated, ontology=ontology, answer=answer)
+        for triple in derived.triples:
+            row = _row(chunk, triple)
+            same = (row["fact_id"], row["evidence"])
+            row["triple_id"] = triple_id(chunk.doc_id, *same, ranks[same])
+            ranks[same] += 1
+            yield row
+
+
+def _row(chunk: AnsweredChunk, triple: Triple) -> dict[str, Any]:
+    evidence_start, evidence_end = chunk.in_document(triple.evidence)
+    return {
+        "fact_id": fact_id(triple.subject, triple.predicate, triple.object),
+        "doc_id": chunk.doc_id,
+        "doc_version": chunk.doc_version,
+        "subject": triple.subject,
+        "predicate": triple.predicate,
+        "object": triple.object,
+        "subject_type": triple.subject_type,
+        "object_type": triple.object_type,
+        "subject_id": entity_id(triple.subject),
+        "object_id": entity_id(triple.object),
+        **_argument("subject", chunk, triple.subject_span),
+        **_argument("object", chunk, triple.object_span),
+        "span_ambiguous": triple.span_ambiguous,
+        "evidence": chunk.text[triple.evidence.start : triple.evidence.end],
+        "evidence_start": evidence_start,
+        "evidence_end": evidence_end,
+        "grounding": triple.grounding,
+        "lang": chunk.lang,
+        "flags": list(triple.flags),
+        "chunk_id": chunk.chunk_id,
+        "request_id": chunk.request_id,
+        "extracted_at": chunk.answered_at,
+    }
+
+
+def _argument(role: str, chunk: AnsweredChunk, span: Span | None) -> dict[str, Any]:
+    start, end = chunk.in_document(span) if span else (None, None)
+    return {f"{role}_start": start, f"{role}_end": end, f"{role}_from": span.source if span else None}

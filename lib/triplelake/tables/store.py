@@ -1,0 +1,156 @@
+"""Where the tables lie, and the one function that writes to them."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+
+from delta.tables import DeltaTable
+from pyspark.errors import PySparkException
+from pyspark.sql import DataFrame, SparkSession
+
+from triplelake.errors import OutputError
+from triplelake.tables.schemas import SCHEMA_VERSION, TABLES, Table
+
+_CATALOG_NAME = re.compile(r"[A-Za-z_]\w*\.[A-Za-z_]\w*")
+_VERSION_PROPERTY = "triplelake.schemaVersion"
+_PROPERTIES = {
+    # What DuckDB, Polars, delta-rs and Trino read without options: reader version 1.
+    "delta.enableDeletionVectors": "false",
+    "delta.checkpointPolicy": "classic",
+    "delta.columnMapping.mode": "none",
+    _VERSION_PROPERTY: str(SCHEMA_VERSION),
+}
+
+
+@dataclass(frozen=True)
+class Store:
+    """The tables of one output.
+
+    Args:
+        spark: the session.
+        output: a path (`out/kg`, `s3://…`) or `catalog.schema`.
+    """
+
+    spark: SparkSession = field(repr=False)
+    output: str
+
+    @property
+    def in_catalog(self) -> bool:
+        return is_catalog_name(self.output)
+
+    def location(self, table: Table) -> str:
+        """The table's name or path, as a user writes it."""
+        return f"{self.output}.{table.name}" if self.in_catalog else f"{self.output.rstrip('/')}/{table.name}"
+
+    def sql_name(self, table: Table) -> str:
+        """The table as it stands in a FROM clause of Spark SQL."""
+        if self.in_catalog:
+            return ".".join(f"`{part}`" for part in self.location(table).split("."))
+        return f"delta.`{self.location(table)}`"
+
+    def read(self, table: Table) -> DataFrame:
+        return self.spark.read.table(self.sql_name(table))
+
+    def exists(self, table: Table) -> bool:
+        if self.in_catalog:
+            return self.spark.catalog.tableExists(self.location(table))
+        return DeltaTable.isDeltaTable(self.spark, self.location(table))
+
+    def require(self) -> None:
+        """Check that the tables are there and are ours.
+
+        Raises:
+            OutputError: a table is missing, not Delta, or of another schema version.
+        """
+        for table in TABLES:
+            if not self.exists(table):
+                raise OutputError(
+                    self.output, f"holds no table `{table.name}`", "Check --output, or run jobs/extract.py first."
+                )
+            self._check(table)
+
+    def create(self) -> None:
+        """Make the tables that do not exist; check those that do. Runs before any work, never during it."""
+        if self.in_catalog:
+            schema = ".".join(f"`{part}`" for part in self.output.split("."))
+            self._guard(lambda: self.spark.sql(f"CREATE SCHEMA IF NOT EXISTS {schema}"))
+        for table in TABLES:
+            if not self.exists(table):
+                self._guard(partial(self._create, table))
+            self._check(table)
+
+    def append(
+        self,
+        table: Table,
+        frame: DataFrame,
+        *,
+        run_id: str,
+        txn: tuple[str, int] | None = None,
+        note: Mapping[str, object] | None = None,
+    ) -> None:
+        """Append rows in one atomic commit.
+
+        Args:
+            frame: has the table's columns, in any order; evaluated exactly once.
+            run_id: goes into the commit's metadata.
+            txn: application id and version; a version that the table has already seen for the
+                application writes nothing at all and does not evaluate `frame`.
+            note: further commit metadata.
+        """
+        metadata = json.dumps({"run_id": run_id, **(note or {})}, ensure_ascii=False)
+        writer = frame.select(*table.names).write.format("delta").mode("append").option("userMetadata", metadata)
+        if txn is not None:
+            writer = writer.option("txnAppId", txn[0]).option("txnVersion", txn[1])
+        # insertInto would ignore the transaction options.
+        if self.in_catalog:
+            writer.saveAsTable(self.location(table))
+        else:
+            writer.save(self.location(table))
+
+    def _create(self, table: Table) -> None:
+        builder = DeltaTable.create(self.spark).comment(table.comment).addColumns(table.spark)
+        builder = builder.tableName(self.location(table)) if self.in_catalog else builder.location(self.location(table))
+        for name, value in _PROPERTIES.items():
+            builder = builder.property(name, value)
+        if table.cluster_by:
+            builder = builder.clusterBy(*table.cluster_by)
+        builder.execute()
+
+    def _check(self, table: Table) -> None:
+        handle = (
+            DeltaTable.forName(self.spark, self.location(table))
+            if self.in_catalog
+            else DeltaTable.forPath(self.spark, self.location(table))
+        )
+        detail = handle.detail().select("properties", "minReaderVersion").collect()[0]
+        found = detail["properties"].get(_VERSION_PROPERTY)
+        if found != str(SCHEMA_VERSION):
+            raise OutputError(
+                self.location(table),
+                "is not a table of triplelake"
+                if found is None
+                else f"has schema version {found}, this is {SCHEMA_VERSION}",
+                "Choose another --output.",
+            )
+        if detail["minReaderVersion"] != 1:
+            raise OutputError(
+                self.location(table),
+                f"needs Delta reader version {detail['minReaderVersion']}, so that other engines cannot read it",
+                "Undo the table feature that was added to it, or choose another --output.",
+            )
+
+    def _guard(self, action: Callable[[], object]) -> None:
+        try:
+            action()
+        except PySparkException as error:
+            first = str(error).splitlines()[0]
+            raise OutputError(self.output, f"cannot be made: {first}", "Choose another --output.") from error
+
+
+def is_catalog_name(output: str) -> bool:
+    """Whether an output names `catalog.schema` rather than a path."""
+    return _CATALOG_NAME.fullmatch(output) is not None

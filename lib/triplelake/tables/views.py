@@ -1,0 +1,133 @@
+"""The queries that people read: answers, current_triples, facts, entities, relations, failures.
+
+Each is one SELECT over the tables, with `$name` where a table's or view's name goes. In a catalog
+they are views; beside a path they are written to `<output>/sql/{spark,duckdb}.sql`. The engine reads
+through the same SELECTs, so that people and program cannot disagree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from string import Template
+
+from pyarrow.fs import FileSystem
+from pyspark.sql import DataFrame
+
+from triplelake.tables.schemas import TABLES
+from triplelake.tables.store import Store
+
+VIEWS: dict[str, str] = {
+    "answers": """
+SELECT * FROM (
+  SELECT *, row_number() OVER (
+    PARTITION BY request_id
+    ORDER BY CASE WHEN status = 'failed' THEN 1 ELSE 0 END,
+             CASE WHEN status <> 'failed' THEN finished_at END ASC,
+             finished_at DESC) AS answer_rank
+  FROM $attempts) ranked
+WHERE answer_rank = 1""",
+    "current_documents": """
+SELECT * FROM (
+  SELECT *, row_number() OVER (PARTITION BY doc_id ORDER BY at DESC) AS state_rank
+  FROM $documents WHERE state IN ('published', 'removed')) ranked
+WHERE state_rank = 1 AND state = 'published'""",
+    "current_triples": """
+SELECT t.* FROM $triples t
+JOIN $current_documents d
+  ON t.doc_id = d.doc_id AND t.doc_version = d.doc_version
+ AND t.extraction_key = d.extraction_key AND t.derivation = d.derivation""",
+    "facts": """
+SELECT fact_id,
+       min(subject) AS subject, predicate, min(object) AS object,
+       subject_id, object_id,
+       min(subject_type) AS subject_type, min(object_type) AS object_type,
+       count(*) AS mentions,
+       count(DISTINCT doc_id) AS documents,
+       count(DISTINCT evidence) AS texts,
+       min(extracted_at) AS first_seen, max(extracted_at) AS last_seen,
+       min(evidence) AS example
+FROM $current_triples
+WHERE grounding <> 'none' AND $flag_count = 0
+GROUP BY fact_id, predicate, subject_id, object_id""",
+    "entities": """
+SELECT entity_id, min(surface) AS name, min(type) AS type,
+       count(*) AS mentions, count(DISTINCT doc_id) AS documents,
+       count(DISTINCT fact_id) AS facts
+FROM (
+  SELECT subject_id AS entity_id, subject AS surface, subject_type AS type, doc_id, fact_id
+  FROM $current_triples WHERE grounding <> 'none'
+  UNION ALL
+  SELECT object_id AS entity_id, object AS surface, object_type AS type, doc_id, fact_id
+  FROM $current_triples WHERE grounding <> 'none') arguments
+GROUP BY entity_id""",
+    "relations": """
+SELECT predicate, count(*) AS mentions, count(DISTINCT fact_id) AS facts,
+       count(DISTINCT doc_id) AS documents,
+       sum(CASE WHEN $flag_count > 0 THEN 1 ELSE 0 END) AS flagged
+FROM $current_triples
+GROUP BY predicate""",
+    "failures": """
+SELECT c.doc_id, c.ordinal, c.text, a.request_id, a.error_code, a.error_message, a.completion, a.tries, a.finished_at
+FROM $answers a JOIN $chunks c ON a.request_id = c.request_id
+WHERE a.status = 'failed'""",
+}
+"""Views by name, each after those that it reads."""
+
+
+_FLAG_COUNT = {"spark": "size(flags)", "duckdb": "len(flags)"}
+
+
+def create_views(store: Store) -> None:
+    """Make the views: in the catalog, or as scripts beside a path."""
+    if store.in_catalog:
+        names = {name: f"{store.output}.{name}" for name in VIEWS}
+        names |= {table.name: store.sql_name(table) for table in TABLES}
+        for view, query in VIEWS.items():
+            store.spark.sql(f"CREATE OR REPLACE VIEW {names[view]} AS {render(query, names)}")
+        return
+    folder = f"{absolute(store.output)}/sql"
+    filesystem, path = FileSystem.from_uri(folder)
+    filesystem.create_dir(path, recursive=True)
+    for dialect in _FLAG_COUNT:
+        with filesystem.open_output_stream(f"{path}/{dialect}.sql") as out:
+            out.write(script(store, dialect).encode())
+
+
+def script(store: Store, dialect: str) -> str:
+    """All tables and views of an output at a path as temporary views: `spark` or `duckdb` SQL."""
+    lines = ["-- Written by triplelake. Run it once per session; then query the views by name."]
+    for table in TABLES:
+        location = absolute(store.location(table)).replace("'", "''")
+        source = f"delta.`{location}`" if dialect == "spark" else f"delta_scan('{location}')"
+        lines.append(f"CREATE OR REPLACE TEMPORARY VIEW {table.name} AS SELECT * FROM {source};")
+    names = {name: name for name in (*VIEWS, *(table.name for table in TABLES))}
+    for view, query in VIEWS.items():
+        lines.append(f"CREATE OR REPLACE TEMPORARY VIEW {view} AS {render(query, names, dialect)};")
+    return "\n".join(lines) + "\n"
+
+
+def select(view: str, **frames: DataFrame) -> DataFrame:
+    """A view over these DataFrames instead of the stored tables."""
+    spark = next(iter(frames.values())).sparkSession
+    query = render(VIEWS[view], {name: f"{{{name}}}" for name in frames})
+    return spark.sql(query, args=None, **frames)
+
+
+def register(store: Store) -> None:
+    """Make tables and views visible by their plain names in this session only."""
+    for table in TABLES:
+        store.read(table).createOrReplaceTempView(table.name)
+    names = {name: name for name in (*VIEWS, *(table.name for table in TABLES))}
+    for view, query in VIEWS.items():
+        store.spark.sql(f"CREATE OR REPLACE TEMPORARY VIEW {view} AS {render(query, names)}")
+
+
+def render(query: str, names: Mapping[str, str], dialect: str = "spark") -> str:
+    """A query of `VIEWS` with the names that it reads filled in."""
+    return Template(query).substitute(names, flag_count=_FLAG_COUNT[dialect]).strip()
+
+
+def absolute(path: str) -> str:
+    """A local path made absolute, so that a script works from any folder; a URI as it is."""
+    return path if "://" in path else str(Path(path).absolute())

@@ -1,0 +1,107 @@
+"""The tables: made once, written by one function, readable by others."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+from chispa import assert_df_equality
+from deltalake import DeltaTable
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from triplelake.errors import OutputError
+from triplelake.tables.schemas import ATTEMPTS, PLANS, TABLES, Table
+from triplelake.tables.store import Store, is_catalog_name
+
+pytestmark = pytest.mark.spark
+
+
+def rows(store: Store, table: Table, *given: dict[str, Any]) -> DataFrame:
+    values = [tuple(row.get(name) for name in table.names) for row in given]
+    return store.spark.createDataFrame(values, table.spark)
+
+
+def plan(plan_id: str) -> dict[str, Any]:
+    return {"plan_id": plan_id, "requests": 3, "at": datetime(2026, 1, 2, tzinfo=UTC)}
+
+
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
+def test_arrow_and_spark_agree_on_every_column(table: Table) -> None:
+    assert table.arrow.names == table.spark.names == table.names
+    assert all(field.metadata["comment"] for field in table.spark)
+
+
+def test_a_second_reader_sees_the_same_rows(store: Store) -> None:
+    store.append(PLANS, rows(store, PLANS, plan("a"), plan("b")), run_id="r")
+
+    assert_df_equality(
+        store.read(PLANS), rows(store, PLANS, plan("a"), plan("b")), ignore_row_order=True, ignore_metadata=True
+    )
+    delta = DeltaTable(store.location(PLANS))
+    assert delta.protocol().min_reader_version == 1
+    arrow = delta.to_pyarrow_table()
+    found = duckdb.sql("SELECT plan_id, requests FROM arrow ORDER BY plan_id").fetchall()
+    assert found == [("a", 3), ("b", 3)]
+
+
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
+def test_every_table_is_readable_without_table_features(store: Store, table: Table) -> None:
+    delta = DeltaTable(store.location(table))
+    assert delta.protocol().min_reader_version == 1
+    assert not delta.protocol().reader_features
+
+
+def test_a_transaction_seen_before_writes_and_evaluates_nothing(store: Store) -> None:
+    store.append(PLANS, rows(store, PLANS, plan("a")), run_id="r", txn=("app", 0))
+
+    poison = rows(store, PLANS, plan("b")).withColumn("chunks", F.raise_error(F.lit("was evaluated")).cast("long"))
+    store.append(PLANS, poison, run_id="r", txn=("app", 0))
+
+    assert [row["plan_id"] for row in store.read(PLANS).collect()] == ["a"]
+
+
+def test_the_run_stands_in_the_commit(store: Store) -> None:
+    store.append(PLANS, rows(store, PLANS, plan("a")), run_id="r7", note={"wave": 3})
+    newest = DeltaTable(store.location(PLANS)).history(1)[0]
+    assert '"run_id": "r7"' in newest["userMetadata"]
+    assert '"wave": 3' in newest["userMetadata"]
+
+
+def test_creating_twice_changes_nothing(store: Store) -> None:
+    store.append(PLANS, rows(store, PLANS, plan("a")), run_id="r")
+    version = DeltaTable(store.location(PLANS)).version()
+    store.create()
+    assert DeltaTable(store.location(PLANS)).version() == version
+
+
+def test_a_foreign_delta_table_is_refused(spark: SparkSession, tmp_path: Path) -> None:
+    spark.range(3).write.format("delta").save(str(tmp_path / "kg" / "attempts"))
+    with pytest.raises(OutputError, match="is not a table of triplelake") as caught:
+        Store(spark, str(tmp_path / "kg")).create()
+    assert caught.value.remedy
+
+
+def test_a_folder_of_other_files_is_refused(spark: SparkSession, tmp_path: Path) -> None:
+    folder = tmp_path / "kg" / ATTEMPTS.name
+    folder.mkdir(parents=True)
+    (folder / "notes.txt").write_text("mine")
+    with pytest.raises(OutputError):
+        Store(spark, str(tmp_path / "kg")).create()
+    assert (folder / "notes.txt").read_text() == "mine"
+
+
+def test_a_missing_output_is_told(spark: SparkSession, tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="no table"):
+        Store(spark, str(tmp_path / "none")).require()
+
+
+@pytest.mark.parametrize(
+    ("output", "expected"),
+    [("main.kg", True), ("out/kg", False), ("kg", False), ("s3://b/kg", False), ("./a.b", False), ("a.b.c", False)],
+)
+def test_catalog_names(output: str, expected: bool) -> None:
+    assert is_catalog_name(output) is expected
