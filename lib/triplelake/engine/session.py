@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from importlib.metadata import PackageNotFoundError, version
 
 from pyspark.errors import PySparkException
@@ -18,6 +20,8 @@ def open_session(name: str) -> SparkSession:
     Raises:
         SetupError: Java is missing or Delta is not on Spark's classpath; the remedy is a command.
     """
+    # Spark starts its workers with the first python3 of the PATH, which need not be this one.
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     try:
         spark = SparkSession.builder.appName(name).getOrCreate()
     except Exception as error:

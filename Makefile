@@ -1,0 +1,44 @@
+# Two commands make a working environment: git clone, make setup. `make help` lists the rest.
+
+ENV ?= .venv
+BIN = $(ENV)/bin
+# The first of these that is Python 3.11 or newer makes the environment; PYTHON=... names another.
+PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13 python3.14 python; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+SOURCES = lib infra $(wildcard jobs/*.py)
+
+# As in the activated environment, whatever this shell has set for another Spark.
+RUN = env -u SPARK_HOME -u SPARK_CONF_DIR -u PYSPARK_PYTHON -u PYSPARK_DRIVER_PYTHON PATH="$(abspath $(BIN)):$$PATH"
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint format dist clean
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+
+setup: ## make the environment in .venv (only where something changed)
+	@test -n "$(PYTHON)" || { echo "triplelake needs Python 3.11 or newer, and none is on the PATH: install it, or name it: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@"$(PYTHON)" infra/setup_env.py --env "$(ENV)"
+
+demo: setup ## extract the sample corpus with a real model and query it
+	@$(RUN) python jobs/demo.py
+
+test: setup ## run all tests; one of them: make test ARGS="tests/unit/corpus -k csv"
+	@$(RUN) pytest $(ARGS)
+
+lint: setup ## check style, types and the direction of imports
+	@$(RUN) ruff check .
+	@$(RUN) ruff format --check .
+	@$(RUN) mypy $(SOURCES)
+	@$(RUN) lint-imports
+
+format: setup ## bring the code into its form
+	@$(RUN) ruff check --fix .
+	@$(RUN) ruff format .
+
+dist: setup ## build the wheel and the archive for a cluster into dist/
+	@$(RUN) python infra/build_dist.py --out dist
+
+clean: ## remove the environment and everything that was built
+	rm -rf "$(ENV)" build dist lib/*.egg-info spark-warehouse metastore_db derby.log .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	find lib jobs infra tests -name __pycache__ -prune -exec rm -rf {} +

