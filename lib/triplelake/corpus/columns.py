@@ -1,0 +1,61 @@
+"""Which columns are read: chosen by name before a run starts, or the run does not start."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from itertools import islice
+
+from triplelake.config import CorpusSettings
+from triplelake.corpus.readers import read_fields
+from triplelake.corpus.readers.raw import RawRecord
+from triplelake.corpus.records import Columns, record_from_fields
+from triplelake.corpus.splits import Split
+from triplelake.errors import InputError
+
+__all__ = ["TEXT_COLUMNS", "Columns", "choose_columns", "record_from_fields", "sample_names"]
+
+TEXT_COLUMNS = ("sentence", "text", "content", "正文", "内容", "內容")
+"""The names that are tried, in this order, when no text column is named."""
+
+_SAMPLE = 100
+
+
+def choose_columns(names: Sequence[str], settings: CorpusSettings) -> Columns:
+    """The columns to read of those that exist.
+
+    Raises:
+        InputError: a named column does not exist, or none is named and no known name exists.
+    """
+    there = ", ".join(names) if names else "none: no readable record was found"
+    for setting, name in _named(settings):
+        if name not in names:
+            near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+            hint = f"Did you mean `{near[0]}`? " if near else ""
+            raise InputError(name, f"no such column in the input (corpus.{setting})", f"{hint}Columns: {there}.")
+    text = settings.text_column or next((name for name in TEXT_COLUMNS if name in names), None)
+    if text is None:
+        raise InputError(
+            "corpus.text_column",
+            f"none of the columns {', '.join(TEXT_COLUMNS)} is in the input",
+            f"Name the column with the text. Columns: {there}.",
+        )
+    return Columns(text, settings.title_column, settings.id_column, settings.keep_columns)
+
+
+def sample_names(split: Split) -> list[str]:
+    """The names of the columns in the first records of a split, in the order met.
+
+    A document per file or per line has one column, `text`. Unreadable records are passed over.
+    """
+    names: dict[str, None] = {}
+    for found in islice(read_fields(split), _SAMPLE):
+        if isinstance(found, RawRecord):
+            names.update(dict.fromkeys(found.fields))
+    return list(names)
+
+
+def _named(settings: CorpusSettings) -> list[tuple[str, str]]:
+    single = [(key, getattr(settings, key)) for key in ("text_column", "id_column", "title_column")]
+    named = [(key, name) for key, name in single if name is not None]
+    return named + [("keep_columns", name) for name in settings.keep_columns]

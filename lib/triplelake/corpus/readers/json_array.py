@@ -1,0 +1,161 @@
+"""JSON: an array of objects, or objects one after the other, of any size in little memory."""
+
+from __future__ import annotations
+
+import codecs
+import json
+import re
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import BinaryIO
+
+from triplelake.corpus.readers.raw import BOM, MAX_RECORD_BYTES, TOO_LONG, RawRecord, Unreadable, not_utf8, read_blocks
+from triplelake.corpus.records import kind
+from triplelake.corpus.splits import Split
+from triplelake.types import Rejected
+
+_SPACE = re.compile(r"[ \t\n\r]*")
+_MARK = BOM.decode()
+_UNDECODED = re.compile("[\udc80-\udcff]")
+
+
+def read_json(stream: BinaryIO, split: Split) -> Iterator[RawRecord | Rejected]:
+    """The objects of the file's array, or of its top level. Places are `item N`, from 1.
+
+    Nothing can be trusted behind a syntax error, so reading ends with one `Rejected` there. A byte
+    that is not UTF-8 costs only the item that holds it.
+
+    Why the standard library: `ijson` with yajl ends the file at such a byte, and turns an unpaired
+    surrogate escape into a question mark without a word.
+    """
+    window = _Window(stream)
+    number = 0
+    try:
+        for number, value in enumerate(_values(window), 1):
+            place = f"item {number}"
+            if (undecoded := window.undecoded()) is not None:
+                yield Rejected(split.path, place, undecoded)
+            elif isinstance(value, dict):
+                yield RawRecord(place, value)
+            else:
+                yield Rejected(split.path, place, f"is {kind(value)}, not an object")
+    except Unreadable as why:
+        where = f" ({why.place})" if why.place else ""
+        yield Rejected(split.path, f"item {number + 1}", why.reason + where)
+
+
+def _values(window: _Window) -> Iterator[object]:
+    first = window.peek()
+    if first == "":
+        raise Unreadable("is empty")
+    if first != "[":
+        while window.peek():
+            yield window.value()
+        return
+    window.skip()
+    if window.peek() == "]":
+        window.skip()
+    else:
+        while True:
+            yield window.value()
+            following = window.peek()
+            if following not in (",", "]"):
+                raise window.broken("expected a comma or the end of the array")
+            window.skip()
+            if following == "]":
+                break
+    if window.peek():
+        raise window.broken("something follows the end of the array")
+
+
+class _Window:
+    """A stretch of the decoded file that slides over it, holding one value at least."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._blocks = read_blocks(stream)
+        self._decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
+        # Python limits the digits of an int that it reads; a Decimal has no such limit.
+        self._scan = json.JSONDecoder(parse_int=Decimal).raw_decode
+        self._text = ""
+        self._position = 0
+        self._offset = 0  # in the file, of the window's first byte
+        self._value_start = 0
+        self._fresh = True
+        self._ended = False
+
+    def peek(self) -> str:
+        """The next character that is not space; empty at the end."""
+        while True:
+            self._position = _match_end(self._text, self._position)
+            if self._position < len(self._text):
+                return self._text[self._position]
+            if not self._more():
+                return ""
+
+    def skip(self) -> None:
+        self._position += 1
+
+    def value(self) -> object:
+        """The JSON value that starts here."""
+        self.peek()
+        while True:
+            value: object = None
+            error: json.JSONDecodeError | None = None
+            try:
+                value, end = self._scan(self._text, self._position)
+            except json.JSONDecodeError as caught:
+                error, end = caught, len(self._text)
+            except RecursionError:
+                raise self.broken("is nested too deeply") from None
+            # At the window's edge neither an error nor a number is final.
+            final = error is None and (end < len(self._text) or not isinstance(value, Decimal | float))
+            if final or self._ended:
+                break
+            if len(self._text) - self._position > MAX_RECORD_BYTES:
+                raise self.broken(f"{error.msg if error else ''} or {TOO_LONG}")
+            self._more(at_least=len(self._text) - self._position)
+        if error is not None:
+            self._position = min(error.pos, len(self._text))
+            raise self.broken(error.msg)
+        self._value_start, self._position = self._position, end
+        return value
+
+    def undecoded(self) -> str | None:
+        """Why the last value is not all UTF-8, if so."""
+        found = _UNDECODED.search(self._text, self._value_start, self._position)
+        return None if found is None else not_utf8(ord(found.group()) - 0xDC00, self._byte(found.start()))
+
+    def broken(self, what: str) -> Unreadable:
+        return Unreadable(f"is not JSON: {what}", f"byte {self._byte(self._position)}")
+
+    def _byte(self, position: int) -> int:
+        return self._offset + len(self._text[:position].encode("utf-8", "surrogateescape"))
+
+    def _more(self, at_least: int = 1) -> bool:
+        """Drop what was read and decode as many further characters; False at the end of the file.
+
+        Asking for as much again as is held keeps the work on one long value linear.
+        """
+        if self._ended:
+            return False
+        self._offset = self._byte(self._position)
+        parts = [self._text[self._position :]]
+        self._position = 0
+        wanted = at_least
+        while wanted > 0 and not self._ended:
+            block = next(self._blocks, None)
+            self._ended = block is None
+            part = self._decoder.decode(block or b"", final=self._ended)
+            if part and self._fresh:
+                self._fresh = False
+                if part.startswith(_MARK):
+                    part, self._offset = part[1:], len(BOM)
+            parts.append(part)
+            wanted -= len(part)
+        self._text = "".join(parts)
+        return True
+
+
+def _match_end(text: str, position: int) -> int:
+    found = _SPACE.match(text, position)
+    return found.end() if found else position

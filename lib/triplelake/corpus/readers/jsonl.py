@@ -1,0 +1,44 @@
+"""JSON Lines: an object per line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import BinaryIO
+
+from triplelake.corpus.readers.raw import TOO_LONG, Line, RawRecord, Unreadable, decode, read_lines
+from triplelake.corpus.records import kind
+from triplelake.corpus.splits import Split
+from triplelake.types import Rejected
+
+
+def read_jsonl(stream: BinaryIO, split: Split) -> Iterator[RawRecord | Rejected]:
+    """The objects of the split's lines; blank lines are passed over. Places are `byte N`, in any split."""
+    for line in read_lines(stream, split.start, split.end):
+        place = f"byte {line.offset}"
+        try:
+            fields = _parse(line)
+        except Unreadable as why:
+            yield Rejected(split.path, place, why.reason)
+            continue
+        if fields is not None:
+            yield RawRecord(place, fields)
+
+
+def _parse(line: Line) -> dict[str, object] | None:
+    if line.raw is None:
+        raise Unreadable(TOO_LONG)
+    text = decode(line.raw, line.offset).strip()
+    if not text:
+        return None
+    try:
+        # Python limits the digits of an int that it reads; a Decimal has no such limit.
+        value = json.loads(text, parse_int=Decimal)
+    except json.JSONDecodeError as error:
+        raise Unreadable(f"is not JSON: {error.msg} at character {error.pos}") from None
+    except RecursionError:
+        raise Unreadable("is nested too deeply") from None
+    if not isinstance(value, dict):
+        raise Unreadable(f"is {kind(value)}, not an object")
+    return value

@@ -1,0 +1,108 @@
+"""From the fields of a record, as any reader or Spark gives them, to a `Record` or the reason why not."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime, time
+from decimal import Decimal
+
+from triplelake.types import Record, Rejected
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_SCALARS = (bool, int, float, Decimal, datetime, date, time)
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Which fields of a record are its text, title and id, and which are kept beside it."""
+
+    text: str
+    title: str | None = None
+    id: str | None = None
+    keep: tuple[str, ...] = field(default=())
+
+
+class _Unusable(Exception):
+    """The reason why a record cannot be used."""
+
+
+def record_from_fields(source: str, place: str, fields: Mapping[str, object], columns: Columns) -> Record | Rejected:
+    """The record that the chosen columns of `fields` make.
+
+    The text must be text and not blank. Other values are taken as text: numbers, booleans and dates
+    as written, lists and objects as JSON (not as an id). A missing title or kept column is no fault;
+    a missing id is, since any other id would change whenever the text does.
+    """
+    try:
+        return Record(
+            source=source,
+            place=place,
+            text=_text(fields, columns.text),
+            title=_title(fields, columns.title) if columns.title is not None else None,
+            id=_id(fields, columns.id) if columns.id is not None else None,
+            meta={name: text for name in columns.keep if (text := _as_text(name, fields.get(name))) is not None},
+        )
+    except _Unusable as why:
+        return Rejected(source, place, str(why))
+
+
+def kind(value: object) -> str:
+    """What a JSON value is, in a person's words."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "a boolean"
+    if isinstance(value, str):
+        return "text"
+    if isinstance(value, int | float | Decimal):
+        return "a number"
+    if isinstance(value, Mapping):
+        return "an object"
+    return "a list" if isinstance(value, list | tuple) else f"of type {type(value).__name__}"
+
+
+def _text(fields: Mapping[str, object], name: str) -> str:
+    if name not in fields:
+        raise _Unusable(f"has no column `{name}`")
+    value = fields[name]
+    if not isinstance(value, str):
+        raise _Unusable(f"column `{name}` is {kind(value)}, not text")
+    if not value or value.isspace():
+        raise _Unusable(f"column `{name}` is {'blank' if value else 'empty'}")
+    return _checked(name, value)
+
+
+def _title(fields: Mapping[str, object], name: str) -> str | None:
+    text = _as_text(name, fields.get(name))
+    return None if text is None or not text.strip() else text
+
+
+def _id(fields: Mapping[str, object], name: str) -> str:
+    value = fields.get(name)
+    if value is not None and not isinstance(value, (str, *_SCALARS)):
+        raise _Unusable(f"id column `{name}` is {kind(value)}")
+    text = _as_text(name, value)
+    if text is None or not text.strip():
+        raise _Unusable(f"id column `{name}` is missing or empty")
+    return text
+
+
+def _as_text(name: str, value: object) -> str | None:
+    if value is None:
+        return None
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (str, *_SCALARS)):
+        return _checked(name, str(value))
+    return _checked(name, json.dumps(value, ensure_ascii=False, default=str))
+
+
+def _checked(name: str, text: str) -> str:
+    if found := _SURROGATE.search(text):
+        raise _Unusable(
+            f"column `{name}` holds a lone surrogate (U+{ord(found.group()):04X}) at character {found.start()}"
+        )
+    return text

@@ -1,0 +1,50 @@
+"""How one big file is read by several tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from triplelake.config import CorpusFormat
+from triplelake.corpus.files import CorpusFile, compression_of, detect_format
+
+_SPLITTABLE = frozenset({"jsonl", "lines"})
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """A part of a file for one task: the lines that start in bytes `[start, end)`.
+
+    Args:
+        path: the file, as `open_file` takes it.
+        relative: the file's path below the input root; the id of a document per file.
+        format: a plain format, never `auto`.
+        start, end: a byte range, `end` None for the end of the file; `0, None` is the whole file,
+            the only split there is of a format that cannot be cut.
+    """
+
+    path: str
+    relative: str
+    format: CorpusFormat
+    start: int = 0
+    end: int | None = None
+
+
+def plan_splits(files: Sequence[CorpusFile], fmt: CorpusFormat, split_bytes: int) -> list[Split]:
+    """Cut the files into splits of about `split_bytes`, where format and compression allow it.
+
+    Raises:
+        InputError: `fmt` is `auto` and a file's ending names no format.
+    """
+    if split_bytes < 1:
+        raise ValueError(f"split_bytes must be positive, not {split_bytes}")
+    return [split for file in files for split in _splits(file, fmt, split_bytes)]
+
+
+def _splits(file: CorpusFile, fmt: CorpusFormat, split_bytes: int) -> Iterator[Split]:
+    known = detect_format(file.path) if fmt == "auto" else fmt
+    cut = known in _SPLITTABLE and compression_of(file.path) is None
+    starts = range(0, file.size, split_bytes) if cut and file.size else range(1)
+    for start in starts:
+        following = start + split_bytes
+        yield Split(file.path, file.relative, known, start, following if cut and following < file.size else None)
