@@ -3,7 +3,6 @@
 from setuptools import find_namespace_packages, setup
 
 CORE = [
-    "ijson>=3.3,<4",  # a JSON array of any size, read as a stream
     "opencc>=1.1.9,<2",  # Traditional to Simplified Chinese
     "pyarrow>=15",  # record batches; no upper bound, since Spark and Databricks bring their own
     "pydantic>=2.7,<3",  # the tree of settings

@@ -1,0 +1,79 @@
+"""A deterministic automaton that admits the entities of a material and nothing else.
+
+Within a run no longer than an entity may be, its states are those of the run's suffix automaton (Blumer et al.
+1985): the sets of places where the units read so far end, at most two per unit of text. In a longer run the place
+where the entity began counts too, since it decides how far the entity may go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+
+from triplelake.prompt.grammar.spans import Material
+
+EXACT_SIZE = 4_000
+"""Sum of the distinct longest entities, in units, up to which every entity is admitted.
+
+Only hundreds of characters without any punctuation pass it. There, beginnings close to one another share the end
+that they may reach, so that the automaton stays linear in the text; no entity of up to three quarters of the limit
+is missed.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Where each next unit leads to, and whether an entity may end here."""
+
+    final: bool
+    moves: tuple[tuple[str, int], ...]
+
+
+def entity_automaton(material: Material) -> list[State]:
+    """The states, the start first. No state is dead; the start has no moves if the material holds no entity."""
+    units, edges = material.units, material.edges
+    size = len(units) + 1
+    # A place is a position in the text and the end that the entity must not pass, packed into one number.
+    origin = tuple(start * size + reach for start, reach in enumerate(_affordable(material)) if reach)
+    numbers = {origin: 0}
+    queue = [origin]
+    finals = [False]
+    moves: list[tuple[tuple[str, int], ...]] = []
+    for places in queue:
+        onward: dict[str, list[int]] = {}
+        ends_well: dict[str, bool] = {}
+        for place in places:
+            at, reach = divmod(place, size)
+            unit = units[at] or ""
+            going = onward.setdefault(unit, [])
+            ends_well[unit] = edges[at]
+            if at + 1 < reach:
+                going.append(place + size)
+        targets = []
+        for unit, going in onward.items():
+            key = tuple(going)
+            number = numbers.setdefault(key, len(queue))
+            if number == len(queue):
+                queue.append(key)
+                finals.append(ends_well[unit])
+            targets.append((unit, number))
+        moves.append(tuple(targets))
+    return [State(final, onto) for final, onto in zip(finals, moves, strict=True)]
+
+
+def _affordable(material: Material) -> Sequence[int]:
+    """The reaches of the material, made coarser where the automaton would be too large."""
+    longest: dict[int, int] = {}
+    for start, reach in enumerate(material.reaches):
+        longest.setdefault(reach, reach - start)
+    if sum(longest.values()) <= EXACT_SIZE:
+        return material.reaches
+    offsets = [0, *accumulate(len(unit or "") for unit in material.units)]
+    coarse = []
+    held = 0
+    for start, reach in enumerate(material.reaches):
+        if reach and 4 * (offsets[held] - offsets[start]) < 3 * material.max_chars:
+            held = reach
+        coarse.append(held if reach else 0)
+    return coarse

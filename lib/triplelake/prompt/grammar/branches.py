@@ -1,0 +1,62 @@
+"""Which objects each predicate of an answer admits."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from triplelake.prompt.grammar.objects import matching_objects
+from triplelake.prompt.grammar.spans import Material
+from triplelake.prompt.ontology import Ontology
+from triplelake.types import Lang
+
+FREE_LETTERS = "A-Za-zÀ-ÖØ-öø-ɏΑ-ΡΣ-ώА-яЁёҐґІіЇїЄєぁ-ゖァ-ヺ가-힣"
+"""Letters of a free predicate's words (Latin, Greek, Cyrillic, Kana, Hangul), in ranges that both languages read."""
+
+FREE_HAN = "㐀-䶿一-鿿々〇"
+"""Characters of a free predicate in Chinese."""
+
+FREE_HAN_MAX = 12
+FREE_WORDS_MAX = 4
+FREE_WORD_CHARS_MAX = 20
+
+PLAIN_CLASS_EXCLUDES = r'"\\<>\[\]{}|\x00-\x1F\x7F-\x9F'
+"""What no entity of a static grammar holds, as both grammar languages write it in a class: what JSON would escape,
+and the brackets and bars of which control tokens are made."""
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """Predicates that admit the same objects.
+
+    Args:
+        predicates: their names, as they stand inside a JSON string; None for free predicates.
+        objects: the only objects, or None for any entity.
+    """
+
+    predicates: tuple[str, ...] | None
+    objects: tuple[str, ...] | None = None
+
+
+def branches(ontology: Ontology | None, lang: Lang, material: Material | None) -> list[Branch]:
+    """The predicates shown in `lang`, grouped by the objects that they admit.
+
+    A relation whose pattern nothing in the material matches is left out. Without a material patterns are not
+    looked at: the grammar is then the same for all requests.
+    """
+    if ontology is None:
+        return [Branch(predicates=None)]
+    matches: dict[str | None, tuple[str, ...] | None] = {None: None}
+    grouped: dict[tuple[str, ...] | None, list[str]] = {}
+    for relation in ontology.relations:
+        pattern = relation.object_pattern if material else None
+        if material and pattern is not None and pattern not in matches:
+            matches[pattern] = matching_objects(pattern, material)
+        objects = matches[pattern]
+        if objects != ():
+            grouped.setdefault(objects, []).append(_json_text(relation.names[lang]))
+    return [Branch(tuple(predicates), objects) for objects, predicates in grouped.items()]
+
+
+def _json_text(name: str) -> str:
+    return json.dumps(name, ensure_ascii=False)[1:-1]

@@ -1,0 +1,95 @@
+"""Grammars in GBNF, the language of every llama.cpp server.
+
+The server draws a token first and asks the grammar afterwards; a refused one costs a pass over the vocabulary for
+each way in which the text so far can be read. Entities are therefore one deterministic automaton, a rule per state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from triplelake.prompt.grammar.automaton import State, entity_automaton
+from triplelake.prompt.grammar.branches import (
+    FREE_HAN,
+    FREE_HAN_MAX,
+    FREE_LETTERS,
+    FREE_WORD_CHARS_MAX,
+    FREE_WORDS_MAX,
+    PLAIN_CLASS_EXCLUDES,
+    Branch,
+)
+from triplelake.prompt.grammar.spans import Material
+from triplelake.types import Lang
+
+NOTHING = 'root ::= "[]"\n'
+
+
+def grounded(material: Material, branches: Sequence[Branch], lang: Lang, max_triples: int) -> str:
+    """The grammar whose entities are those of the material."""
+    return _grammar(_automaton_rules(entity_automaton(material)), branches, lang, max_triples)
+
+
+def static(branches: Sequence[Branch], lang: Lang, max_triples: int, max_chars: int) -> str:
+    """The grammar whose entities are any plain text, the same for all requests of a language."""
+    entity = f"e0 ::= [^ {PLAIN_CLASS_EXCLUDES}] [^{PLAIN_CLASS_EXCLUDES}]{{0,{max_chars - 1}}}"
+    return _grammar([entity], branches, lang, max_triples)
+
+
+def _grammar(entity_rules: Sequence[str], branches: Sequence[Branch], lang: Lang, max_triples: int) -> str:
+    if not branches:
+        return NOTHING
+    tails = []
+    rules = []
+    for number, branch in enumerate(branches):
+        names = _free_predicate(lang) if branch.predicates is None else _any_of(branch.predicates)
+        rules.append(f"p{number} ::= {names}")
+        if branch.objects is None:
+            tails.append(rf'p{number} "\",\"" e0')
+        else:
+            rules.append(f"o{number} ::= {_any_of(branch.objects)}")
+            tails.append(rf'p{number} "\",\"" o{number}')
+    more = f' ("," triple){{0,{max_triples - 1}}}' if max_triples > 1 else ""
+    lines = (
+        f'root ::= "[" (triple{more})? "]"',
+        r'triple ::= "[\"" e0 "\",\"" tail "\"]"',
+        f"tail ::= {' | '.join(tails)}",
+        *rules,
+        *entity_rules,
+        "",
+    )
+    return "\n".join(lines)
+
+
+def _automaton_rules(states: Sequence[State]) -> list[str]:
+    """One rule per state that entities part at or end at; the others are written out where they are reached."""
+
+    def way(unit: str, to: int) -> str:
+        text = unit
+        while len(states[to].moves) == 1 and not states[to].final:
+            unit, to = states[to].moves[0]
+            text += unit
+        return f"{_literal(text)} e{to}" if states[to].moves else _literal(text)
+
+    return [
+        # The empty way comes first: after a last `|` the server would read on into the next line.
+        f"e{number} ::= {'| ' if state.final else ''}{' | '.join(way(*move) for move in state.moves)}"
+        for number, state in enumerate(states)
+        if number == 0 or (state.moves and (state.final or len(state.moves) > 1))
+    ]
+
+
+def _free_predicate(lang: Lang) -> str:
+    if lang == "en":
+        word = f"[{FREE_LETTERS}]{{1,{FREE_WORD_CHARS_MAX}}}"
+        return f'{word} (" " {word}){{0,{FREE_WORDS_MAX - 1}}}'
+    return f"[{FREE_HAN}]{{1,{FREE_HAN_MAX}}}"
+
+
+def _any_of(texts: Sequence[str]) -> str:
+    return " | ".join(map(_literal, texts))
+
+
+def _literal(text: str) -> str:
+    """A GBNF literal; control characters never come here: entities lack them, and JSON has escaped them in names."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'

@@ -1,0 +1,169 @@
+"""What the grounded GBNF grammar admits: grounded triples of the ontology, all of them, and nothing else."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import regex
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from triplelake.config import AnswerSettings
+from triplelake.prompt.grammar import automaton, build_grammar
+from triplelake.prompt.grammar.spans import material
+from triplelake.prompt.ontology import Ontology, Relation
+from triplelake.types import Lang, Request
+
+YEAR = r"\d{4}年?"
+ONTOLOGY = Ontology(
+    "test",
+    (
+        Relation("author", {"zh-Hans": "作者", "zh-Hant": "作者", "en": "author"}),
+        Relation("born", {"zh-Hans": '出生"地\\', "zh-Hant": "出生\n地]", "en": 'place of "birth"'}),
+        Relation("year", {"zh-Hans": "年份", "zh-Hant": "年份", "en": "year"}, object_pattern=YEAR),
+        Relation("until", {"zh-Hans": "截止", "zh-Hant": "截止", "en": "until"}, object_pattern=YEAR),
+        Relation("never", {"zh-Hans": "無", "zh-Hant": "無", "en": "never"}, object_pattern=r"\p{Thai}+"),
+    ),
+)
+PIECES = [
+    *"鲁迅生于绍興天地玄黃 aab-·&'.,:/",
+    *('"', "\\", "]", "[", "|", "::=", "\n", "\r\n", "\0", "\x85", "\u2028", "\u200d", "\ufeff"),
+    *("2003", "1881年", "J. K. ", "Washington, D.C.", "word ", "New York ", "</s>", "<end_of_turn>", "<|im_end|>"),
+    *('"]]', '"],["', "{0,3}", "root ::= ", "e0 ", "%regex", "#", "(?:", ".*", "[^x]", "\\x00", "\\u0041", "，", "。"),
+    *("😀", "👩‍🚀", "🇨🇳", "é", "e\u0301", "!\u0301", "ก็", "नि", "العربية", "かな", "\ue000", "\uffff", "𠀀"),
+]
+TEXTS = st.lists(st.sampled_from(PIECES) | st.characters(exclude_categories=["Cs"]), max_size=25).map("".join)
+LANGS: st.SearchStrategy[Lang] = st.sampled_from(["zh-Hans", "zh-Hant", "en"])
+REQUESTS = st.builds(Request, st.just("r"), TEXTS, TEXTS, TEXTS, LANGS)
+EntitiesOf = Callable[[Request, int], set[str]]
+
+
+def _answer(*triples: tuple[str, str, str]) -> str:
+    return json.dumps(triples, ensure_ascii=False, separators=(",", ":"))
+
+
+@given(request_=REQUESTS, limit=st.integers(4, 20))
+def test_entities_are_exactly_the_spans(read_gbnf: Any, entities_of: EntitiesOf, request_: Request, limit: int) -> None:
+    answer = AnswerSettings(max_entity_chars=limit)
+    grammar = read_gbnf(build_grammar("gbnf", request_, ONTOLOGY, answer))
+    said = grammar.language("e0") if "e0" in grammar.rules else set()
+    assert said == entities_of(request_, limit)
+
+
+@given(request_=REQUESTS, seed=st.integers(0, 2**32), limit=st.integers(4, 40), triples=st.integers(1, 4))
+def test_every_text_of_the_grammar_is_an_answer_with_grounded_triples(
+    read_gbnf: Any, entities_of: EntitiesOf, request_: Request, seed: int, limit: int, triples: int
+) -> None:
+    answer = AnswerSettings(max_entity_chars=limit, max_triples=triples)
+    grammar = read_gbnf(build_grammar("gbnf", request_, ONTOLOGY, answer))
+    entities = entities_of(request_, limit)
+    relations = ONTOLOGY.by_name(request_.lang)
+    rng = random.Random(seed)
+    for _ in range(5):
+        found = json.loads(grammar.sample(rng))
+        assert len(found) <= triples
+        for subject, predicate, object_ in found:
+            pattern = relations[predicate].object_pattern
+            assert subject in entities
+            assert object_ in entities
+            assert pattern is None or regex.fullmatch(pattern, object_)
+
+
+@settings(max_examples=50)
+@given(request_=REQUESTS)
+def test_every_span_can_be_said_with_every_relation_that_allows_it(
+    read_gbnf: Any, entities_of: EntitiesOf, request_: Request
+) -> None:
+    grammar = read_gbnf(build_grammar("gbnf", request_, ONTOLOGY, AnswerSettings(max_entity_chars=12)))
+    assert grammar.admits("[]")
+    for entity in sorted(entities_of(request_, 12))[:20]:
+        for name, relation in ONTOLOGY.by_name(request_.lang).items():
+            allowed = relation.object_pattern is None or regex.fullmatch(relation.object_pattern, entity)
+            assert grammar.admits(_answer((entity, name, entity))) == bool(allowed)
+
+
+@pytest.mark.parametrize(
+    ("lang", "text", "good", "bad"),
+    [
+        (
+            "zh-Hans",
+            "林知远写了《晨雾》，2003年出版。",
+            ("晨雾", "作者", "林知远"),
+            ("晨雾》，2003年", "作者", "林知远"),
+        ),
+        ("zh-Hant", "林知遠寫了《晨霧》，2003年出版。", ("晨霧", "年份", "2003年"), ("晨霧", "年份", "林知遠")),
+        ("en", "Ann Lee wrote Dew in 2003.", ("Dew", "author", "Ann Lee"), ("Dew", "author", "nn Lee")),
+        ("en", "Ann Lee wrote Dew in 2003.", ("Dew", "year", "2003"), ("Dew", "year", "200")),
+    ],
+)
+def test_examples(read_gbnf: Any, lang: Lang, text: str, good: tuple[str, str, str], bad: tuple[str, str, str]) -> None:
+    grammar = read_gbnf(build_grammar("gbnf", Request("r", text, "", "", lang), ONTOLOGY, AnswerSettings()))
+    assert grammar.admits(_answer(good))
+    assert grammar.admits(_answer(good, good))
+    assert not grammar.admits(_answer(bad))
+    assert not grammar.admits(_answer((good[0], "unknown", good[2])))
+    assert not grammar.admits(_answer(good) + " ")
+
+
+def test_title_and_context_count_but_are_not_joined(read_gbnf: Any) -> None:
+    request = Request("r", "他生于绍兴", "鲁迅", "浙江", "zh-Hans")
+    grammar = read_gbnf(build_grammar("gbnf", request, ONTOLOGY, AnswerSettings()))
+    assert grammar.admits(_answer(("鲁迅", "作者", "浙江")))
+    for joined in ("绍兴鲁迅", "鲁迅浙江", "浙江他"):
+        assert not grammar.admits(_answer((joined, "作者", "鲁迅")))
+
+
+def test_triples_are_limited_by_the_setting_and_by_the_chunk(read_gbnf: Any) -> None:
+    one = ("甲", "作者", "乙")
+    short = Request("r", "甲乙", "", "", "zh-Hans")
+    long = Request("r", "甲乙" * 100, "", "", "zh-Hans")
+    for request, setting, limit in ((short, 8, 2), (long, 8, 8), (long, 3, 3), (long, 1, 1)):
+        grammar = read_gbnf(build_grammar("gbnf", request, ONTOLOGY, AnswerSettings(max_triples=setting)))
+        assert grammar.admits(_answer(*[one] * limit))
+        assert not grammar.admits(_answer(*[one] * (limit + 1)))
+
+
+@pytest.mark.parametrize("text", ["", "。。。", '"\\\n[]'])
+def test_without_an_entity_only_the_empty_answer_is_left(read_gbnf: Any, text: str) -> None:
+    grammar = read_gbnf(build_grammar("gbnf", Request("r", text, "", "", "en"), ONTOLOGY, AnswerSettings()))
+    assert grammar.language("root") == {"[]"}
+
+
+def test_without_a_relation_that_matches_only_the_empty_answer_is_left(read_gbnf: Any) -> None:
+    ontology = Ontology("years", (ONTOLOGY.relations[2],))
+    grammar = read_gbnf(build_grammar("gbnf", Request("r", "没有年份", "", "", "zh-Hans"), ontology, AnswerSettings()))
+    assert grammar.language("root") == {"[]"}
+
+
+@pytest.mark.parametrize(
+    ("lang", "good", "bad"),
+    [
+        ("zh-Hans", ("毕业于", "一二三四五六七八九十百千"), ("毕业 于", "a", "一二三四五六七八九十百千万", '于"')),
+        ("zh-Hant", ("畢業於",), ("畢業，於", "")),
+        ("en", ("graduated from", "né à", "one two three four"), ("one two three four five", "a  b", " a", 'a"', "x1")),
+    ],
+)
+def test_open_mode_admits_short_free_predicates(
+    read_gbnf: Any, lang: Lang, good: tuple[str, ...], bad: tuple[str, ...]
+) -> None:
+    grammar = read_gbnf(build_grammar("gbnf", Request("r", "A 甲", "", "", lang), None, AnswerSettings()))
+    assert all(grammar.admits(f'[["A","{predicate}","甲"]]') for predicate in good)
+    assert not any(grammar.admits(f'[["A","{predicate}","甲"]]') for predicate in bad)
+
+
+def test_a_text_without_stops_stays_affordable(
+    read_gbnf: Any, entities_of: EntitiesOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = Request("r", "".join(map(chr, range(0x4E00, 0x4E00 + 1000))), "", "", "zh-Hans")
+    spans = material(request, 40)
+    assert len(automaton.entity_automaton(spans)) < 5 * 1000
+    said = read_gbnf(build_grammar("gbnf", request, ONTOLOGY, AnswerSettings())).language("e0")
+    entities = entities_of(request, 40)
+    assert said < entities
+    assert {entity for entity in entities if len(entity) <= 30} <= said
+    monkeypatch.setattr(automaton, "EXACT_SIZE", 1_000_000)
+    assert read_gbnf(build_grammar("gbnf", request, ONTOLOGY, AnswerSettings())).language("e0") == entities

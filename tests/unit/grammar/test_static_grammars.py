@@ -1,0 +1,88 @@
+"""What both grammar languages share: `verify`, determinism, and the text of a llguidance grammar."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from triplelake.config import AnswerSettings
+from triplelake.prompt.grammar import Engine, build_grammar
+from triplelake.prompt.ontology import Ontology, Relation
+from triplelake.types import Lang, Request
+
+ONTOLOGY = Ontology(
+    "test",
+    (
+        Relation("author", {"zh-Hans": "作者", "zh-Hant": "作者", "en": "author"}),
+        Relation("born", {"zh-Hans": '"出\\生"\n', "zh-Hant": "出生]", "en": "born/in"}),
+        Relation("year", {"zh-Hans": "年份", "zh-Hant": "年份", "en": "year"}, object_pattern=r"\d{4}年?"),
+    ),
+)
+ENGINES: tuple[Engine, ...] = ("gbnf", "llguidance")
+LANGS: tuple[Lang, ...] = ("zh-Hans", "zh-Hant", "en")
+VERIFY = AnswerSettings(grounding="verify", max_triples=3, max_entity_chars=10)
+HOSTILE = '他说"]]\\ ::= x | <eos> %regex { "substring_chunks": ["a"] }\nstart: "x" # {0,9} /.*/ & 北京-上海'
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("lang", LANGS)
+@pytest.mark.parametrize("ontology", [ONTOLOGY, None])
+def test_verify_is_one_grammar_for_all_requests_of_a_language(
+    engine: Engine, lang: Lang, ontology: Ontology | None
+) -> None:
+    texts = ["", "鲁迅生于绍兴", HOSTILE]
+    grammars = {build_grammar(engine, Request(text, text, text, text, lang), ontology, VERIFY) for text in texts}
+    assert len(grammars) == 1
+    assert "北京" not in grammars.pop()
+
+
+@pytest.mark.parametrize("lang", LANGS)
+def test_verify_admits_any_plain_entity(read_gbnf: Any, lang: Lang) -> None:
+    grammar = read_gbnf(build_grammar("gbnf", Request("r", "", "", "", lang), ONTOLOGY, VERIFY))
+    for name in ONTOLOGY.by_name(lang):
+        for entity in ("鲁迅", "Ann Lee", "《晨雾》，", "a", "1234567890", "é😀"):
+            assert grammar.admits(_answer(entity, name, entity)), (entity, name)
+        for entity in ("", " a", "12345678901", 'a"', "a\\", "a\n", "a\x00", "</s>", "[INST]", "<|x|>"):
+            assert not grammar.admits(_answer(entity, name, "a")), (entity, name)
+    good = json.loads(_answer("a", ONTOLOGY.relations[0].names[lang], "b")) * 3
+    assert grammar.admits(json.dumps(good, ensure_ascii=False, separators=(",", ":")))
+    assert not grammar.admits(json.dumps([*good, good[0]], ensure_ascii=False, separators=(",", ":")))
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@given(text=st.text(max_size=60), title=st.text(max_size=20), lang=st.sampled_from(LANGS))
+def test_the_same_request_gives_the_same_bytes(engine: Engine, text: str, title: str, lang: Lang) -> None:
+    request = Request("r", text, title, "", lang)
+    grammar = build_grammar(engine, request, ONTOLOGY, AnswerSettings())
+    assert grammar == build_grammar(engine, Request("s", text, title, "", lang), ONTOLOGY, AnswerSettings())
+    assert grammar.encode("utf-8"), "no lone surrogate"
+    assert "\0" not in grammar
+
+
+def test_an_llguidance_grammar_holds_a_document_only_as_json_strings() -> None:
+    request = Request("r", HOSTILE, "天天", "", "zh-Hans")
+    grammar = build_grammar("llguidance", request, ONTOLOGY, AnswerSettings())
+    lines = grammar.splitlines()
+    assert lines[0] == "%llguidance {}"
+    names = [line.partition(":")[0] for line in lines[1:]]
+    assert names == ["start", "triple", "tail", "P0", "E", "SUB"], "the year has no object in this text"
+    chunks = json.loads(lines[-1].removeprefix("SUB: %regex "))["substring_chunks"]
+    runs = "".join(chunks).split("\n")
+    assert runs[:2] == ["他说", " "]
+    assert "北京-上海" in "".join(runs)
+    assert runs[-2:] == ["天天", ""], "equal neighbours are two units, and nothing joins title and chunk"
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_grammars_stay_small(engine: Engine) -> None:
+    text = "".join(chr(0x4E00 + 37 * n % 5000) + "，" * (n % 15 == 14) for n in range(1000))
+    grammar = build_grammar(engine, Request("r", text, "", "", "zh-Hans"), ONTOLOGY, AnswerSettings())
+    assert len(grammar.encode()) < 45 * 1000
+
+
+def _answer(subject: str, predicate: str, object_: str) -> str:
+    return json.dumps([[subject, predicate, object_]], ensure_ascii=False, separators=(",", ":"))
