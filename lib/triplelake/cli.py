@@ -16,7 +16,7 @@ import yaml
 from rich.console import Console
 from rich.text import Text
 
-from triplelake.config import FORMATS, Settings, load_settings, parse_assignment
+from triplelake.config import FORMATS, Settings, conf_dir, load_settings, parse_assignment
 from triplelake.errors import Interrupted, OutputError, TriplelakeError, UsageError
 
 EXIT_CODES = """exit codes:
@@ -49,12 +49,18 @@ def extract_command(argv: Sequence[str]) -> int:
     return _guarded(lambda console: _extract(argv, console))
 
 
+def demo_command(argv: Sequence[str]) -> int:
+    """`jobs/demo.py`; returns the exit code."""
+    return _guarded(lambda console: _demo(argv, console))
+
+
 def sql_command(argv: Sequence[str]) -> int:
     """`jobs/sql.py`; returns the exit code."""
     return _guarded(lambda console: _sql(argv, console))
 
 
-def _extract_parser() -> _Parser:
+def extract_parser() -> _Parser:
+    """The command line of `jobs/extract.py`."""
     parser = _Parser(
         prog="extract.py",
         description="Extract triples from a corpus into Delta tables. The same command goes on where a run stopped.",
@@ -87,7 +93,7 @@ def _extract_parser() -> _Parser:
 
 
 def _extract(argv: Sequence[str], console: Console) -> None:
-    arguments = vars(_extract_parser().parse(argv))
+    arguments = vars(extract_parser().parse(argv))
     file, assignments = arguments.pop("config", None), arguments.pop("set")
     dry_run, again = arguments.pop("dry_run"), arguments.pop("republish")
     overrides: dict[str, Any] = dict(parse_assignment(text) for text in assignments)
@@ -100,6 +106,25 @@ def _extract(argv: Sequence[str], console: Console) -> None:
         run.republish(settings, console)
     else:
         run.extract(settings, console, dry_run=dry_run)
+
+
+def _demo(argv: Sequence[str], console: Console) -> None:
+    parser = _Parser(
+        prog="demo.py",
+        description="Extract the sample corpus and compare the result with its gold triples.",
+        argument_default=argparse.SUPPRESS,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--pool", metavar="POOL", help="a pool file, or URLs separated by commas; else `embedded`")
+    parser.add_argument("--model", dest="embedded.model", metavar="GGUF", help="model file for `--pool embedded`")
+    parser.add_argument("--profile", metavar="NAME", help="how the model wants to be asked: a profile of conf/models")
+    parser.add_argument("--output", metavar="PATH", help="path of the tables (default out/demo)")
+    # As in conf/demo.yaml, but from wherever the project's files are.
+    corpus = {"input": [str(conf_dir() / "demo" / "corpus.jsonl")]}
+    settings = load_settings(conf_dir() / "demo.yaml", corpus | vars(parser.parse(argv)))
+    from triplelake.engine.demo import demo
+
+    demo(settings, console)
 
 
 def show_settings(console: Console, settings: Settings) -> None:

@@ -61,7 +61,7 @@ class AnswerSettings(_Section):
     )
     grammar: GrammarEngine = Field("auto", description="grammar engine; `auto` probes the servers")
     max_triples: int = Field(8, ge=1, le=64, description="triples per chunk at most")
-    max_entity_chars: int = Field(40, ge=4, le=200, description="code points of a subject or object at most")
+    max_entity_chars: int = Field(64, ge=4, le=200, description="code points of a subject or object at most")
     max_tokens: int = Field(320, ge=16, description="decoded tokens per answer at most")
 
 
@@ -176,7 +176,7 @@ def parse_assignment(text: str) -> tuple[str, Any]:
     key, separator, value = text.partition("=")
     if not separator or not key:
         raise UsageError(f"--set {text}", "is not of the form key=value", "Example: --set run.limit=20")
-    return key.strip(), _scalar(value)
+    return key.strip(), _value(key.strip(), value)
 
 
 def known_keys(model: type[BaseModel] = Settings, prefix: str = "") -> Iterator[str]:
@@ -205,10 +205,13 @@ def _read_yaml(file: Path) -> dict[str, Any]:
 def _from_env(environ: Mapping[str, str]) -> Iterator[tuple[str, Any]]:
     for name in sorted(environ):
         if name.startswith(ENV_PREFIX):
-            yield name.removeprefix(ENV_PREFIX).lower().replace("__", "."), _scalar(environ[name])
+            key = name.removeprefix(ENV_PREFIX).lower().replace("__", ".")
+            yield key, _value(key, environ[name])
 
 
-def _scalar(text: str) -> Any:
+def _value(key: str, text: str) -> Any:
+    if key in _SECRETS:
+        return text  # a key of digits is a text too
     try:
         return yaml.safe_load(text)
     except yaml.YAMLError:

@@ -45,7 +45,12 @@ class Journal:
     tally: Tally = field(default_factory=Tally)
 
     def write(self, store: Store, error: TriplelakeError | None = None) -> None:
-        """Append the row; `error` is what ended the run early, if anything did."""
+        """Append the row; `error` is what ended the run early, if anything did.
+
+        A run that ended before there were tables leaves none behind.
+        """
+        if error and not store.exists(RUNS):
+            return
         status: Status = "succeeded" if error is None else "interrupted" if isinstance(error, Interrupted) else "failed"
         row: dict[str, Any] = {
             "settings": json.dumps(self.settings.public(), ensure_ascii=False),

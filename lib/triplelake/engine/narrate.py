@@ -6,9 +6,9 @@ from pyspark.sql import functions as F
 from rich.console import Console
 from rich.table import Table as Grid
 
+from triplelake.engine.draft import Draft, Plan
 from triplelake.engine.journal import Journal
 from triplelake.engine.opened import Opened
-from triplelake.engine.plan import Draft, Plan
 from triplelake.engine.progress import duration
 from triplelake.engine.source import Source
 from triplelake.tables.schemas import RUNS

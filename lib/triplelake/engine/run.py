@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from rich.console import Console
@@ -10,17 +10,20 @@ from rich.console import Console
 from triplelake.config import Settings
 from triplelake.engine import narrate
 from triplelake.engine.background import BackgroundPublisher
+from triplelake.engine.draft import Plan
 from triplelake.engine.journal import Journal, last_key
 from triplelake.engine.opened import Opened, open_pool, read_question
-from triplelake.engine.plan import Plan, Planner
+from triplelake.engine.plan import Planner
 from triplelake.engine.progress import Reporter
 from triplelake.engine.session import open_session, parallelism, versions
-from triplelake.engine.source import Source, open_source
+from triplelake.engine.source import Source, find_input, open_source
 from triplelake.engine.waves import Tally, WaveResult, Waves, check_failures, open_buckets
 from triplelake.engine.worker import Assignment
 from triplelake.errors import Interrupted, TriplelakeError, UsageError
 from triplelake.pool.shares import split_shares, tasks_for
+from triplelake.tables.outputs import check_output
 from triplelake.tables.publish import Publisher
+from triplelake.tables.schemas import Table
 from triplelake.tables.store import Store
 from triplelake.tables.views import create_views
 
@@ -35,20 +38,21 @@ def extract(settings: Settings, console: Console, *, dry_run: bool = False) -> J
     """
     if settings.output is None:
         raise UsageError("--output", "is missing", "Name a path, or catalog.schema, for the tables.")
+    # What can be known without Spark comes first, so that a mistake is answered within a second.
+    check_output(settings.output)
     question = read_question(settings)
-    spark = open_session("triplelake extract")
-    store = Store(spark, settings.output)
-    source = open_source(spark, settings)
-    narrate.source(console, source)
+    found = find_input(settings)
     journal = Journal("extract", settings)
     with open_pool(settings, question) as opened:
         narrate.opened(console, opened)
+        spark = open_session("triplelake extract")
+        store = Store(spark, settings.output)
+        missing = store.check()
+        source = open_source(spark, settings, found)
+        narrate.source(console, source)
         journal.extraction_key = opened.key
         journal.versions = {**versions(spark), "model": opened.survey.fingerprint, "grammar": opened.survey.engine}
-        if not dry_run:
-            store.create()
-            create_views(store)
-        job = _Job(settings, console, store, source, opened, journal)
+        job = _Job(settings, console, store, source, opened, journal, missing)
         if dry_run:
             job.preview()
             return journal
@@ -72,13 +76,21 @@ class _Job:
     """One extraction with its pool open and its tables there."""
 
     def __init__(
-        self, settings: Settings, console: Console, store: Store, source: Source, opened: Opened, journal: Journal
+        self,
+        settings: Settings,
+        console: Console,
+        store: Store,
+        source: Source,
+        opened: Opened,
+        journal: Journal,
+        missing: Sequence[Table],
     ) -> None:
         self._settings = settings
         self._console = console
         self._store = store
         self._opened = opened
         self._journal = journal
+        self._missing = missing
         size = max(1, min(settings.run.bucket_size, opened.slots * _REQUESTS_PER_SLOT_IN_A_BUCKET))
         self._planner = Planner(store, source, settings, opened.key, journal.run_id, size)
 
@@ -113,6 +125,9 @@ class _Job:
     def _plan_anew(self) -> Plan | None:
         with self._planner.draft() as draft:
             narrate.draft(self._console, draft)
+            # Not earlier: an input that holds nothing leaves no tables behind.
+            self._store.create(self._missing)
+            create_views(self._store)
             self._journal.removed = draft.write()
             self._journal.rejected = draft.rejected
             return draft.plan if draft.plan.documents else None

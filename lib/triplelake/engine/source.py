@@ -24,6 +24,7 @@ from triplelake.types import Record, Rejected
 
 _SPARK_FORMATS = frozenset({"parquet", "delta", "table"})
 _ONE_DOCUMENT_PER_FILE = "text"
+_SAMPLED_SPLITS = 5
 _TEXTS = ("source", "place", "given_id", "title", "text", "doc_version", "reason")
 _ARROW = pa.schema([*((name, pa.string()) for name in _TEXTS), ("meta", pa.map_(pa.string(), pa.string()))])
 _RECORD = from_arrow_schema(_ARROW)
@@ -72,34 +73,66 @@ class Source:
         )
 
 
-def open_source(spark: SparkSession, settings: Settings) -> Source:
-    """Find the input and choose its columns.
+@dataclass(frozen=True)
+class Found:
+    """An input as far as it can be seen without Spark.
+
+    Args:
+        format: never `auto`.
+        files: sorted by path; empty where Spark reads the input.
+        splits: of the files.
+        columns: chosen; None where Spark reads the input.
+    """
+
+    format: CorpusFormat
+    files: tuple[CorpusFile, ...] = ()
+    splits: tuple[Split, ...] = ()
+    columns: Columns | None = None
+
+
+def find_input(settings: Settings) -> Found:
+    """Find the input, and choose its columns where Spark is not needed to see them.
 
     Raises:
         UsageError: no input was named.
-        InputError: nothing there, mixed formats, or a column that does not exist.
+        InputError: nothing there, nothing in it, mixed formats, or a column that does not exist.
     """
     if not settings.input:
         raise UsageError("--input", "is missing", "Name files, folders, globs, a Delta path or a table.")
     if settings.corpus.format in _SPARK_FORMATS:
-        return _open_with_spark(spark, settings, settings.corpus.format)
+        return Found(settings.corpus.format)
     files = list_files(settings.input)
     formats = {settings.corpus.format} if settings.corpus.format != "auto" else {detect_format(f.path) for f in files}
     if len(formats) > 1:
         raise InputError(
             ", ".join(settings.input),
             f"holds files of several formats: {', '.join(sorted(formats))}",
-            "Name one of them with --set corpus.format=… and a glob, and run once per format.",
+            "Name one of them with --format and a glob, and run once per format.",
         )
     form = formats.pop()
     if form in _SPARK_FORMATS:
-        return _open_with_spark(spark, settings, form)
-    return _open_files(spark, settings, files, form)
-
-
-def _open_files(spark: SparkSession, settings: Settings, files: list[CorpusFile], form: CorpusFormat) -> Source:
+        return Found(form)
     splits = plan_splits(files, form, settings.corpus.split_mb << 20)
-    columns = choose_columns(sample_names(splits[0]), settings.corpus)
+    if not any(file.size for file in files):
+        raise InputError(", ".join(settings.input), "holds no documents: every file is empty", "Check --input.")
+    names = {name: None for split in splits[:_SAMPLED_SPLITS] for name in sample_names(split)}
+    return Found(form, tuple(files), tuple(splits), choose_columns(list(names), settings.corpus))
+
+
+def open_source(spark: SparkSession, settings: Settings, found: Found) -> Source:
+    """Make the input that was found a DataFrame.
+
+    Raises:
+        UsageError: several inputs of a kind that is read one at a time.
+        InputError: what only Spark can see: no such table, or a column that it does not have.
+    """
+    if found.columns is None:
+        return _open_with_spark(spark, settings, found.format)
+    return _open_files(spark, found, found.columns)
+
+
+def _open_files(spark: SparkSession, found: Found, columns: Columns) -> Source:
+    splits = found.splits
     tasks = min(len(splits), 10 * parallelism(spark))
     seeds = spark.createDataFrame(
         [(i % tasks, s.path, s.relative, s.format, s.start, s.end) for i, s in enumerate(splits)],
@@ -109,7 +142,9 @@ def _open_files(spark: SparkSession, settings: Settings, files: list[CorpusFile]
     if tasks < parallelism(spark):
         # A file that only one task can read is still chunked by all.
         records = records.repartition(parallelism(spark))
-    return Source(f"{len(files)} file(s), {form}", columns, fingerprint(files), records)
+    count = len(found.files)
+    description = f"{count} file{'s' if count > 1 else ''}, {found.format}"
+    return Source(description, columns, fingerprint(found.files), records)
 
 
 def _open_with_spark(spark: SparkSession, settings: Settings, form: str) -> Source:

@@ -61,7 +61,7 @@ class Table:
 _DOC_ID = Column("doc_id", STRING, "The document: id column, path below the input root, or content hash")
 _DOC_VERSION = Column("doc_version", STRING, "Hash of the document's text and title")
 _KEY = Column("extraction_key", STRING, "Hash of everything that can change an answer")
-_REQUEST_ID = Column("request_id", STRING, "Hash of extraction key, text, title and context")
+_REQUEST_ID = Column("request_id", STRING, "Hash of extraction key, language, text, title and context")
 _PLAN_ID = Column("plan_id", STRING, "The plan that this belongs to")
 _RUN_ID = Column("run_id", STRING, "The run that wrote this row")
 _LANG = Column("lang", STRING, "Language asked in: zh-Hans, zh-Hant or en")

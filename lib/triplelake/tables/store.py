@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
 from delta.tables import DeltaTable
-from pyspark.errors import PySparkException
+from pyspark.errors import AnalysisException, PySparkException
 from pyspark.sql import DataFrame, SparkSession
 
 from triplelake.errors import OutputError
@@ -53,7 +53,13 @@ class Store:
         return f"delta.`{self.location(table)}`"
 
     def read(self, table: Table) -> DataFrame:
-        return self.spark.read.table(self.sql_name(table))
+        """A table's rows; none before it is made, so that a plan can be drafted without writing."""
+        try:
+            return self.spark.read.table(self.sql_name(table))
+        except AnalysisException:
+            if self.exists(table):
+                raise
+            return self.spark.createDataFrame([], table.spark)
 
     def exists(self, table: Table) -> bool:
         if self.in_catalog:
@@ -73,14 +79,30 @@ class Store:
                 )
             self._check(table)
 
-    def create(self) -> None:
-        """Make the tables that do not exist; check those that do. Runs before any work, never during it."""
+    def check(self) -> list[Table]:
+        """The tables that do not exist yet; those that do are checked.
+
+        Raises:
+            OutputError: a table is not ours, or of another schema version.
+        """
+        missing = [table for table in TABLES if not self.exists(table)]
+        for table in TABLES:
+            if table not in missing:
+                self._check(table)
+        return missing
+
+    def create(self, missing: Iterable[Table] | None = None) -> None:
+        """Make the tables that do not exist, as `check` has just found them. Runs before any work, never during it.
+
+        Raises:
+            OutputError: one cannot be made; without `missing` also as `check`.
+        """
+        wanted = self.check() if missing is None else missing
         if self.in_catalog:
             schema = ".".join(f"`{part}`" for part in self.output.split("."))
             self._guard(lambda: self.spark.sql(f"CREATE SCHEMA IF NOT EXISTS {schema}"))
-        for table in TABLES:
-            if not self.exists(table):
-                self._guard(partial(self._create, table))
+        for table in wanted:
+            self._guard(partial(self._create, table))
             self._check(table)
 
     def append(

@@ -32,9 +32,12 @@ def doc_version(text: str, title: str | None) -> str:
     return stable_hash(text, title or "")
 
 
-def request_id(extraction_key: str, text: str, title: str, context: str) -> str:
-    """A question and all that can change its answer: equal questions are asked once."""
-    return stable_hash(extraction_key, text, title, context)
+def request_id(extraction_key: str, lang: str, text: str, title: str, context: str) -> str:
+    """A question and all that can change its answer: equal questions are asked once.
+
+    The language is part of it, because the same short text may be asked in either script of Chinese.
+    """
+    return stable_hash(extraction_key, lang, text, title, context)
 
 
 def chunk_id(doc_id: str, doc_version: str, extraction_key: str, ordinal: int) -> str:

@@ -19,7 +19,7 @@ PARTS = st.lists(st.text(max_size=6), max_size=5)
         (identity.stable_hash(), "e3b0c44298fc1c149afbf4c8996fb924"),
         (identity.stable_hash("a", "bc"), "3fafa1cf2f19a7c1129beb20cf0983f7"),
         (identity.doc_version("林知远写了《晨雾》。", "晨雾"), "705cdae1c9f6267ca1076507d29bee0b"),
-        (identity.request_id("key", "text", "title", "context"), "166353642e99bd650c095bf33d7bab86"),
+        (identity.request_id("key", "en", "text", "title", "context"), "b68fba00ba814d6ba9f5c6c754657b6d"),
         (identity.chunk_id("doc", "version", "key", 12), "a75c45984363d9602ae50d7adef41218"),
         (identity.entity_id("臺灣"), "d1bdf74c8f985d0daabbc618082edc9e"),
         (identity.fact_id("晨霧", "author", "林知遠"), "4ff592a2fedd8c6d3beff2f27cb8d83f"),
@@ -70,8 +70,8 @@ def test_no_title_and_an_empty_title_are_one_version_of_a_document() -> None:
 
 
 def test_each_part_of_a_request_changes_its_id() -> None:
-    base = ("key", "text", "title", "context")
+    base = ("key", "en", "text", "title", "context")
     variants = {
-        identity.request_id(*(part + "x" if n == rank else part for n, part in enumerate(base))) for rank in range(4)
+        identity.request_id(*(part + "x" if n == rank else part for n, part in enumerate(base))) for rank in range(5)
     }
-    assert len(variants | {identity.request_id(*base)}) == 5
+    assert len(variants | {identity.request_id(*base)}) == 6

@@ -1,0 +1,158 @@
+"""A plan on its way into the tables.
+
+It is written as `documents` (planned, rejected, removed) → `chunks` → `requests` → `plans`. The row in
+`plans` comes last: a plan without it never began, and the next run makes a new one over the same documents.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from triplelake.engine.cutting import Numberer
+from triplelake.tables.schemas import CHUNKS, DOCUMENTS, PLANS, REQUESTS
+from triplelake.tables.store import Store
+from triplelake.tables.views import select
+
+VERSION = ["doc_id", "doc_version"]
+_MAX_PARTITIONS = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A complete plan.
+
+    Args:
+        documents: planned documents. chunks: their chunks. requests: to ask. reused: already answered.
+        est_tokens: of the requests to ask, without the fixed prefix.
+    """
+
+    plan_id: str
+    documents: int
+    chunks: int
+    requests: int
+    reused: int
+    est_tokens: int
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A plan that is counted but not yet written.
+
+    Args:
+        store: the output.
+        key: the extraction key.
+        run_id: who plans.
+        command, fingerprint: hash of the command and of its input, by which a later run finds the plan.
+        bucket_size: requests per bucket.
+        replaces: documents that the input lacks are to be removed.
+        plan: the counts.
+        documents, chunks, requests: what it will write.
+        known: documents that are published already.
+        rejected: records that cannot be read.
+    """
+
+    store: Store
+    key: str
+    run_id: str
+    command: str
+    fingerprint: str
+    bucket_size: int
+    replaces: bool
+    plan: Plan
+    documents: DataFrame
+    chunks: DataFrame
+    requests: DataFrame
+    known: int
+    rejected: int
+
+    def write(self) -> int:
+        """Write the plan, its row in `plans` last, and return the number of documents marked removed.
+
+        Nothing new writes nothing: no plan, and no state that is there already.
+        """
+        removed = self._write_states()
+        if self.plan.documents:
+            self._write_chunks()
+            self._write_requests()
+            self._seal()
+        return removed
+
+    def _write_states(self) -> int:
+        there = self.store.read(DOCUMENTS)
+        seen = there.where((F.col("state") == "rejected") & (F.col("extraction_key") == self.key))
+        rejected = (
+            self.documents.where(F.col("reason").isNotNull())
+            .join(seen.select("source", "place", "reason"), ["source", "place", "reason"], "left_anti")
+            .withColumns({"state": F.lit("rejected"), "lang": _null("string"), "chunks": _null("int")})
+        )
+        cut = self.chunks.groupBy(*VERSION).agg(
+            F.min_by("lang", "ordinal").alias("lang"), F.count(F.lit(1)).cast("int").alias("chunks")
+        )
+        planned = (
+            self.documents.where(F.col("reason").isNull()).join(cut, VERSION).withColumn("state", F.lit("planned"))
+        )
+        states = rejected.unionByName(planned, allowMissingColumns=True)
+        states = states.withColumns({"failed": _null("int"), "derivation": _null("string")})
+        removed = self._removed(there)
+        count = removed.count()
+        if count:
+            states = states.unionByName(removed, allowMissingColumns=True)
+        if count or not states.isEmpty():
+            stamped = states.withColumns(
+                {
+                    "extraction_key": F.lit(self.key),
+                    "plan_id": F.lit(self.plan.plan_id),
+                    "run_id": F.lit(self.run_id),
+                    "at": F.current_timestamp(),
+                }
+            )
+            self.store.append(DOCUMENTS, stamped, run_id=self.run_id)
+        return count
+
+    def _removed(self, there: DataFrame) -> DataFrame:
+        current = select("current_documents", documents=there).drop("state_rank")
+        if not self.replaces:
+            return current.limit(0)
+        kept = self.documents.where(F.col("reason").isNull()).select("doc_id")
+        return current.join(kept, "doc_id", "left_anti").withColumn("state", F.lit("removed"))
+
+    def _write_chunks(self) -> None:
+        # A plan that was abandoned may have written a document's chunks already, all in one commit.
+        there = self.store.read(CHUNKS).where(F.col("extraction_key") == self.key).select(*VERSION).distinct()
+        self.store.append(CHUNKS, self.chunks.join(there, VERSION, "left_anti"), run_id=self.run_id)
+
+    def _write_requests(self) -> None:
+        if not self.plan.requests:
+            return
+        size = self.bucket_size
+        partitions = min(_MAX_PARTITIONS, -(-self.plan.requests // (8 * size)))
+        order = ["lang", "_order"]
+        numbered = (
+            self.requests.withColumn("plan_id", F.lit(self.plan.plan_id))
+            .withColumn("bucket", F.lit(0).cast("long"))
+            .repartitionByRange(partitions, *order)
+            .sortWithinPartitions(*order)
+            .select(*REQUESTS.names)
+            .mapInArrow(Numberer(size), schema=REQUESTS.spark)
+        )
+        self.store.append(REQUESTS, numbered, run_id=self.run_id)
+
+    def _seal(self) -> None:
+        row = {
+            **{field.name: getattr(self.plan, field.name) for field in fields(Plan)},
+            "extraction_key": self.key,
+            "command_hash": self.command,
+            "input_fingerprint": self.fingerprint,
+            "run_id": self.run_id,
+            "at": datetime.now(UTC),
+        }
+        frame = self.store.spark.createDataFrame([tuple(row[name] for name in PLANS.names)], PLANS.spark)
+        self.store.append(PLANS, frame, run_id=self.run_id)
+
+
+def _null(kind: str) -> Column:
+    return F.lit(None).cast(kind)
