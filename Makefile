@@ -11,10 +11,10 @@ SOURCES = lib infra $(wildcard jobs/*.py)
 RUN = env -u SPARK_HOME -u SPARK_CONF_DIR -u PYSPARK_PYTHON -u PYSPARK_DRIVER_PYTHON PATH="$(abspath $(BIN)):$$PATH"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format dist clean
+.PHONY: help setup demo test lint format docs dist bench-quality bench-grammar clean
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
 setup: ## make the environment in .venv (only where something changed)
 	@test -n "$(PYTHON)" || { echo "triplelake needs Python 3.11 or newer, and none is on the PATH: install it, or name it: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11" >&2; exit 1; }
@@ -36,8 +36,17 @@ format: setup ## bring the code into its form
 	@$(RUN) ruff check --fix .
 	@$(RUN) ruff format .
 
+docs: setup ## write docs/options.md anew from the code
+	@$(RUN) python infra/make_docs.py
+
 dist: setup ## build the wheel and the archive for a cluster into dist/
 	@$(RUN) python infra/build_dist.py --out dist
+
+bench-quality: setup ## F1 and speed of ways of asking, on gold data: make bench-quality ARGS="..." (ARGS=--help)
+	@$(RUN) python tests/benchmarks/quality.py $(ARGS)
+
+bench-grammar: setup ## cost of a grammar per decoded token, by engine and length of the text; ARGS as above
+	@$(RUN) python tests/benchmarks/grammar_cost.py $(ARGS)
 
 clean: ## remove the environment and everything that was built
 	rm -rf "$(ENV)" build dist lib/*.egg-info spark-warehouse metastore_db derby.log .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -169,7 +169,7 @@ def _tell(console: Console, error: TriplelakeError) -> int:
 
 
 def _unexpected(error: Exception) -> TriplelakeError:
-    text = str(error)
+    text = _words(error)
     if _DISK_FULL in text:
         return OutputError("disk", "is full", "Make room; everything committed is kept, and the same command goes on.")
     with tempfile.NamedTemporaryFile("w", prefix="triplelake-", suffix=".log", delete=False, encoding="utf-8") as log:
@@ -180,6 +180,14 @@ def _unexpected(error: Exception) -> TriplelakeError:
         first[:500],
         f"This should not happen; the details are in {log.name}. The same command goes on.",
     )
+
+
+def _words(error: Exception) -> str:
+    try:
+        return str(error)
+    except Exception:
+        # Py4J asks the JVM for the words, which may be gone.
+        return type(error).__name__
 
 
 def _interrupt(signum: int, frame: object) -> None:

@@ -1,13 +1,13 @@
 """Every error that ends a command, each class with the exit code that the command leaves.
 
-    TriplelakeError            1   a defect of triplelake itself
-    ├── UsageError             2   an option or a setting that cannot be
-    ├── InputError             3   the corpus, the ontology or the prompts
-    ├── PoolError              4   the llama.cpp servers
-    ├── TooManyFailures        5   more requests failed than `run.max_failure_rate` allows
-    ├── OutputError            6   the tables: not ours, not writable, in use
-    ├── SetupError             7   Spark, Java or Delta are not there as they must be
-    └── Interrupted          130   stopped by a person or a scheduler; the same command goes on
+- 1 TriplelakeError: a defect of triplelake itself
+- 2 UsageError: an option or a setting that cannot be
+- 3 InputError: the corpus, the ontology or the prompts
+- 4 PoolError: the llama.cpp servers
+- 5 TooManyFailures: more requests failed than `run.max_failure_rate` allows
+- 6 OutputError: the tables: not ours, not writable, in use
+- 7 SetupError: Spark, Java or Delta are not there as they must be
+- 130 Interrupted: stopped by a person or a scheduler; the same command goes on
 """
 
 from __future__ import annotations

@@ -12,8 +12,9 @@ from triplelake.corpus.readers.raw import RawRecord
 from triplelake.corpus.records import Columns, record_from_fields
 from triplelake.corpus.splits import Split
 from triplelake.errors import InputError
+from triplelake.types import Rejected
 
-__all__ = ["TEXT_COLUMNS", "Columns", "choose_columns", "record_from_fields", "sample_names"]
+__all__ = ["TEXT_COLUMNS", "Columns", "choose_columns", "record_from_fields", "sample_names", "sample_problems"]
 
 TEXT_COLUMNS = ("sentence", "text", "content", "正文", "内容", "內容")
 """The names that are tried, in this order, when no text column is named."""
@@ -38,7 +39,7 @@ def choose_columns(names: Sequence[str], settings: CorpusSettings) -> Columns:
         raise InputError(
             "corpus.text_column",
             f"none of the columns {', '.join(TEXT_COLUMNS)} is in the input",
-            f"Name the column with the text. Columns: {there}.",
+            f"Name the column with the text: --text-column NAME. Columns: {there}.",
         )
     return Columns(text, settings.title_column, settings.id_column, settings.keep_columns)
 
@@ -53,6 +54,11 @@ def sample_names(split: Split) -> list[str]:
         if isinstance(found, RawRecord):
             names.update(dict.fromkeys(found.fields))
     return list(names)
+
+
+def sample_problems(split: Split) -> list[Rejected]:
+    """The first records of a split that cannot be read, of those that `sample_names` looks at."""
+    return [found for found in islice(read_fields(split), _SAMPLE) if isinstance(found, Rejected)][:3]
 
 
 def _named(settings: CorpusSettings) -> list[tuple[str, str]]:

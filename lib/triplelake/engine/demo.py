@@ -24,6 +24,7 @@ most of its facts are wrong. A real model, asked about the same passages:
   TRIPLELAKE__API_KEY=… python jobs/demo.py --pool http://gpu-1:8080     your llama-server
   python jobs/demo.py --model path/to/model.gguf                         a model file on this machine
 """
+_COLUMNS = ("language", "match", "texts", "gold", "said", "right", "precision", "recall", "F1", "95 %")
 _FACTS = "SELECT subject, predicate, object, example FROM facts ORDER BY fact_id LIMIT 10"
 _USED = """
 SELECT DISTINCT doc_id, subject, predicate, object FROM current_triples
@@ -53,15 +54,15 @@ def demo(settings: Settings, console: Console) -> None:
 
 
 def _scores(store: Store) -> Grid:
-    grid = Grid("language", "documents", "match", "gold", "said", "right", "precision", "recall", "F1", "95 % interval")
+    grid = Grid(*_COLUMNS, box=None, padding=(0, 2, 0, 0))
     languages = {row["doc_id"]: row["lang"] for row in store.spark.table("current_documents").collect()}
     for score in scores(read_facts(conf_dir() / "demo" / "gold.jsonl"), _predicted(store), languages):
         counts, f1 = score.counts, score.f1
         grid.add_row(
-            *(score.group, str(score.documents), score.match),
-            *map(str, (counts.gold, counts.predicted, counts.correct)),
+            *(score.group, score.match),
+            *map(str, (score.documents, counts.gold, counts.predicted, counts.correct)),
             *(f"{value:.2f}" for value in (counts.precision, counts.recall, f1.value)),
-            f"{f1.low:.2f} – {f1.high:.2f}",
+            f"{f1.low:.2f}–{f1.high:.2f}",
         )
     return grid
 

@@ -15,8 +15,7 @@ from triplelake.config import Settings
 from triplelake.engine.cutting import Chunker
 from triplelake.engine.draft import VERSION, Draft, Plan
 from triplelake.engine.keys import command_hash
-from triplelake.engine.source import Source
-from triplelake.errors import InputError
+from triplelake.engine.source import Source, nothing_readable
 from triplelake.tables.schemas import ATTEMPTS, CHUNKS, DOCUMENTS, PLANS
 from triplelake.tables.store import Store
 from triplelake.tables.views import select
@@ -97,7 +96,8 @@ class Planner:
             F.count(F.when(F.col("known"), 1)).alias("known"),
         ).collect()[0]
         if read["records"] == read["rejected"]:
-            raise self._nothing_readable(documents, read["rejected"])
+            problems = documents.select("source", "place", "reason").limit(3).collect()
+            raise nothing_readable(self.settings, [tuple(row) for row in problems])
         cut = chunks.agg(F.count(F.lit(1)).alias("chunks"), F.countDistinct("request_id").alias("requests")).collect()[
             0
         ]
@@ -141,11 +141,3 @@ class Planner:
             )
             .join(good.select("request_id").distinct(), "request_id", "left_anti")
         )
-
-    def _nothing_readable(self, documents: DataFrame, rejected: int) -> InputError:
-        name = ", ".join(self.settings.input)
-        if not rejected:
-            return InputError(name, "holds no documents", "Check --input; empty files hold nothing to extract from.")
-        rows = documents.select("source", "place", "reason").limit(3).collect()
-        first = "\n".join(f"  {row['source']} {row['place']}: {row['reason']}" for row in rows)
-        return InputError(name, f"none of its {rejected} records can be read", f"The first are:\n{first}")

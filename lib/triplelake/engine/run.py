@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -26,6 +27,8 @@ from triplelake.tables.publish import Publisher
 from triplelake.tables.schemas import Table
 from triplelake.tables.store import Store
 from triplelake.tables.views import create_views
+
+log = logging.getLogger(__name__)
 
 _REQUESTS_PER_SLOT_IN_A_BUCKET = 8
 
@@ -62,14 +65,22 @@ def extract(settings: Settings, console: Console, *, dry_run: bool = False) -> J
             error = Interrupted(
                 settings.output, "stopped by a signal", "Everything committed is kept; the same command goes on."
             )
-            journal.write(store, error)
+            _leave_row(journal, store, error)
             raise error from None
         except TriplelakeError as error:
-            journal.write(store, error)
+            _leave_row(journal, store, error)
             raise
         journal.write(store)
     narrate.summary(console, store, journal)
     return journal
+
+
+def _leave_row(journal: Journal, store: Store, error: TriplelakeError) -> None:
+    """Write the run's row if that is still possible: a signal or a full disk may have taken Spark along."""
+    try:
+        journal.write(store, error)
+    except Exception:
+        log.warning("this run could not be written to `runs`")
 
 
 class _Job:

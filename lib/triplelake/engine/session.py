@@ -6,11 +6,14 @@ import os
 import sys
 from importlib.metadata import PackageNotFoundError, version
 
+from delta.tables import DeltaTable
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
 from triplelake.errors import SetupError
 
+_ROWS_PER_BATCH = 64
+_NO_TABLE = "no-such-table-of-triplelake"
 DELTA_PACKAGE = "io.delta:delta-spark_4.1_2.13:4.4.0"
 
 
@@ -30,13 +33,10 @@ def open_session(name: str) -> SparkSession:
             f"does not start: {_first_line(error)}",
             "Spark 4.1 needs Java 17 or 21. `make setup` brings both; or set JAVA_HOME.",
         ) from error
-    try:
-        spark.range(0).write.format("noop").mode("overwrite").save()
-        extensions = spark.conf.get("spark.sql.extensions", "") or ""
-    except PySparkException as error:
-        raise SetupError("Spark", f"cannot run a job: {_first_line(error)}") from error
-    if "DeltaSparkSessionExtension" not in extensions and not _is_databricks(spark):
+    if not _has_delta(spark):
         raise SetupError("Spark", "has no Delta Lake on its classpath", _delta_remedy())
+    # A row here is a document or a question to a model: few of them make a batch.
+    spark.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", _ROWS_PER_BATCH)
     return spark
 
 
@@ -57,6 +57,16 @@ def versions(spark: SparkSession) -> dict[str, str]:
         except PackageNotFoundError:
             found[package] = "not installed as a package"
     return found
+
+
+def _has_delta(spark: SparkSession) -> bool:
+    try:
+        DeltaTable.isDeltaTable(spark, _NO_TABLE)
+    except (TypeError, PySparkException):
+        # Py4J finds a package where the class should be, or Spark cannot find the data source.
+        return False
+    extensions = spark.conf.get("spark.sql.extensions", "") or ""
+    return "DeltaSparkSessionExtension" in extensions or _is_databricks(spark)
 
 
 def _is_databricks(spark: SparkSession) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import from_arrow_schema
 
 from triplelake.config import CorpusFormat, Settings
-from triplelake.corpus.columns import Columns, choose_columns, record_from_fields, sample_names
+from triplelake.corpus.columns import Columns, choose_columns, record_from_fields, sample_names, sample_problems
 from triplelake.corpus.files import CorpusFile, detect_format, fingerprint, list_files
 from triplelake.corpus.readers import read_split
 from triplelake.corpus.splits import Split, plan_splits
@@ -113,10 +113,25 @@ def find_input(settings: Settings) -> Found:
     if form in _SPARK_FORMATS:
         return Found(form)
     splits = plan_splits(files, form, settings.corpus.split_mb << 20)
-    if not any(file.size for file in files):
-        raise InputError(", ".join(settings.input), "holds no documents: every file is empty", "Check --input.")
-    names = {name: None for split in splits[:_SAMPLED_SPLITS] for name in sample_names(split)}
+    sampled = splits[:_SAMPLED_SPLITS]
+    names = {name: None for split in sampled for name in sample_names(split)}
+    if not names or not any(file.size for file in files):
+        problems = [problem for split in sampled for problem in sample_problems(split)]
+        raise nothing_readable(settings, [(problem.source, problem.place, problem.reason) for problem in problems])
     return Found(form, tuple(files), tuple(splits), choose_columns(list(names), settings.corpus))
+
+
+def nothing_readable(settings: Settings, problems: Sequence[tuple[str, str, str]]) -> InputError:
+    """The error for an input without a document.
+
+    Args:
+        problems: source, place and reason of some records that cannot be read; none where there are no records.
+    """
+    name = ", ".join(settings.input)
+    if not problems:
+        return InputError(name, "holds no documents", "Check --input; empty files hold nothing to extract from.")
+    first = "\n".join(f"  {source} {place}: {reason}" for source, place, reason in problems[:3])
+    return InputError(name, "none of its records can be read", f"The first are:\n{first}")
 
 
 def open_source(spark: SparkSession, settings: Settings, found: Found) -> Source:

@@ -41,11 +41,16 @@ def read_gold(path: Path) -> list[GoldDocument]:
         facts = [_fact(*triple) for triple in line["triples"]]
         return GoldDocument(_text(line["id"]), _text(line["text"]), _distinct(facts), _text(line.get("title") or ""))
 
-    documents = _read(path, document)
-    twice = _first_repeated(document.id for document in documents)
-    if twice is not None:
-        raise InputError(str(path), f"the id {twice!r} occurs twice", "Give every document an id of its own.")
-    return documents
+    return _each_once(path, _read(path, document))
+
+
+def read_facts(path: Path) -> dict[str, tuple[Fact, ...]]:
+    """Facts by document, kept apart from the texts: as `read_gold`, with nothing but `id` and `triples`."""
+
+    def document(line: Mapping[str, Any], number: int) -> GoldDocument:
+        return GoldDocument(_text(line["id"]), "", _distinct([_fact(*triple) for triple in line["triples"]]))
+
+    return {each.id: each.facts for each in _each_once(path, _read(path, document))}
 
 
 def read_duie(path: Path) -> list[GoldDocument]:
@@ -139,6 +144,13 @@ def _text(value: Any) -> str:
 
 def _distinct(facts: list[Fact]) -> tuple[Fact, ...]:
     return tuple(dict.fromkeys(facts))
+
+
+def _each_once(path: Path, documents: list[GoldDocument]) -> list[GoldDocument]:
+    twice = _first_repeated(document.id for document in documents)
+    if twice is not None:
+        raise InputError(str(path), f"the id {twice!r} occurs twice", "Give every document an id of its own.")
+    return documents
 
 
 def _first_repeated(ids: Iterator[str]) -> str | None:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 
 from delta.tables import DeltaTable
 from pyspark.errors import AnalysisException, PySparkException
@@ -43,8 +44,8 @@ class Store:
         return is_catalog_name(self.output)
 
     def location(self, table: Table) -> str:
-        """The table's name or path, as a user writes it."""
-        return f"{self.output}.{table.name}" if self.in_catalog else f"{self.output.rstrip('/')}/{table.name}"
+        """The table's name, or its whole path: Delta takes no other for a table."""
+        return f"{self.output}.{table.name}" if self.in_catalog else f"{absolute(self.output)}/{table.name}"
 
     def sql_name(self, table: Table) -> str:
         """The table as it stands in a FROM clause of Spark SQL."""
@@ -176,3 +177,8 @@ class Store:
 def is_catalog_name(output: str) -> bool:
     """Whether an output names `catalog.schema` rather than a path."""
     return _CATALOG_NAME.fullmatch(output) is not None
+
+
+def absolute(path: str) -> str:
+    """A local path made absolute, so that it means the same from any folder; a URI as it is."""
+    return path.rstrip("/") if "://" in path else str(Path(path).absolute())

@@ -8,14 +8,13 @@ through the same SELECTs, so that people and program cannot disagree.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from string import Template
 
 from pyarrow.fs import FileSystem
 from pyspark.sql import DataFrame
 
 from triplelake.tables.schemas import TABLES
-from triplelake.tables.store import Store
+from triplelake.tables.store import Store, absolute
 
 VIEWS: dict[str, str] = {
     "answers": """
@@ -29,8 +28,8 @@ SELECT * FROM (
 WHERE answer_rank = 1""",
     "current_documents": """
 SELECT * FROM (
-  SELECT *, row_number() OVER (PARTITION BY doc_id ORDER BY at DESC) AS state_rank
-  FROM $documents WHERE state IN ('published', 'removed')) ranked
+  SELECT *, row_number() OVER (PARTITION BY doc_id ORDER BY d.at DESC) AS state_rank
+  FROM $documents d WHERE state IN ('published', 'removed')) ranked
 WHERE state_rank = 1 AND state = 'published'""",
     "current_triples": """
 SELECT t.* FROM $triples t
@@ -98,7 +97,7 @@ def script(store: Store, dialect: str) -> str:
     """All tables and views of an output at a path as temporary views: `spark` or `duckdb` SQL."""
     lines = ["-- Written by triplelake. Run it once per session; then query the views by name."]
     for table in TABLES:
-        location = absolute(store.location(table)).replace("'", "''")
+        location = store.location(table).replace("'", "''")
         source = f"delta.`{location}`" if dialect == "spark" else f"delta_scan('{location}')"
         lines.append(f"CREATE OR REPLACE TEMPORARY VIEW {table.name} AS SELECT * FROM {source};")
     names = {name: name for name in (*VIEWS, *(table.name for table in TABLES))}
@@ -126,8 +125,3 @@ def register(store: Store) -> None:
 def render(query: str, names: Mapping[str, str], dialect: str = "spark") -> str:
     """A query of `VIEWS` with the names that it reads filled in."""
     return Template(query).substitute(names, flag_count=_FLAG_COUNT[dialect]).strip()
-
-
-def absolute(path: str) -> str:
-    """A local path made absolute, so that a script works from any folder; a URI as it is."""
-    return path if "://" in path else str(Path(path).absolute())

@@ -1,0 +1,68 @@
+"""What is written about the options is what the code declares."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import yaml
+
+from triplelake.config import Settings, known_keys, load_settings
+
+ROOT = Path(__file__).resolve().parents[3]
+EXTRACT = ROOT / "conf" / "extract.yaml"
+OF_EACH_RUN = {"input", "output"}
+"""Keys without a useful default: they stand in the file as comments."""
+SECRET = {"api_key"}
+
+
+@pytest.fixture(scope="module")
+def make_docs() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("make_docs", ROOT / "infra" / "make_docs.py")
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def leaves(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in tree.items():
+        if isinstance(value, Mapping):
+            yield from leaves(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name, value
+
+
+def test_the_committed_options_are_those_of_the_code(make_docs: ModuleType) -> None:
+    written = (ROOT / "docs" / "options.md").read_text(encoding="utf-8")
+    assert written == make_docs.document(), "run: make docs"
+
+
+def test_every_setting_and_every_exit_code_is_in_the_document(make_docs: ModuleType) -> None:
+    text = make_docs.document()
+    assert set(known_keys()) <= set(re.findall(r"^\| `([\w.]+)` \|", text, re.MULTILINE))
+    assert re.findall(r"^\| (\d+) \|", text, re.MULTILINE) == ["0", "1", "2", "3", "4", "5", "6", "7", "130"]
+
+
+def test_the_shipped_configuration_names_every_key_with_its_default() -> None:
+    written = dict(leaves(yaml.safe_load(EXTRACT.read_text(encoding="utf-8"))))
+    defaults = dict(leaves(Settings().model_dump(mode="json")))
+    expected = {key: value for key, value in defaults.items() if key not in OF_EACH_RUN | SECRET}
+    assert written == expected
+    commented = set(re.findall(r"^# (\w+): ", EXTRACT.read_text(encoding="utf-8"), re.MULTILINE))
+    assert commented >= OF_EACH_RUN
+    assert "TRIPLELAKE__API_KEY" in EXTRACT.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", ["extract.yaml", "demo.yaml"])
+def test_the_shipped_configurations_load(name: str) -> None:
+    assert load_settings(ROOT / "conf" / name, environ={}).pool == "embedded"
+
+
+def test_a_key_of_digits_is_a_key() -> None:
+    assert load_settings(environ={"TRIPLELAKE__API_KEY": "0123"}).api_key == "0123"
