@@ -43,8 +43,7 @@ def test_a_second_reader_sees_the_same_rows(store: Store) -> None:
     )
     delta = DeltaTable(store.location(PLANS))
     assert delta.protocol().min_reader_version == 1
-    arrow = delta.to_pyarrow_table()
-    found = duckdb.sql("SELECT plan_id, requests FROM arrow ORDER BY plan_id").fetchall()
+    found = duckdb.from_arrow(delta.to_pyarrow_table()).order("plan_id").project("plan_id, requests").fetchall()
     assert found == [("a", 3), ("b", 3)]
 
 
@@ -105,3 +104,10 @@ def test_a_missing_output_is_told(spark: SparkSession, tmp_path: Path) -> None:
 )
 def test_catalog_names(output: str, expected: bool) -> None:
     assert is_catalog_name(output) is expected
+
+
+def test_rows_as_they_are_now_stay_as_they_are(store: Store) -> None:
+    store.append(PLANS, rows(store, PLANS, plan("a")), run_id="r")
+    now = store.read_now(PLANS)
+    store.append(PLANS, rows(store, PLANS, plan("b")), run_id="r")
+    assert [row["plan_id"] for row in now.collect()] == ["a"]

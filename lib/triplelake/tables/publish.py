@@ -88,7 +88,7 @@ class Publisher:
             .persist()
         )
         try:
-            if complete.isEmpty():
+            if not complete.count():
                 return Published(0, 0)
             triples = self._append_triples(answered, complete)
             settled = documents.drop("failed").join(complete, _VERSION)
@@ -100,7 +100,8 @@ class Publisher:
 
     def _answered(self, documents: DataFrame) -> DataFrame:
         chunks = self.store.read(CHUNKS).where(F.col("extraction_key") == self.key)
-        attempts = self.store.read(ATTEMPTS).where(F.col("extraction_key") == self.key)
+        # One version for both commits: a document that is complete only for the second would lose its triples.
+        attempts = self.store.read_now(ATTEMPTS).where(F.col("extraction_key") == self.key)
         replies = select("answers", attempts=attempts).select(
             "request_id",
             "status",

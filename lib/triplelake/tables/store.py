@@ -62,6 +62,14 @@ class Store:
                 raise
             return self.spark.createDataFrame([], table.spark)
 
+    def read_now(self, table: Table) -> DataFrame:
+        """The rows of a table as they are now, whatever is committed before they are evaluated.
+
+        A plain read looks at the newest version each time that it is evaluated, so two evaluations may differ.
+        """
+        newest = self.spark.sql(f"DESCRIBE HISTORY {self.sql_name(table)} LIMIT 1").collect()[0]["version"]
+        return self.spark.sql(f"SELECT * FROM {self.sql_name(table)} VERSION AS OF {newest}")
+
     def exists(self, table: Table) -> bool:
         if self.in_catalog:
             return self.spark.catalog.tableExists(self.location(table))
@@ -135,21 +143,20 @@ class Store:
             writer.save(self.location(table))
 
     def _create(self, table: Table) -> None:
-        builder = DeltaTable.create(self.spark).comment(table.comment).addColumns(table.spark)
-        builder = builder.tableName(self.location(table)) if self.in_catalog else builder.location(self.location(table))
-        for name, value in _PROPERTIES.items():
-            builder = builder.property(name, value)
-        if table.cluster_by:
-            builder = builder.clusterBy(*table.cluster_by)
-        builder.execute()
+        # In SQL, because Delta's own builder takes no name of three parts.
+        columns = ", ".join(
+            f"`{field.name}` {field.dataType.simpleString()} COMMENT {_quoted(column.comment)}"
+            for field, column in zip(table.spark, table.columns, strict=True)
+        )
+        clustering = f" CLUSTER BY ({', '.join(table.cluster_by)})" if table.cluster_by else ""
+        properties = ", ".join(f"{_quoted(name)} = {_quoted(value)}" for name, value in _PROPERTIES.items())
+        self.spark.sql(
+            f"CREATE TABLE {self.sql_name(table)} ({columns}) USING delta{clustering} "
+            f"COMMENT {_quoted(table.comment)} TBLPROPERTIES ({properties})"
+        )
 
     def _check(self, table: Table) -> None:
-        handle = (
-            DeltaTable.forName(self.spark, self.location(table))
-            if self.in_catalog
-            else DeltaTable.forPath(self.spark, self.location(table))
-        )
-        detail = handle.detail().select("properties", "minReaderVersion").collect()[0]
+        detail = self.spark.sql(f"DESCRIBE DETAIL {self.sql_name(table)}").collect()[0]
         found = detail["properties"].get(_VERSION_PROPERTY)
         if found != str(SCHEMA_VERSION):
             raise OutputError(
@@ -170,7 +177,7 @@ class Store:
         try:
             action()
         except PySparkException as error:
-            first = str(error).splitlines()[0]
+            first = str(error).strip().splitlines()[0]
             raise OutputError(self.output, f"cannot be made: {first}", "Choose another --output.") from error
 
 
@@ -182,3 +189,9 @@ def is_catalog_name(output: str) -> bool:
 def absolute(path: str) -> str:
     """A local path made absolute, so that it means the same from any folder; a URI as it is."""
     return path.rstrip("/") if "://" in path else str(Path(path).absolute())
+
+
+def _quoted(text: str) -> str:
+    """A string literal of Spark SQL."""
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"

@@ -159,11 +159,12 @@ def test_a_text_without_stops_stays_affordable(
     read_gbnf: Any, entities_of: EntitiesOf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     request = Request("r", "".join(map(chr, range(0x4E00, 0x4E00 + 1000))), "", "", "zh-Hans")
+    answer = AnswerSettings(max_entity_chars=40)
     spans = material(request, 40)
     assert len(automaton.entity_automaton(spans)) < 5 * 1000
-    said = read_gbnf(build_grammar("gbnf", request, ONTOLOGY, AnswerSettings())).language("e0")
+    said = read_gbnf(build_grammar("gbnf", request, ONTOLOGY, answer)).language("e0")
     entities = entities_of(request, 40)
     assert said < entities
     assert {entity for entity in entities if len(entity) <= 30} <= said
     monkeypatch.setattr(automaton, "EXACT_SIZE", 1_000_000)
-    assert read_gbnf(build_grammar("gbnf", request, ONTOLOGY, AnswerSettings())).language("e0") == entities
+    assert read_gbnf(build_grammar("gbnf", request, ONTOLOGY, answer)).language("e0") == entities
