@@ -1,0 +1,161 @@
+"""What a change costs and when it shows: an edited document, a missing one, a new way of reading the answers."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from harness.lake import Lake, check_offsets, check_unique
+from harness.servers import question
+
+from triplelake.config import ChunkingSettings
+from triplelake.corpus.chunking import chunk_document
+from triplelake.triples import derive
+from triplelake.types import Request
+
+pytestmark = pytest.mark.spark
+
+_SMALL = {"chunking__target_tokens": 24, "chunking__max_tokens": 48, "chunking__context_tokens": 40}
+_CHUNKING = ChunkingSettings(target_tokens=24, max_tokens=48, context_tokens=40)
+
+_RIVER = "\n\n".join(
+    f"{name}河发源于{other}山，流经{other}城，最后注入{name}湖。沿岸的{other}镇出产茶叶和丝绸，{name}河的水路通往各地。"
+    for name, other in zip("青白赤玄金银碧紫", "松柏梅兰竹菊桃李", strict=True)
+)
+_WRITER = "蘇晚晴生於臨川，是小說家。她的第一本書叫做《渡口》。"
+_SHIP = "The Meridian Star was built at Harrow Quay. Captain Edda Lund commanded the ship."
+
+
+def corpus(river: str = _RIVER) -> list[dict[str, str]]:
+    return [
+        {"id": "river", "title": "江河志", "text": river},
+        {"id": "writer", "title": "蘇晚晴", "text": _WRITER},
+        {"id": "ship", "title": "Meridian Star", "text": _SHIP},
+    ]
+
+
+def questions(document: Mapping[str, str]) -> set[str]:
+    """What a document is asked, by its chunks."""
+    title = document["title"]
+    return {
+        question(Request("", chunk.text, title, chunk.context, chunk.lang))
+        for chunk in chunk_document(document["text"], title, _CHUNKING)
+    }
+
+
+def facts(lake: Lake) -> set[tuple[Any, ...]]:
+    rows = lake.view("facts")
+    return {(row["fact_id"], row["mentions"], row["documents"], row["texts"], row["example"]) for row in rows}
+
+
+def triples_of(lake: Lake, doc_id: str) -> set[str]:
+    return {row["triple_id"] for row in lake.view("current_triples", f"doc_id = '{doc_id}'")}
+
+
+def test_a_changed_sentence_asks_what_it_touches_and_shows_when_it_is_whole(bench: Any) -> None:
+    old, new = corpus(), corpus(_RIVER.replace("金河发源于", "金河起源于"))
+    assert old != new
+    file = bench.corpus(old)
+    bench.extract(file, corpus__id_column="id", corpus__title_column="title", **_SMALL)
+    assert Counter(bench.server.asked) == Counter(asked for each in old for asked in questions(each))
+    before = triples_of(bench.lake, "river")
+    others = {doc_id: triples_of(bench.lake, doc_id) for doc_id in ("writer", "ship")}
+    changed = questions(new[0]) - questions(old[0])
+    # The sentence itself, and the chunk that it is the context of.
+    assert (len(changed), len(questions(old[0]))) == (2, 16)
+
+    bench.corpus(new)
+    bench.server.forget()
+    bench.server.hold()
+    with ThreadPoolExecutor(1) as executor:
+        running = executor.submit(bench.extract, file, corpus__id_column="id", corpus__title_column="title", **_SMALL)
+        try:
+            bench.server.wait_until(lambda: bench.server.waiting > 0 or running.done(), "the changed chunk to be asked")
+            assert not running.done(), running.result()
+            assert triples_of(bench.lake, "river") == before
+            assert {row["state"] for row in bench.lake.rows("documents") if row["doc_id"] == "river"} == {
+                "planned",
+                "published",
+            }
+        finally:
+            bench.server.release()
+        journal = running.result()
+
+    assert Counter(bench.server.asked) == Counter(changed)
+    assert (journal.documents, journal.requests) == (1, len(changed))
+    after = triples_of(bench.lake, "river")
+    assert after != before
+    versions = {row["doc_version"] for row in bench.lake.view("current_triples", "doc_id = 'river'")}
+    assert len(versions) == 1, "triples of two versions are current"
+    assert {doc_id: triples_of(bench.lake, doc_id) for doc_id in others} == others
+    check_offsets(bench.lake)
+    check_unique(bench.lake)
+
+    # The old text again: every answer is there, nothing is asked, and its triples are the current ones.
+    bench.corpus(old)
+    bench.server.forget()
+    bench.extract(file, corpus__id_column="id", corpus__title_column="title", **_SMALL)
+    assert bench.server.asked == []
+    assert triples_of(bench.lake, "river") == before
+    check_unique(bench.lake)
+
+
+def test_only_replace_removes(bench: Any) -> None:
+    file = bench.corpus(corpus())
+    bench.extract(file, corpus__id_column="id")
+    fewer = bench.corpus(corpus()[1:], "fewer.jsonl")
+    asked = list(bench.server.asked)
+
+    def current() -> set[str]:
+        return {row["doc_id"] for row in bench.lake.view("current_documents")}
+
+    bench.extract(fewer, corpus__id_column="id")
+    assert current() == {"river", "writer", "ship"}
+    bench.extract(file, corpus__id_column="id", run__limit=1)
+    assert current() == {"river", "writer", "ship"}
+    bench.extract(file, corpus__id_column="id", run__limit=1, run__mode="replace")
+    assert current() == {"river", "writer", "ship"}
+
+    journal = bench.extract(fewer, corpus__id_column="id", run__mode="replace")
+    assert journal.removed == 1
+    assert current() == {"writer", "ship"}
+    assert triples_of(bench.lake, "river") == set()
+    assert {row["doc_id"] for row in bench.lake.rows("triples")} >= {"river"}
+    assert bench.extract(fewer, corpus__id_column="id", run__mode="replace").removed == 0
+
+    # It comes back: its answers are all there.
+    bench.extract(file, corpus__id_column="id", run__mode="replace")
+    assert current() == {"river", "writer", "ship"}
+    assert triples_of(bench.lake, "river")
+    assert bench.server.asked == asked
+    check_unique(bench.lake)
+
+
+def test_republish_rebuilds_without_a_request(bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = bench.corpus(corpus())
+    bench.extract(file, corpus__id_column="id")
+    assert facts(bench.lake)
+    before, derivations = facts(bench.lake), {row["derivation"] for row in bench.lake.rows("triples")}
+    versions = bench.lake.versions()
+    bench.server.forget()
+
+    monkeypatch.setattr(derive, "DERIVATION_VERSION", "of a test")
+    journal = bench.republish(file)
+    assert journal.documents == 3
+    assert journal.triples == len(bench.lake.view("current_triples"))
+    assert bench.server.asked == []
+    assert facts(bench.lake) == before
+    assert {row["derivation"] for row in bench.lake.view("current_triples")}.isdisjoint(derivations)
+    check_unique(bench.lake)
+    same = ("attempts", "chunks", "requests", "plans")
+    assert {name: bench.lake.version(name) for name in same} == {name: versions[name] for name in same}
+
+    # Nothing is stale any more, for republishing and for the job alike.
+    counts = bench.lake.counts()
+    assert bench.republish(file).documents == 0
+    bench.extract(file, corpus__id_column="id")
+    assert bench.lake.counts() == counts | {"runs": counts["runs"] + 2}
+    assert bench.server.asked == []

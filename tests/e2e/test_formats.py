@@ -1,0 +1,126 @@
+"""The same documents in every format give the same triples, and what cannot be read is listed."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import json
+from collections.abc import Callable
+from itertools import accumulate
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from deltalake import write_deltalake
+from harness.lake import check_offsets
+
+pytestmark = pytest.mark.spark
+
+TEXTS = [
+    "林若兰生于临川城，在云梦书院教书。",
+    "陳若蘭生於臨川城，在雲夢書院教書。",
+    "Edda Lund was born in Harrow and lived in Ostrell.",
+]
+
+
+def _json(folder: Path) -> Path:
+    file = folder / "in.json"
+    file.write_text(json.dumps([{"sentence": text} for text in TEXTS], ensure_ascii=False), encoding="utf-8")
+    return file
+
+
+def _jsonl_gz(folder: Path) -> Path:
+    file = folder / "in.jsonl.gz"
+    with gzip.open(file, "wt", encoding="utf-8") as out:
+        out.writelines(json.dumps({"content": text}) + "\n" for text in TEXTS)
+    return file
+
+
+def _delimited(ending: str, delimiter: str, column: str) -> Callable[[Path], Path]:
+    def write(folder: Path) -> Path:
+        file = folder / f"in.{ending}"
+        with file.open("w", encoding="utf-8", newline="") as out:
+            rows = csv.writer(out, delimiter=delimiter)
+            rows.writerow(["号", column])
+            rows.writerows(enumerate(TEXTS))
+        return file
+
+    return write
+
+
+def _lines(folder: Path) -> Path:
+    file = folder / "in.txt"
+    file.write_text("\n".join(TEXTS) + "\n", encoding="utf-8")
+    return file
+
+
+def _folder_of_texts(folder: Path) -> Path:
+    texts = folder / "texts"
+    for number, text in enumerate(TEXTS):
+        file = texts / f"{number}" / "内容.txt"
+        file.parent.mkdir(parents=True)
+        file.write_text(text, encoding="utf-8")
+    return texts
+
+
+def _parquet(folder: Path) -> Path:
+    file = folder / "in.parquet"
+    pq.write_table(pa.table({"text": TEXTS}), file)
+    return file
+
+
+def _delta(folder: Path) -> Path:
+    write_deltalake(folder / "table", pa.table({"sentence": TEXTS}))
+    return folder / "table"
+
+
+FORMATS: dict[str, tuple[Callable[[Path], Path], dict[str, Any]]] = {
+    "json": (_json, {}),
+    "jsonl.gz": (_jsonl_gz, {}),
+    "csv": (_delimited("csv", ",", "正文"), {}),
+    "tsv": (_delimited("tsv", "\t", "内容"), {}),
+    "lines": (_lines, {"corpus__format": "lines"}),
+    "text": (_folder_of_texts, {"corpus__format": "text"}),
+    "parquet": (_parquet, {}),
+    "delta": (_delta, {"corpus__format": "delta"}),
+}
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_every_format_gives_the_same_triples(form: str, bench: Any) -> None:
+    write, settings = FORMATS[form]
+    journal = bench.extract(write(bench.folder), **settings)
+    assert (journal.documents, journal.rejected) == (3, 0)
+    found = {
+        (row["subject"], row["object"], row["evidence"], row["lang"]) for row in bench.lake.view("current_triples")
+    }
+    assert found == {
+        ("林若", "兰生", TEXTS[0], "zh-Hans"),
+        ("林若", "于临", TEXTS[0], "zh-Hans"),
+        ("陳若", "蘭生", TEXTS[1], "zh-Hant"),
+        ("陳若", "於臨", TEXTS[1], "zh-Hant"),
+        ("Edda", "Lund", TEXTS[2], "en"),
+        ("Edda", "Harrow", TEXTS[2], "en"),
+    }
+    check_offsets(bench.lake)
+
+
+def test_records_that_cannot_be_read_are_listed_and_stop_nothing(bench: Any) -> None:
+    file = bench.folder / "broken.jsonl"
+    good = [json.dumps({"id": number, "text": text}, ensure_ascii=False) for number, text in enumerate(TEXTS)]
+    lines = [good[0], '{"id": 7, "text": ', good[1], '{"id": 8, "text": null}', good[2], good[0]]
+    file.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+    journal = bench.extract(file, corpus__id_column="id")
+    assert (journal.documents, journal.rejected) == (3, 3)
+    rejected = [row for row in bench.lake.rows("documents") if row["state"] == "rejected"]
+    starts = list(accumulate((len(line.encode()) + 1 for line in lines), initial=0))
+    assert {row["place"] for row in rejected} == {f"byte {starts[number]}" for number in (1, 3, 5)}
+    assert all(row["source"].endswith("broken.jsonl") and row["reason"] for row in rejected)
+    assert "Rejected: 3" in bench.said
+
+    counts = bench.lake.counts()
+    bench.extract(file, corpus__id_column="id")
+    assert bench.lake.counts() == counts | {"runs": counts["runs"] + 1}

@@ -1,0 +1,178 @@
+"""`kill -9` at any moment costs nothing that was committed, and the same command goes on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from harness.jobs import Job, run_job
+from harness.lake import Lake, Row, check_derived, check_offsets, check_unique
+from harness.servers import Counted, general_ontology, question
+
+from triplelake.config import AnswerSettings
+from triplelake.types import Request
+
+pytestmark = pytest.mark.spark
+
+_FAMILIES = "赵钱孙李周吴郑王冯陈"
+_TEXTS = [
+    *(f"{family}若兰生于临川城，后来在云梦书院教书{number}年。" for number, family in enumerate(_FAMILIES)),
+    *(f"{family}若蘭生於臨川城，後來在雲夢書院教書{number}年。" for number, family in enumerate(_FAMILIES)),
+    *(
+        f"Ada Vale{chr(97 + number)} was born in Tarven and taught at Ostrell for {number} years."
+        for number in range(10)
+    ),
+]
+
+
+def write_corpus(folder: Path) -> Path:
+    """30 documents of one chunk each, in three languages."""
+    file = folder / "corpus.jsonl"
+    lines = [json.dumps({"id": f"d{number}", "text": text}, ensure_ascii=False) for number, text in enumerate(_TEXTS)]
+    file.write_text("\n".join(lines), encoding="utf-8")
+    return file
+
+
+def questions_of(rows: list[Row], chunks: list[Row]) -> set[str]:
+    """The questions behind rows of `attempts`."""
+    asked = {chunk["request_id"]: chunk for chunk in chunks}
+    found = [asked[row["request_id"]] for row in rows]
+    return {
+        question(Request(row["request_id"], row["text"], row["title"], row["context"], row["lang"])) for row in found
+    }
+
+
+def by_request(rows: list[Row]) -> dict[str, Row]:
+    return {row["request_id"]: row for row in rows}
+
+
+class Interrupted:
+    """A job over one output that is started and killed again and again; each start is checked against the last."""
+
+    def __init__(self, folder: Path, server: Counted) -> None:
+        self.folder = folder
+        self.server = server
+        self.lake = Lake(folder / "kg")
+        # Small buckets and waves, so that there are several commits to die between.
+        self.words = [
+            *("jobs/extract.py", "--input", write_corpus(folder), "--output", folder / "kg", "--id-column", "id"),
+            *("--pool", server.url, "--set", "run.bucket_size=4", "--set", "run.wave_s=0.001"),
+        ]
+        self._committed: list[Row] = []
+
+    @contextmanager
+    def start(self) -> Iterator[Job]:
+        """Start the command; at the end of the block `kill -9` and look at what it left."""
+        self.server.forget()
+        job = Job(self.words, self.folder)
+        try:
+            yield job
+        finally:
+            job.kill()
+        self.server.wait_until(lambda: self.server.waiting == 0, "the last connection to be cut")
+        self.check()
+
+    def check(self) -> None:
+        """What was committed before is as it was, and was not asked again."""
+        assert not questions_of(self._committed, self._chunks()) & set(self.server.asked)
+        attempts = self.lake.rows("attempts") if self.lake.version("attempts") >= 0 else []
+        now = by_request(attempts)
+        assert len(now) == len(attempts), "a request was answered twice"
+        for row in self._committed:
+            assert now[row["request_id"]] == row
+        self._committed = attempts
+
+    def grown(self, table: str) -> Callable[[], bool]:
+        """Whether a table has a commit more than now."""
+        before = max(self.lake.version(table), 0)
+        return lambda: self.lake.version(table) > before
+
+    @property
+    def committed(self) -> int:
+        return len(self._committed)
+
+    def _chunks(self) -> list[Row]:
+        return self.lake.rows("chunks") if self.lake.version("chunks") >= 0 else []
+
+
+def test_killed_six_times(scripted: Counted, tmp_path: Path) -> None:
+    runs = Interrupted(tmp_path, scripted)
+
+    with runs.start() as job:
+        job.wait_until(lambda: runs.lake.version("documents") >= 0, "the first table")
+    assert runs.committed == 0
+
+    with runs.start() as job:
+        job.wait_until(runs.grown("documents"), "planning has written documents")
+    assert runs.committed == 0
+
+    scripted.hold()
+    with runs.start() as job:
+        job.wait_until(lambda: scripted.waiting > 0, "a first question")
+    assert runs.committed == 0
+
+    # A wave is answered and committed, and not a single question after it.
+    commit = runs.grown("attempts")
+    scripted.hold(lambda _: commit())
+    with runs.start() as job:
+        job.wait_until(commit, "a commit of answers")
+    assert 0 < runs.committed < len(_TEXTS)
+    first = runs.committed
+
+    # The wave after that one is in flight, and the answers of the first are about to be published.
+    commit_again = runs.grown("attempts")
+    scripted.hold(lambda _: commit_again())
+    with runs.start() as job:
+        job.wait_until(lambda: commit_again() and scripted.waiting > 0, "a question after a commit")
+    assert first < runs.committed < len(_TEXTS)
+
+    # Triples are written, and perhaps not yet the rows that publish them.
+    commit_once_more = runs.grown("attempts")
+    scripted.hold(lambda _: commit_once_more())
+    with runs.start() as job:
+        job.wait_until(runs.grown("triples"), "a commit of triples")
+    assert runs.committed < len(_TEXTS)
+
+    scripted.release()
+    scripted.forget()
+    ended = run_job(runs.words, tmp_path)
+    assert ended.code == 0, ended.text
+    assert "Going on with the plan of an earlier run" in ended.stdout
+    runs.check()
+    assert runs.committed == len(_TEXTS)
+    check_unique(runs.lake)
+    assert check_offsets(runs.lake) > 0
+    assert {row["doc_id"] for row in runs.lake.view("current_documents")} == {f"d{i}" for i in range(len(_TEXTS))}
+    check_derived(runs.lake, general_ontology(), AnswerSettings())
+    check_same_as_fresh(runs, tmp_path)
+    check_nothing_left(runs, tmp_path)
+
+
+def check_same_as_fresh(runs: Interrupted, folder: Path) -> None:
+    """A run that nobody disturbed makes the same triples."""
+    fresh = folder / "fresh"
+    words = [fresh if word == folder / "kg" else word for word in runs.words]
+    assert run_job(words, folder).code == 0
+    passing = {"run_id", "extracted_at"}
+    kept, expected = (
+        sorted(
+            ({name: row[name] for name in row.keys() - passing} for row in lake.view("current_triples")),
+            key=lambda row: str(row["triple_id"]),
+        )
+        for lake in (runs.lake, Lake(fresh))
+    )
+    assert kept == expected
+
+
+def check_nothing_left(runs: Interrupted, folder: Path) -> None:
+    """The same command once more adds a row to `runs`, and nothing to any other table."""
+    runs.server.forget()
+    versions, counts = runs.lake.versions(), runs.lake.counts()
+    ended = run_job(runs.words, folder)
+    assert ended.code == 0, ended.text
+    assert runs.server.asked == []
+    assert runs.lake.versions() == versions | {"runs": versions["runs"] + 1}
+    assert runs.lake.counts() == counts | {"runs": counts["runs"] + 1}
