@@ -7,8 +7,7 @@ the compact form; only what an answer looks like differs.
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from triplelake.evaluate.gold import Fact
@@ -30,7 +29,6 @@ _INSTRUCTIONS: Mapping[Lang, str] = {
     "or the context. The relation is one of: {relations}. Leave out what is denied, planned or uncertain; "
     'without facts answer {"triples":[]}.',
 }
-_OBJECT = re.compile(r"\{[^{}]*\}")
 
 
 def schema_grammar(ontology: Ontology, lang: Lang) -> str:
@@ -62,8 +60,19 @@ def read_objects(text: str) -> list[Fact]:
     try:
         rows = json.loads(text)["triples"]
     except ValueError:
-        rows = [json.loads(found) for found in _OBJECT.findall(text)]
+        rows = list(_whole_objects(text))
     return [(row["subject"], row["predicate"], row["object"]) for row in rows]
+
+
+def _whole_objects(text: str) -> Iterator[dict[str, str]]:
+    decoder = json.JSONDecoder()
+    place = text.find("[") + 1
+    while (start := text.find("{", place)) >= 0:
+        try:
+            row, place = decoder.raw_decode(text, start)
+        except ValueError:
+            return
+        yield row
 
 
 def _closed(properties: Mapping[str, object]) -> dict[str, object]:
