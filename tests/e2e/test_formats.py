@@ -124,3 +124,9 @@ def test_records_that_cannot_be_read_are_listed_and_stop_nothing(bench: Any) -> 
     counts = bench.lake.counts()
     bench.extract(file, corpus__id_column="id")
     assert bench.lake.counts() == counts | {"runs": counts["runs"] + 1}
+
+    # A record that repeats a published document must not be counted against one that is new.
+    with file.open("a", encoding="utf-8") as out:
+        out.write(json.dumps({"id": 9, "text": "赵若兰生于临川城，在云梦书院教书。"}) + "\n")
+    assert bench.extract(file, corpus__id_column="id").documents == 1
+    assert "9" in {row["doc_id"] for row in bench.lake.view("current_triples")}

@@ -74,14 +74,16 @@ class Planner:
             documents.unpersist()
 
     def _documents(self) -> DataFrame:
-        """All records; `known` where this very version is published under the key."""
+        """All records; `known` where one can be read and its very version is published under the key."""
         published = (
             select("current_documents", documents=self.store.read(DOCUMENTS).where(F.col("extraction_key") == self.key))
             .select(*VERSION)
             .withColumn("known", F.lit(True))
         )
         documents = self.source.documents(self.settings.run.limit)
-        return documents.join(published, VERSION, "left").withColumn("known", F.coalesce("known", F.lit(False)))
+        # A second record with the id of a published document is rejected, not known.
+        known = F.col("reason").isNull() & F.coalesce("known", F.lit(False))
+        return documents.join(published, VERSION, "left").withColumn("known", known)
 
     def _chunks(self, documents: DataFrame) -> DataFrame:
         new = documents.where(F.col("reason").isNull() & ~F.col("known"))

@@ -63,7 +63,7 @@ GROUP BY entity_id""",
     "relations": """
 SELECT predicate, count(*) AS mentions, count(DISTINCT fact_id) AS facts,
        count(DISTINCT doc_id) AS documents,
-       sum(CASE WHEN $flag_count > 0 THEN 1 ELSE 0 END) AS flagged
+       count(CASE WHEN $flag_count > 0 THEN 1 END) AS flagged
 FROM $current_triples
 GROUP BY predicate""",
     "failures": """
