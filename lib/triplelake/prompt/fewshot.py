@@ -84,7 +84,8 @@ def ordered(examples: tuple[Example, ...], shots: int | None) -> tuple[Example, 
     """The first `shots` examples of a file (all if None), those without triples shown first.
 
     A base model leans to what it saw last. Measured with Gemma 3 270M on sentences full of facts: with
-    `[]` among the later examples it answers `[]` to all of them, with `[]` first to none.
+    `[]` among the later examples it answers `[]` to all of them; with two of them first to 12 of 100
+    (English), with one first to none. So the shipped one denies and plans in one sentence.
     """
     shown = examples[:shots]
     return (*(e for e in shown if not e.triples), *(e for e in shown if e.triples))
