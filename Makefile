@@ -11,7 +11,7 @@ SOURCES = lib infra $(wildcard jobs/*.py)
 RUN = env -u SPARK_HOME -u SPARK_CONF_DIR -u PYSPARK_PYTHON -u PYSPARK_DRIVER_PYTHON PATH="$(abspath $(BIN)):$$PATH"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format docs dist bench-quality bench-grammar clean
+.PHONY: help setup demo test lint format docs dist bench-quality bench-sizes bench-grammar clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -44,6 +44,9 @@ dist: setup ## build the wheel and the archive for a cluster into dist/
 
 bench-quality: setup ## F1 and speed of ways of asking, on gold data: make bench-quality ARGS="..." (ARGS=--help)
 	@$(RUN) python tests/benchmarks/quality.py $(ARGS)
+
+bench-sizes: setup ## chunk size and number of examples by documents per second and F1; ARGS as above
+	@$(RUN) python tests/benchmarks/sizes.py $(ARGS)
 
 bench-grammar: setup ## cost of a grammar per decoded token, by engine and length of the text; ARGS as above
 	@$(RUN) python tests/benchmarks/grammar_cost.py $(ARGS)

@@ -17,7 +17,8 @@ import json
 import os
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -66,6 +67,7 @@ class Bench:
     """What all arms share."""
 
     server: LlamaServer
+    model: str
     slots: int
     engine: Engine
     profile: ModelProfile
@@ -89,7 +91,7 @@ class Bench:
     def run(self, name: str, task: Task) -> tuple[Result, list[Counts]]:
         """Ask an arm about every document of a task; the counts are per document."""
         arms = {ontology.name: self.arm(name, ontology) for _, ontology in task.documents}
-        self._fill_slots()
+        self.fill_slots()
 
         def ask(rank: int) -> tuple[int, Outcome]:
             document, ontology = task.documents[rank]
@@ -101,7 +103,7 @@ class Bench:
         outcomes = [found[rank] for rank in range(len(task.documents))]
         return _measure(name, task, outcomes, seconds)
 
-    def _fill_slots(self) -> None:
+    def fill_slots(self) -> None:
         """Leave something else in every slot, so that no arm begins with the prompt of the one before it."""
 
         def fill(rank: int) -> Completion:
@@ -109,6 +111,31 @@ class Bench:
 
         for _ in windowed(range(2 * self.slots), fill, self.slots):
             pass
+
+
+@contextmanager
+def open_bench(
+    slots: int,
+    *,
+    threads: int | None = None,
+    model: Path | None = None,
+    profile: str = "auto",
+    shots: int | None = None,
+) -> Iterator[Bench]:
+    """A bench on an embedded server that ends with the block."""
+    with EmbeddedServer(EmbeddedSettings(slots=slots, threads=threads, model=model)) as embedded:
+        pool = survey([embedded.endpoint], wanted_grammar="auto", timeout_s=_TIMEOUT_S)
+        yield Bench(
+            server=LlamaServer(embedded.endpoint, _TIMEOUT_S),
+            model=pool.fingerprint,
+            slots=slots,
+            engine=pool.engine,
+            profile=find_profile(profile, pool.alias),
+            prompts=load_prompts("prompts"),
+            own_shots=own_shots(),
+            answer=AnswerSettings(),
+            shots=shots,
+        )
 
 
 def _measure(name: str, task: Task, outcomes: Sequence[Outcome], seconds: float) -> tuple[Result, list[Counts]]:
@@ -146,8 +173,8 @@ def _print_table(task: Task, results: Sequence[Result], gains: Mapping[str, Inte
         cells = (
             each.arm,
             _percent(each.grounded),
-            _interval(each.f1),
-            _interval(gain) if gain else "",
+            format_interval(each.f1),
+            format_interval(gain) if gain else "",
             f"{each.precision:.3f}",
             f"{each.recall:.3f}",
             f"{each.decoded_tokens}",
@@ -163,7 +190,8 @@ def _percent(share: float | None) -> str:
     return "" if share is None else f"{share:.1%}"
 
 
-def _interval(found: Interval) -> str:
+def format_interval(found: Interval) -> str:
+    """A figure with its bounds."""
     return f"{found.value:.3f} [{found.low:.3f}, {found.high:.3f}]"
 
 
@@ -195,26 +223,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.text2kg:
         tasks.append(text2kg_task(options.text2kg, options.n, options.seed))
     reports = []
-    settings = EmbeddedSettings(slots=options.slots, threads=options.threads, model=options.model)
-    with EmbeddedServer(settings) as embedded:
-        pool = survey([embedded.endpoint], wanted_grammar="auto", timeout_s=_TIMEOUT_S)
-        bench = Bench(
-            server=LlamaServer(embedded.endpoint, _TIMEOUT_S),
-            slots=options.slots,
-            engine=pool.engine,
-            profile=find_profile(options.profile, pool.alias),
-            prompts=load_prompts("prompts"),
-            own_shots=own_shots(),
-            answer=AnswerSettings(),
-            shots=options.shots,
-        )
+    with open_bench(
+        options.slots, threads=options.threads, model=options.model, profile=options.profile, shots=options.shots
+    ) as bench:
         for task in tasks:
             results, gains = _compare(bench, task, options.arms)
             _print_table(task, results, gains)
             reports.append(_as_json(task, results, gains))
     if options.json:
         report = {
-            "model": pool.fingerprint,
+            "model": bench.model,
             "cpus": os.cpu_count(),
             "threads": options.threads,
             "slots": options.slots,
