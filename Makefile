@@ -5,6 +5,8 @@ BIN = $(ENV)/bin
 # The first of these that is Python 3.11 or newer makes the environment; PYTHON=... names another.
 PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13 python3.14 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+# Tests that run at the same time; each may have a Spark of its own, of 2 GB.
+JOBS ?= 2
 SOURCES = lib infra $(wildcard jobs/*.py)
 
 # As in the activated environment, whatever this shell has set for another Spark.
@@ -24,7 +26,7 @@ demo: setup ## extract the sample corpus with a real model and query it
 	@$(RUN) python jobs/demo.py
 
 test: setup ## run all tests; one of them: make test ARGS="tests/unit/corpus -k csv"
-	@$(RUN) pytest $(ARGS)
+	@$(RUN) pytest -n $(JOBS) --dist loadgroup --no-loadscope-reorder $(ARGS)
 
 lint: setup ## check style, types and the direction of imports
 	@$(RUN) ruff check .

@@ -27,6 +27,7 @@ EXTRAS = {
         "xllamacpp>=2026.9",  # a real llama.cpp server; numbered by date
     ],
     "dev": [
+        "aiohttp>=3.10,<4",  # fakes
         "chispa>=0.11,<1",
         "deltalake>=1.4,<2",
         "duckdb>=1.4,<3",
@@ -34,6 +35,7 @@ EXTRAS = {
         "import-linter>=2.5,<3",
         "mypy>=1.18,<3",
         "pytest-httpserver>=1.1,<2",
+        "pytest-xdist>=3.6,<4",  # a test that waits for Spark leaves its core to another
         "pytest>=8.2,<10",
         "ruff>=0.14,<0.18",
         "types-PyYAML",

@@ -5,14 +5,39 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from pyspark.sql import SparkSession
 
 from triplelake.config import EmbeddedSettings
+from triplelake.engine.session import open_session
 from triplelake.pool.embedded import EmbeddedServer
 from triplelake.pool.endpoints import Endpoint
 
 
 @pytest.fixture(scope="session")
 def llama_server() -> Iterator[Endpoint]:
-    """The real embedded server with the real small model: `.url`, `.api_key`, two slots."""
-    with EmbeddedServer(EmbeddedSettings(slots=2)) as server:
+    """The real embedded server with the real small model: `.url`, `.api_key`, two slots, one thread."""
+    with EmbeddedServer(EmbeddedSettings(slots=2, threads=1)) as server:
         yield server.endpoint
+
+
+@pytest.fixture(scope="session")
+def spark() -> Iterator[SparkSession]:
+    """A session as `conf/spark-defaults.conf` makes it, with Delta."""
+    session = open_session("triplelake tests")
+    yield session
+    session.stop()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Say what two workers must not do at the same time.
+
+    Tests of a shared Spark session share it, and of real servers there is one at a time: each would slow the others
+    down many times, since their threads wait for one another by spinning.
+    """
+    for item in items:
+        assert isinstance(item, pytest.Function)
+        if "llama_server" in item.fixturenames or item.get_closest_marker("model"):
+            group = "model"
+        else:
+            group = "spark" if "spark" in item.fixturenames else item.path.name
+        item.add_marker(pytest.mark.xdist_group(group))

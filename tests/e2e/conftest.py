@@ -1,11 +1,11 @@
-"""What the end-to-end tests run in: a Spark session for those that need no process of their own, servers, an output."""
+"""What the end-to-end tests run in: servers, an output."""
 
 from __future__ import annotations
 
 import io
 import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,15 +23,6 @@ from harness.servers import API_KEY, Counted, Scripted
 from triplelake.config import load_settings
 from triplelake.engine import run
 from triplelake.engine.journal import Journal
-from triplelake.engine.session import open_session
-
-
-@pytest.fixture(scope="session")
-def spark() -> Iterator[SparkSession]:
-    """A session as `conf/spark-defaults.conf` makes it, with Delta."""
-    session = open_session("triplelake end-to-end tests")
-    yield session
-    session.stop()
 
 
 @dataclass
