@@ -156,8 +156,10 @@ class Store:
         )
 
     def _check(self, table: Table) -> None:
-        detail = self.spark.sql(f"DESCRIBE DETAIL {self.sql_name(table)}").collect()[0]
-        found = detail["properties"].get(_VERSION_PROPERTY)
+        # DESCRIBE DETAIL says the same, and counts all files for it: thirty times as slow on a small table.
+        rows = self.spark.sql(f"SHOW TBLPROPERTIES {self.sql_name(table)}").collect()
+        properties = {row["key"]: row["value"] for row in rows}
+        found = properties.get(_VERSION_PROPERTY)
         if found != str(SCHEMA_VERSION):
             raise OutputError(
                 self.location(table),
@@ -166,10 +168,11 @@ class Store:
                 else f"has schema version {found}, this is {SCHEMA_VERSION}",
                 "Choose another --output.",
             )
-        if detail["minReaderVersion"] != 1:
+        reader = properties.get("delta.minReaderVersion")
+        if reader != "1":
             raise OutputError(
                 self.location(table),
-                f"needs Delta reader version {detail['minReaderVersion']}, so that other engines cannot read it",
+                f"needs Delta reader version {reader}, so that other engines cannot read it",
                 "Undo the table feature that was added to it, or choose another --output.",
             )
 
