@@ -17,14 +17,12 @@ from rich.console import Console
 from rich.text import Text
 
 from triplelake.config import FORMATS, Settings, conf_dir, load_settings, parse_assignment
-from triplelake.errors import Interrupted, OutputError, TriplelakeError, UsageError
+from triplelake.errors import Interrupted, TriplelakeError, UsageError, classified
 
 EXIT_CODES = """exit codes:
   0 success          3 bad input           6 output conflict
   1 internal error   4 pool unavailable    7 Spark, Java or Delta missing
   2 bad usage        5 too many failures   130 interrupted (the same command goes on)"""
-
-_DISK_FULL = "No space left on device"
 
 
 class _Parser(argparse.ArgumentParser):
@@ -169,25 +167,12 @@ def _tell(console: Console, error: TriplelakeError) -> int:
 
 
 def _unexpected(error: Exception) -> TriplelakeError:
-    text = _words(error)
-    if _DISK_FULL in text:
-        return OutputError("disk", "is full", "Make room; everything committed is kept, and the same command goes on.")
+    found = classified(error)
+    if type(found) is not TriplelakeError:
+        return found
     with tempfile.NamedTemporaryFile("w", prefix="triplelake-", suffix=".log", delete=False, encoding="utf-8") as log:
         traceback.print_exception(error, file=log)
-    first = (text.strip() or type(error).__name__).splitlines()[0]
-    return TriplelakeError(
-        type(error).__name__,
-        first[:500],
-        f"This should not happen; the details are in {log.name}. The same command goes on.",
-    )
-
-
-def _words(error: Exception) -> str:
-    try:
-        return str(error)
-    except Exception:
-        # Py4J asks the JVM for the words, which may be gone.
-        return type(error).__name__
+    return TriplelakeError(found.subject, found.reason, f"{found.remedy} The details are in {log.name}.")
 
 
 def _interrupt(signum: int, frame: object) -> None:

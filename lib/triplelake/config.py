@@ -80,6 +80,7 @@ class AskingSettings(_Section):
     timeout_s: float = Field(300.0, gt=0, description="seconds to wait for one answer")
     deadline_s: float = Field(900.0, gt=0, description="seconds for one request, all tries and pauses together")
     tries: int = Field(4, ge=1, description="times that a request is put to a server at most")
+    patience_s: float = Field(60.0, ge=0, description="seconds that a task waits for servers that all fail")
     requests_per_s: float | None = Field(None, gt=0, description="requests per second of the whole job at most")
     tokens_per_s: float | None = Field(
         None, gt=0, description="prompt and decoded tokens per second of the whole job at most"
@@ -96,6 +97,8 @@ class RunSettings(_Section):
     bucket_size: int = Field(500, ge=1, description="requests per bucket of the plan")
     wave_s: float = Field(75.0, gt=0, description="seconds of the pool's work per wave, at the measured rate")
     lanes: int = Field(2, ge=1, le=4, description="waves that run at the same time")
+    desk: bool = Field(True, description="tasks ask the driver for their part of the pool; `false`: fixed parts")
+    grace_s: float = Field(60.0, ge=0, description="seconds that a signal leaves to what is in flight")
     max_failure_rate: float = Field(0.2, ge=0, le=1, description="share of failed requests that ends the run")
 
 

@@ -75,3 +75,25 @@ class Interrupted(TriplelakeError):
     """The run was stopped from outside; everything committed is kept."""
 
     exit_code = 130
+
+
+_DISK_FULL = "No space left on device"
+
+
+def classified(error: Exception) -> TriplelakeError:
+    """What an error that nothing expected is to a person: itself, a full disk, or a defect of triplelake."""
+    if isinstance(error, TriplelakeError):
+        return error
+    text = _words(error)
+    if _DISK_FULL in text:
+        return OutputError("disk", "is full", "Make room; everything committed is kept, and the same command goes on.")
+    first = (text.strip() or type(error).__name__).splitlines()[0]
+    return TriplelakeError(type(error).__name__, first[:500], "This should not happen. The same command goes on.")
+
+
+def _words(error: Exception) -> str:
+    try:
+        return str(error)
+    except Exception:
+        # Py4J asks the JVM for the words, which may be gone.
+        return type(error).__name__

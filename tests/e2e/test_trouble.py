@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from harness.lake import Lake, check_unique
 from harness.servers import Counted
 
 from triplelake.errors import PoolError, TooManyFailures
+from triplelake.tables.publish import Published, Publisher
 
 pytestmark = pytest.mark.spark
 
@@ -87,12 +89,25 @@ def test_a_server_that_dies_ends_the_run_and_the_same_command_goes_on(bench: Any
     check_unique(lake)
 
 
+def test_a_defect_leaves_its_row_in_runs(bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(self: Publisher) -> Published:
+        raise ZeroDivisionError("nothing expected this")
+
+    monkeypatch.setattr(Publisher, "publish", broken)
+    with pytest.raises(ZeroDivisionError):
+        bench.extract(bench.corpus(DOCUMENTS[:1]), corpus__id_column="id")
+    [row] = bench.lake.rows("runs")
+    assert (row["exit_code"], row["status"], row["answered"]) == (1, "failed", 1)
+    assert row["error"] == "ZeroDivisionError: nothing expected this"
+
+
 @pytest.mark.parametrize("by", ["scheduler", "terminal"])
 def test_a_signal_ends_the_run_and_the_same_command_goes_on(by: str, scripted: Counted, tmp_path: Path) -> None:
     file = tmp_path / "in.txt"
     file.write_text("\n".join(document["text"] for document in DOCUMENTS), encoding="utf-8")
     words = ["jobs/extract.py", "--input", file, "--format", "lines", "--output", tmp_path / "kg"]
     words += ["--pool", scripted.url, "--set", "run.bucket_size=4", "--set", "run.wave_s=0.001", "--set", "run.lanes=1"]
+    words += ["--set", "run.grace_s=0.5"]
     lake = Lake(tmp_path / "kg")
     scripted.hold(lambda _: lake.version("attempts") > 0)
     job = Job(words, tmp_path)
@@ -118,4 +133,31 @@ def test_a_signal_ends_the_run_and_the_same_command_goes_on(by: str, scripted: C
     assert ended.code == 0, ended.text
     assert len(scripted.asked) == len(DOCUMENTS) - len(committed)
     assert len(lake.view("current_documents")) == len(DOCUMENTS)
+    check_unique(lake)
+
+
+def test_what_is_in_flight_at_a_signal_is_answered_and_kept(scripted: Counted, tmp_path: Path) -> None:
+    file = tmp_path / "in.txt"
+    file.write_text("\n".join(document["text"] for document in DOCUMENTS), encoding="utf-8")
+    words = ["jobs/extract.py", "--input", file, "--format", "lines", "--output", tmp_path / "kg"]
+    # One wave for all: without a partial commit nothing would be kept.
+    words += ["--pool", scripted.url, "--set", "run.lanes=1"]
+    scripted.hold()
+    job = Job(words, tmp_path)
+    job.wait_until(lambda: scripted.waiting > 0, "the first questions")
+    job.tell(signal.SIGTERM)
+    job.wait_until(lambda: "Stopping: what is in flight is answered and kept." in job.output, "the job to take notice")
+    # Three places, twelve questions, three seconds each: the task is told long before it could ask them all.
+    since: dict[str, float] = {}
+    scripted.hold(lambda asked: time.monotonic() - since.setdefault(asked, time.monotonic()) < 3)
+    ended = job.wait()
+    assert ended.code == 130, ended.text
+    lake = Lake(tmp_path / "kg")
+    assert 0 < lake.counts()["attempts"] == len(scripted.answered) < len(DOCUMENTS)
+    assert [(row["status"], row["answered"]) for row in lake.rows("runs")] == [("interrupted", len(scripted.answered))]
+
+    scripted.release()
+    ended = run_job(words, tmp_path)
+    assert ended.code == 0, ended.text
+    assert lake.counts()["attempts"] == len(DOCUMENTS)
     check_unique(lake)

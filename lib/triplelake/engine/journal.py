@@ -11,7 +11,7 @@ from typing import Any, Literal
 from pyspark.sql import functions as F
 
 from triplelake.config import Settings
-from triplelake.engine.waves import Tally
+from triplelake.engine.tally import Tally
 from triplelake.errors import Interrupted, OutputError, TriplelakeError
 from triplelake.tables.schemas import RUNS
 from triplelake.tables.store import Store

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from types import TracebackType
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from triplelake.engine.waves import Tally, WaveResult
+from triplelake.engine.tally import Tally
+from triplelake.pool.desk import Counts
+from triplelake.pool.sampler import Load
 
 _PLAIN_EVERY_S = 10.0
 
 
 class Reporter:
-    """Shows the tally of a run after each wave; a context manager around the asking.
+    """Shows the tally of a run, committed or on its way; a context manager around the asking.
 
     Args:
         console: where to write.
@@ -24,7 +27,7 @@ class Reporter:
     def __init__(self, console: Console, total: int) -> None:
         self._console = console
         self._total = total
-        self._last_line = 0.0
+        self._began = self._last_line = 0.0
         self._bar = Progress(
             TextColumn("asking"),
             BarColumn(),
@@ -38,6 +41,7 @@ class Reporter:
 
     def __enter__(self) -> Reporter:
         self._bar.start()
+        self._began = self._last_line = time.monotonic()
         return self
 
     def __exit__(
@@ -45,14 +49,36 @@ class Reporter:
     ) -> None:
         self._bar.stop()
 
-    def wave(self, result: WaveResult, tally: Tally) -> None:
+    def wave(self, tally: Tally) -> None:
         """Show the state after a committed wave."""
-        text = rates(tally, self._total)
-        self._bar.update(self._task, completed=tally.answered, rates=text)
+        self._show(tally.answered, rates(tally, self._total), final=tally.answered >= self._total)
+
+    def tick(self, tally: Tally, live: Counts, load: Load | None = None) -> None:
+        """Show the state between commits.
+
+        Args:
+            live: what the waves in flight have done; not committed yet.
+            load: what the servers say of themselves.
+        """
+        now = replace(tally, seconds=time.monotonic() - self._began)
+        for name in ("answered", "failed", "triples", "completion_tokens"):
+            setattr(now, name, getattr(tally, name) + getattr(live, name))
+        parts = (rates(now, self._total) if now.answered else "", str(load or ""))
+        if text := ", ".join(filter(None, parts)):
+            self._show(now.answered, text, final=False)
+
+    def stopping(self) -> None:
+        """Say that the run ends as soon as what is in flight is there."""
+        self._console.print(
+            "Stopping: what is in flight is answered and kept. A second signal gives it up.", highlight=False
+        )
+
+    def _show(self, answered: int, text: str, *, final: bool) -> None:
+        self._bar.update(self._task, completed=answered, rates=text)
         now = time.monotonic()
-        if not self._console.is_terminal and (now - self._last_line >= _PLAIN_EVERY_S or tally.answered >= self._total):
+        if not self._console.is_terminal and (final or now - self._last_line >= _PLAIN_EVERY_S):
             self._last_line = now
-            self._console.print(f"{tally.answered}/{self._total} answered, {text}", highlight=False)
+            self._console.print(f"{answered}/{self._total} answered, {text}", highlight=False)
 
 
 def rates(tally: Tally, total: int) -> str:

@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 
 from rich.console import Console
 
 from triplelake.config import Settings
 from triplelake.engine import narrate
+from triplelake.engine.asking import Asking
 from triplelake.engine.background import BackgroundPublisher
+from triplelake.engine.buckets import open_buckets
 from triplelake.engine.draft import Plan
 from triplelake.engine.journal import Journal, last_key
 from triplelake.engine.opened import Opened, open_pool, read_question
 from triplelake.engine.plan import Planner
-from triplelake.engine.progress import Reporter
-from triplelake.engine.session import open_session, parallelism, versions
+from triplelake.engine.session import open_session, versions
 from triplelake.engine.source import Source, find_input, open_source
-from triplelake.engine.waves import Tally, WaveResult, Waves, check_failures, open_buckets
-from triplelake.engine.worker import Assignment
-from triplelake.errors import Interrupted, TriplelakeError, UsageError
-from triplelake.pool.shares import split_shares, tasks_for
+from triplelake.engine.tally import check_failures
+from triplelake.errors import Interrupted, TriplelakeError, UsageError, classified
 from triplelake.tables.outputs import check_output
 from triplelake.tables.publish import Publisher
 from triplelake.tables.schemas import Table
@@ -67,8 +65,8 @@ def extract(settings: Settings, console: Console, *, dry_run: bool = False) -> J
             )
             _leave_row(journal, store, error)
             raise error from None
-        except TriplelakeError as error:
-            _leave_row(journal, store, error)
+        except Exception as error:
+            _leave_row(journal, store, classified(error))
             raise
         journal.write(store)
     narrate.summary(console, store, journal)
@@ -80,7 +78,8 @@ def _leave_row(journal: Journal, store: Store, error: TriplelakeError) -> None:
     try:
         journal.write(store, error)
     except Exception:
-        log.warning("this run could not be written to `runs`")
+        # What ended the run is told anyway, and is mostly what keeps the row from being written.
+        log.info("this run could not be written to `runs`")
 
 
 class _Job:
@@ -121,7 +120,9 @@ class _Job:
         journal.chunks, journal.requests, journal.reused = plan.chunks, plan.requests, plan.reused
         publisher = self._publisher(plan)
         with BackgroundPublisher(publisher) as published:
-            self._ask(plan, published.wake)
+            if buckets := open_buckets(self._store, plan.plan_id):
+                asking = Asking(self._settings, self._opened, self._store, self._console, plan.plan_id, journal.run_id)
+                asking.run(buckets, journal.tally, published.wake)
         journal.documents, journal.triples = published.documents, published.triples
         check_failures(journal.tally, self._settings.run.max_failure_rate)
 
@@ -151,56 +152,6 @@ class _Job:
             self._journal.run_id,
             self._opened.question.ontology,
             self._settings.answer,
-        )
-
-    def _ask(self, plan: Plan, committed: Callable[[], None]) -> None:
-        buckets = open_buckets(self._store, plan.plan_id)
-        if not buckets:
-            return
-        with Reporter(self._console, sum(bucket.open for bucket in buckets)) as reporter:
-
-            def on_wave(result: WaveResult, tally: Tally) -> None:
-                reporter.wave(result, tally)
-                committed()
-
-            waves = self._waves(plan, on_wave)
-            self._journal.tally = waves.tally
-            waves.run(buckets)
-
-    def _waves(self, plan: Plan, on_wave: Callable[[WaveResult, Tally], None]) -> Waves:
-        settings, opened = self._settings, self._opened
-        endpoints = opened.survey.endpoints
-        lanes = settings.run.lanes
-        tasks = min(tasks_for(endpoints), max(1, parallelism(self._store.spark) // lanes))
-        template = Assignment(
-            plan_id=plan.plan_id,
-            wave=0,
-            key=opened.key,
-            shares=(),
-            asking=settings.asking,
-            answer=settings.answer,
-            engine=opened.survey.engine,
-            renderer=opened.renderer,
-            ontology=opened.question.ontology,
-            prefix_tokens=opened.prefix_tokens,
-        )
-        share = partial(
-            split_shares,
-            endpoints,
-            requests_per_s=settings.asking.requests_per_s,
-            tokens_per_s=settings.asking.tokens_per_s,
-            lanes=lanes,
-        )
-        return Waves(
-            store=self._store,
-            template=template,
-            settings=settings.run,
-            share=share,
-            tasks=tasks,
-            slots=opened.slots,
-            check_pool=opened.check,
-            on_wave=on_wave,
-            run_id=self._journal.run_id,
         )
 
 

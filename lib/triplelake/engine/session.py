@@ -48,6 +48,15 @@ def parallelism(spark: SparkSession) -> int:
         return int(spark.conf.get("spark.sql.shuffle.partitions", "8") or 8)
 
 
+def driver_host(spark: SparkSession) -> str | None:
+    """The address at which executors reach this process; None over Spark Connect, where there is none."""
+    try:
+        master = spark.sparkContext.master or ""
+    except PySparkException:
+        return None
+    return "127.0.0.1" if master.startswith("local") else spark.conf.get("spark.driver.host", None)
+
+
 def versions(spark: SparkSession) -> dict[str, str]:
     """Versions of what computes the tables."""
     found = {"spark": spark.version}

@@ -6,15 +6,18 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 from triplelake.config import RunSettings
+from triplelake.engine.buckets import Bucket, open_buckets
+from triplelake.engine.tally import Tally, WaveResult, check_failures
 from triplelake.engine.worker import Assignment
-from triplelake.errors import PoolError, TooManyFailures
+from triplelake.errors import PoolError
+from triplelake.pool.desk import Counts, Desk
 from triplelake.pool.shares import Share
 from triplelake.tables.schemas import ATTEMPTS, REQUESTS
 from triplelake.tables.store import Store
@@ -22,70 +25,10 @@ from triplelake.tables.store import Store
 MAX_LANES = 4
 """A wave's number is `version * MAX_LANES + lane`, whatever number of lanes runs."""
 
+_TICK_S = 0.5
 _FIRST_WAVE_ROUNDS = 4
 _INCOMPLETE_WAVES = 3
 _JUDGE_FAILURES_FROM = 50
-
-
-@dataclass(frozen=True, slots=True)
-class Bucket:
-    """The open requests of one bucket, all of one language; `partial` if others of it are answered."""
-
-    bucket: int
-    lang: str
-    open: int
-    partial: bool
-
-
-@dataclass(frozen=True, slots=True)
-class WaveResult:
-    """What a committed wave brought."""
-
-    wave: int
-    sent: int
-    answered: int
-    failed: int
-    triples: int
-    prompt_tokens: int
-    cached_tokens: int
-    completion_tokens: int
-    seconds: float
-    buckets: tuple[Bucket, ...]
-
-
-@dataclass
-class Tally:
-    """Sums over the committed waves of a run; `seconds` from the first wave's start to the last commit."""
-
-    answered: int = 0
-    failed: int = 0
-    triples: int = 0
-    prompt_tokens: int = 0
-    cached_tokens: int = 0
-    completion_tokens: int = 0
-    seconds: float = 0.0
-
-    def add(self, result: WaveResult, seconds: float) -> None:
-        for name in ("answered", "failed", "triples", "prompt_tokens", "cached_tokens", "completion_tokens"):
-            setattr(self, name, getattr(self, name) + getattr(result, name))
-        self.seconds = seconds
-
-
-def open_buckets(store: Store, plan_id: str, among: Sequence[Bucket] = ()) -> list[Bucket]:
-    """The plan's buckets that still hold unanswered requests, in order: all, or those `among` some."""
-    work = store.read(REQUESTS).where(F.col("plan_id") == plan_id)
-    if among:
-        work = work.where(F.col("bucket").isin([bucket.bucket for bucket in among]))
-    done = store.read(ATTEMPTS).where(F.col("plan_id") == plan_id).select("request_id").distinct()
-    rows = (
-        work.join(done.withColumn("_done", F.lit(1)), "request_id", "left")
-        .groupBy("bucket", "lang")
-        .agg(F.count(F.when(F.col("_done").isNull(), 1)).alias("open"), F.count("_done").alias("done"))
-        .where("open > 0")
-        .orderBy("bucket")
-        .collect()
-    )
-    return [Bucket(row["bucket"], row["lang"], row["open"], row["done"] > 0) for row in rows]
 
 
 @dataclass
@@ -100,8 +43,12 @@ class Waves:
         tasks: tasks of a full wave.
         slots: slots of the whole pool.
         check_pool: raises PoolError if the pool cannot work; asked when a wave lacks rows.
-        on_wave: told after each commit, one lane at a time.
+        on_wave: told after each commit, one lane at a time, when the tally holds it.
+        on_tick: told twice a second, with what the waves in flight have done so far.
+        on_stop: told when a signal ends the run, before what is in flight is waited for.
         run_id: goes into the commits.
+        desk: where the tasks report; None where they cannot reach the driver.
+        tally: where the committed waves are added up.
     """
 
     store: Store
@@ -111,12 +58,16 @@ class Waves:
     tasks: int
     slots: int
     check_pool: Callable[[], None]
-    on_wave: Callable[[WaveResult, Tally], None]
+    on_wave: Callable[[WaveResult], None]
+    on_tick: Callable[[Counts], None]
+    on_stop: Callable[[], None]
     run_id: str
-    tally: Tally = field(default_factory=Tally, init=False)
+    desk: Desk | None
+    tally: Tally
     _open: deque[Bucket] = field(default_factory=deque, init=False)
     _changed: threading.Condition = field(default_factory=threading.Condition, init=False)
     _stopped: bool = field(default=False, init=False)
+    _running: set[int] = field(default_factory=set, init=False)
     _in_flight: int = field(default=0, init=False)
     _incomplete: int = field(default=0, init=False)
     _began: float = field(default=0.0, init=False)
@@ -127,7 +78,7 @@ class Waves:
         Raises:
             PoolError: the pool cannot work.
             TooManyFailures: more than `max_failure_rate` of the answers failed.
-            KeyboardInterrupt: asked to stop; waves in flight are given up.
+            KeyboardInterrupt: asked to stop; what was in flight is committed, if it was answered within `grace_s`.
         """
         self._open.extend(buckets)
         self._began = time.monotonic()
@@ -136,14 +87,33 @@ class Waves:
             lanes = [executor.submit(self._lane, lane, versions[lane]) for lane in range(self.settings.lanes)]
             try:
                 # Short waits, because a signal reaches Python code only between them.
-                while wait(lanes, timeout=0.5).not_done:
-                    pass
-            except BaseException:
+                while wait(lanes, timeout=_TICK_S).not_done:
+                    self._tick()
+            except BaseException as error:
                 self._stop()
-                self.store.spark.sparkContext.cancelAllJobs()
+                if not (isinstance(error, KeyboardInterrupt) and self._end_in_peace(lanes)):
+                    self.store.spark.sparkContext.cancelAllJobs()
                 raise
         for lane in lanes:
             lane.result()
+
+    def _tick(self) -> None:
+        with self._changed:
+            self.on_tick(self.desk.counts(self._running) if self.desk else Counts())
+
+    def _end_in_peace(self, lanes: Sequence[Future[None]]) -> bool:
+        """Wait for what is in flight; False if that took too long, or a second signal came, or no task can be told."""
+        if self.desk is None:
+            return False
+        self.on_stop()
+        deadline = time.monotonic() + self.settings.grace_s
+        try:
+            while wait(lanes, timeout=_TICK_S).not_done:
+                if time.monotonic() >= deadline:
+                    return False
+        except KeyboardInterrupt:
+            return False
+        return True
 
     def _lane(self, lane: int, version: int) -> None:
         try:
@@ -176,6 +146,8 @@ class Waves:
 
     def _wave(self, lane: int, version: int, buckets: Sequence[Bucket]) -> WaveResult:
         wave = version * MAX_LANES + lane
+        with self._changed:
+            self._running.add(wave)
         sent = sum(bucket.open for bucket in buckets)
         tasks = max(1, min(self.tasks, sent))
         assignment = replace(self.template, wave=wave, shares=tuple(self.share(tasks)))
@@ -230,16 +202,19 @@ class Waves:
         return WaveResult(wave=wave, sent=sent, seconds=seconds, buckets=buckets, **row.asDict())
 
     def _finish(self, result: WaveResult) -> None:
-        missing = result.answered < result.sent
+        missing = result.answered < result.sent and not self._stopped
         if missing:
             self.check_pool()
         again = open_buckets(self.store, self.template.plan_id, result.buckets) if missing else []
         with self._changed:
             self._in_flight -= 1
+            self._running.discard(result.wave)
+            if self.desk:
+                self.desk.close(result.wave)
             self._open.extendleft(reversed(again))
             self._incomplete = self._incomplete + 1 if missing else 0
             self.tally.add(result, time.monotonic() - self._began)
-            self.on_wave(result, self.tally)
+            self.on_wave(result)
             self._changed.notify_all()
             if self._incomplete == _INCOMPLETE_WAVES:
                 raise PoolError(
@@ -263,16 +238,8 @@ class Waves:
         return [last.get(lane, -1) + 1 for lane in range(self.settings.lanes)]
 
     def _stop(self) -> None:
+        if self.desk:
+            self.desk.stop()
         with self._changed:
             self._stopped = True
             self._changed.notify_all()
-
-
-def check_failures(tally: Tally, max_failure_rate: float) -> None:
-    """Raise TooManyFailures if more than the allowed share of the answers failed."""
-    if tally.answered and tally.failed / tally.answered > max_failure_rate:
-        raise TooManyFailures(
-            "requests",
-            f"{tally.failed} of {tally.answered} failed; run.max_failure_rate allows {max_failure_rate:.0%}",
-            "The view `failures` shows each with its cause. What succeeded is kept and published.",
-        )

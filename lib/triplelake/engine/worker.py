@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import takewhile
 from typing import Any
 
 import pyarrow as pa
@@ -13,9 +14,13 @@ from pyspark import TaskContext
 
 from triplelake.config import AnswerSettings, AskingSettings
 from triplelake.engine.arrow import record_batches
+from triplelake.pool.clerk import Clerk
+from triplelake.pool.desk import Counts, TaskId
+from triplelake.pool.desk_http import DeskAddress
+from triplelake.pool.endpoints import Endpoint
 from triplelake.pool.failures import ServerFailure
 from triplelake.pool.protect import protect
-from triplelake.pool.router import Answer, Router
+from triplelake.pool.router import Answer, Router, Stopped
 from triplelake.pool.shares import Share
 from triplelake.pool.survey import Engine
 from triplelake.pool.window import windowed
@@ -41,7 +46,9 @@ class Assignment:
 
     Args:
         plan_id, wave, key: stamped on every row.
-        shares: one per task, by partition.
+        shares: one per task, by partition: what it may ask where no desk says otherwise.
+        endpoints: the whole pool.
+        desk: where tasks report and get their windows; None where executors cannot reach the driver.
         prefix_tokens: tokens of the fixed prefix by language, for the limit of tokens per second.
     """
 
@@ -49,6 +56,8 @@ class Assignment:
     wave: int
     key: str
     shares: tuple[Share, ...]
+    endpoints: tuple[Endpoint, ...]
+    desk: DeskAddress | None
     asking: AskingSettings
     answer: AnswerSettings
     engine: Engine
@@ -60,16 +69,26 @@ class Assignment:
         """Rows of `requests` to rows of `attempts`; never raises for a request."""
         context = TaskContext.get()
         share = self.shares[context.partitionId() if context else 0]
-        router = Router(share, self.asking)
+        router = Router(share, self.asking, others=self.endpoints if self.desk else ())
         try:
-            yield from record_batches(self._rows(batches, router), ATTEMPTS.arrow)
+            if self.desk is None or context is None:
+                yield from record_batches(self._rows(batches, router, _uncounted), ATTEMPTS.arrow)
+                return
+            task = TaskId(self.wave, context.partitionId(), context.taskAttemptId())
+            with Clerk(task, router, self.desk.report) as clerk:
+                yield from record_batches(self._rows(batches, router, clerk.add), ATTEMPTS.arrow)
         finally:
             router.close()
 
-    def _rows(self, batches: Iterable[pa.RecordBatch], router: Router) -> Iterator[dict[str, Any]]:
+    def _rows(
+        self, batches: Iterable[pa.RecordBatch], router: Router, count: Callable[[Counts], None]
+    ) -> Iterator[dict[str, Any]]:
         asker = Asker(self, router)
         silent = 0
-        for attempt in windowed(_requests(batches), asker.attempt, router.width):
+        requests = takewhile(lambda _: not router.stopped, _requests(batches))
+        for attempt in windowed(requests, asker.attempt, router.width):
+            if attempt is None:
+                continue
             if attempt.error_code in POOL_FAILURES:
                 silent += 1
                 if silent == _GIVE_UP_AFTER:
@@ -77,6 +96,7 @@ class Assignment:
                     return
                 continue
             silent = 0
+            count(_counts(attempt))
             yield self._row(attempt)
 
     def _row(self, attempt: Attempt) -> dict[str, Any]:
@@ -114,11 +134,13 @@ class Asker:
         self._work = assignment
         self._router = router
 
-    def attempt(self, request: Request) -> Attempt:
-        """The final outcome of a request."""
+    def attempt(self, request: Request) -> Attempt | None:
+        """The final outcome of a request; None if the job stops before there is one."""
         answers: list[Answer] = []
         try:
             derived = self._climb(request, answers)
+        except Stopped:
+            return None
         except ServerFailure as failure:
             return _failed(request, answers, failure.code, failure.message, failure.endpoint, failure.tries)
         except Exception as error:
@@ -152,6 +174,20 @@ class Asker:
                 return derived
             if completion.truncated:
                 limit *= 2
+
+
+def _uncounted(counts: Counts) -> None:
+    """Where there is no desk, what is done is known from the commits alone."""
+
+
+def _counts(attempt: Attempt) -> Counts:
+    return Counts(
+        answered=1,
+        failed=int(attempt.status == "failed"),
+        triples=len(attempt.triples),
+        prompt_tokens=attempt.prompt_tokens,
+        completion_tokens=attempt.completion_tokens,
+    )
 
 
 def _requests(batches: Iterable[pa.RecordBatch]) -> Iterator[Request]:

@@ -9,18 +9,26 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, stop_before_delay
+from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt
+from tenacity.stop import stop_base
 from tenacity.wait import wait_random_exponential
 
 from triplelake.config import AskingSettings
 from triplelake.pool.client import LlamaServer
+from triplelake.pool.desk import Orders
+from triplelake.pool.endpoints import Endpoint
 from triplelake.pool.failures import ServerFailure
+from triplelake.pool.lane import Lane
 from triplelake.pool.limits import RateLimits
-from triplelake.pool.protocol import ClientFactory, CompletionClient, Prompt
-from triplelake.pool.shares import Share
+from triplelake.pool.protocol import ClientFactory, Prompt
+from triplelake.pool.shares import MAX_IN_FLIGHT, Share, capacity
 from triplelake.types import Completion
 
 _PAUSE = wait_random_exponential(multiplier=0.25, max=20)
+
+
+class Stopped(Exception):
+    """The job asks nothing new; the question was not put."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,17 +37,6 @@ class Answer:
 
     completion: Completion
     tries: int
-
-
-@dataclass(slots=True)
-class _Lane:
-    """One endpoint of the share as it stands now."""
-
-    url: str
-    client: CompletionClient
-    window: int
-    in_flight: int = 0
-    rests_until: float = 0.0
 
 
 @dataclass(slots=True)
@@ -52,14 +49,25 @@ class _Course:
     failure: ServerFailure | None = field(default=None)
 
 
+class _OutOfTime(stop_base):
+    """Stops where the deadline comes before the next try."""
+
+    def __init__(self, course: _Course) -> None:
+        self._course = course
+
+    def __call__(self, retry_state: RetryCallState) -> bool:
+        return time.monotonic() + retry_state.upcoming_sleep >= self._course.deadline
+
+
 class Router:
     """Puts questions to the endpoints of a share. Safe to call from several threads.
 
     Args:
-        share: endpoints, windows and rate limits of this task.
-        asking: timeout, tries and deadline; its rate limits are the job's and are not read here.
+        share: endpoints, windows and rate limits of this task, until it is told others.
+        asking: timeout, tries and deadline, and the rate limits of the whole job, of which orders give a part.
         client_factory: makes a client from an endpoint and a timeout in seconds.
         sleep: takes the pauses between tries.
+        others: the endpoints that orders may name, with their slots known.
     """
 
     def __init__(
@@ -68,21 +76,79 @@ class Router:
         asking: AskingSettings,
         client_factory: ClientFactory = LlamaServer,
         sleep: Callable[[float], None] = time.sleep,
+        *,
+        others: Sequence[Endpoint] = (),
     ) -> None:
         self._asking = asking
         self._sleep = sleep
+        self._share = share
         self._limits = RateLimits(share.requests_per_s, share.tokens_per_s)
+        windows = {part.endpoint: part.window for part in share.endpoints}
+        away = [endpoint for endpoint in others if endpoint not in windows]
         self._lanes = tuple(
-            _Lane(part.endpoint.url, client_factory(part.endpoint, asking.timeout_s), part.window)
-            for part in share.endpoints
+            Lane(endpoint.url, client_factory(endpoint, asking.timeout_s), window)
+            for endpoint, window in (*windows.items(), *((endpoint, 0) for endpoint in away))
         )
-        self._window = share.window
+        self._most = min(MAX_IN_FLIGHT, sum(map(capacity, others))) if others else share.window
+        self._dark_since: float | None = None
+        self._waiting = 0
+        self._begun = False
+        self._stopped = False
         self._changed = threading.Condition()
 
     @property
     def width(self) -> int:
         """Questions to put at the same time: the window and a few more that take the place of those that pause."""
-        return self._window + max(1, self._window // 4)
+        return self._most + max(1, self._most // 4)
+
+    @property
+    def wants(self) -> int:
+        """Questions that could be in flight now; before the first one, as many as ever."""
+        with self._changed:
+            asked = self._waiting + sum(lane.in_flight for lane in self._lanes)
+            return min(asked, self._most) if self._begun else self._most
+
+    @property
+    def hungry(self) -> bool:
+        """Whether a question waits although every window is full."""
+        with self._changed:
+            return self._waiting > 0 and all(lane.in_flight >= lane.window for lane in self._lanes)
+
+    @property
+    def in_flight(self) -> dict[str, int]:
+        """Questions in flight by URL, where there are any."""
+        with self._changed:
+            return {lane.url: lane.in_flight for lane in self._lanes if lane.in_flight}
+
+    @property
+    def failing(self) -> tuple[str, ...]:
+        """URLs of the endpoints of which the circuit breaker is open."""
+        with self._changed:
+            return tuple(lane.url for lane in self._lanes if lane.broken)
+
+    @property
+    def stopped(self) -> bool:
+        """Whether nothing new is to be asked."""
+        return self._stopped
+
+    def obey(self, orders: Orders) -> None:
+        """Take new windows and a new part of the job's rate limits; what is in flight stays so."""
+        asking = self._asking
+        self._limits.change(_part(asking.requests_per_s, orders.share), _part(asking.tokens_per_s, orders.share))
+        with self._changed:
+            for lane in self._lanes:
+                lane.resize(orders.windows.get(lane.url, 0))
+            self._stopped = self._stopped or orders.stop
+            self._changed.notify_all()
+
+    def fall_back(self) -> None:
+        """Take the share that the task began with."""
+        self._limits.change(self._share.requests_per_s, self._share.tokens_per_s)
+        windows = {part.endpoint.url: part.window for part in self._share.endpoints}
+        with self._changed:
+            for lane in self._lanes:
+                lane.resize(windows.get(lane.url, 0))
+            self._changed.notify_all()
 
     def ask(
         self,
@@ -103,6 +169,7 @@ class Router:
 
         Raises:
             ServerFailure: the last one, with `tries`, when tries or time are used up or no retry can help.
+            Stopped: nothing new is to be asked.
         """
         course = _Course(time.monotonic() + self._asking.deadline_s, {avoid} if avoid else set())
 
@@ -112,7 +179,7 @@ class Router:
         # The pause is slept between two calls of `once`, when the question holds no place in a window.
         retrying = Retrying(
             retry=retry_if_exception(_may_retry),
-            stop=stop_after_attempt(self._asking.tries) | stop_before_delay(self._asking.deadline_s),
+            stop=stop_after_attempt(self._asking.tries) | _OutOfTime(course),
             wait=_pause,
             sleep=self._sleep,
             reraise=True,
@@ -129,7 +196,7 @@ class Router:
         Raises:
             ServerFailure: the last one, when every endpoint failed, or one that no other can help.
         """
-        *first, last = sorted(self._lanes, key=lambda lane: lane.in_flight / lane.window)
+        *first, last = sorted(self._lanes, key=lambda lane: lane.in_flight / max(lane.window, 1))
         for lane in first:
             try:
                 return lane.client.tokenize(text)
@@ -152,31 +219,38 @@ class Router:
         stop: Sequence[str],
         est_tokens: int,
     ) -> Completion:
-        if not self._limits.acquire(est_tokens, course.deadline):
-            raise course.failure or ServerFailure("timeout", "the rate limits gave it no turn before its deadline")
         with self._place(course) as lane:
+            if not self._limits.acquire(est_tokens, course.deadline):
+                raise course.failure or ServerFailure("timeout", "the rate limits gave it no turn before its deadline")
             course.tries += 1
             left_s = max(0.001, course.deadline - time.monotonic())
             try:
-                return lane.client.complete(prompt, grammar=grammar, max_tokens=max_tokens, stop=stop, timeout_s=left_s)
+                completion = lane.client.complete(
+                    prompt, grammar=grammar, max_tokens=max_tokens, stop=stop, timeout_s=left_s
+                )
             except ServerFailure as failure:
                 course.failure = failure
                 course.avoided.add(lane.url)
-                if failure.retry_after_s:
-                    lane.rests_until = time.monotonic() + failure.retry_after_s
+                with self._changed:
+                    lane.failed(failure, time.monotonic())
+                    self._look_for_light()
                 raise
+            with self._changed:
+                lane.succeeded()
+                self._look_for_light()
+            return completion
 
     @contextmanager
-    def _place(self, course: _Course) -> Iterator[_Lane]:
+    def _place(self, course: _Course) -> Iterator[Lane]:
         """A place in the window of the best endpoint, waited for until the deadline."""
         with self._changed:
-            while (lane := self._choose(course.avoided)) is None:
-                now = time.monotonic()
-                if now >= course.deadline:
-                    raise course.failure or ServerFailure("timeout", "no endpoint had a free place before the deadline")
-                rests = [lane.rests_until for lane in self._lanes if lane.rests_until > now]
-                self._changed.wait(min([course.deadline, *rests]) - now)
-            lane.in_flight += 1
+            self._begun = True
+            self._waiting += 1
+            try:
+                lane = self._wait_for_place(course)
+                lane.in_flight += 1
+            finally:
+                self._waiting -= 1
         try:
             yield lane
         finally:
@@ -184,11 +258,48 @@ class Router:
                 lane.in_flight -= 1
                 self._changed.notify_all()
 
-    def _choose(self, avoided: set[str]) -> _Lane | None:
-        """The less loaded of two, among endpoints that are not avoided unless all are; None if all are full."""
+    def _wait_for_place(self, course: _Course) -> Lane:
+        while True:
+            if self._stopped:
+                raise Stopped
+            if not any(lane.window for lane in self._lanes):
+                # Others have all places, and that is nobody's failure: the time until the first place does not count.
+                self._changed.wait()
+                if not course.tries:
+                    course.deadline = time.monotonic() + self._asking.deadline_s
+                continue
+            if lane := self._choose(course.avoided):
+                return lane
+            now = time.monotonic()
+            if now >= course.deadline:
+                raise course.failure or ServerFailure("timeout", "no endpoint had a free place before the deadline")
+            wakes = [lane.rests_until for lane in self._lanes if lane.rests_until > now]
+            if self._dark_since is not None:
+                dark_until = self._dark_since + self._asking.patience_s
+                if now >= dark_until:
+                    raise course.failure or ServerFailure("connection", "every endpoint fails")
+                wakes.append(dark_until)
+            self._changed.wait(min([course.deadline, *wakes]) - now)
+
+    def _look_for_light(self) -> None:
+        """Note since when every endpoint of the task fails."""
+        homes = [lane for lane in self._lanes if lane.window]
+        if not homes or not all(lane.broken for lane in homes):
+            self._dark_since = None
+        elif self._dark_since is None:
+            self._dark_since = time.monotonic()
+
+    def _choose(self, avoided: set[str]) -> Lane | None:
+        """The less loaded of two; None if all are full or rest.
+
+        An endpoint that is due for a trial comes first, and then those that are neither broken nor avoided.
+        """
         now = time.monotonic()
-        wanted = [lane for lane in self._lanes if lane.url not in avoided] or self._lanes
-        free = [lane for lane in wanted if lane.in_flight < lane.window and lane.rests_until <= now]
+        homes = [lane for lane in self._lanes if lane.window]
+        sound = [lane for lane in homes if not lane.broken]
+        wanted = [lane for lane in sound if lane.url not in avoided] or sound or homes
+        trials = [lane for lane in homes if lane.broken and lane.admits(now) and lane.url not in avoided]
+        free = trials or [lane for lane in wanted if lane.admits(now)]
         if not free:
             return None
         return min(random.sample(free, min(2, len(free))), key=lambda lane: lane.in_flight / lane.window)
@@ -196,6 +307,10 @@ class Router:
 
 def _may_retry(error: BaseException) -> bool:
     return isinstance(error, ServerFailure) and error.retryable
+
+
+def _part(limit: float | None, share: float) -> float | None:
+    return None if limit is None else limit * share
 
 
 def _pause(state: RetryCallState) -> float:

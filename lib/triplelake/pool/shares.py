@@ -8,6 +8,9 @@ from itertools import pairwise
 
 from triplelake.pool.endpoints import Endpoint
 
+MAX_IN_FLIGHT = 64
+"""Requests that one task keeps in flight at most: more threads than that do not pay in one Python process."""
+
 
 @dataclass(frozen=True, slots=True)
 class EndpointShare:
@@ -45,7 +48,7 @@ def capacity(endpoint: Endpoint) -> int:
     return slots + max(1, slots // 10)
 
 
-def tasks_for(endpoints: Sequence[Endpoint], max_in_flight: int = 64) -> int:
+def tasks_for(endpoints: Sequence[Endpoint], max_in_flight: int = MAX_IN_FLIGHT) -> int:
     """As few tasks as can fill the endpoints, none with more than `max_in_flight` requests in flight."""
     return -(-sum(capacity(endpoint) for endpoint in endpoints) // max_in_flight)
 

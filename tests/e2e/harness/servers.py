@@ -44,6 +44,7 @@ class Counted:
             Probes of a grammar are not among them.
         answered: those that have their answer, whether or not anybody still waited for it.
         waiting: how many are asked and not answered.
+        peak: the most that it was at a time.
     """
 
     def __init__(self, backend: Backend) -> None:
@@ -54,6 +55,7 @@ class Counted:
         self.asked: list[str] = []
         self.answered: list[str] = []
         self.waiting = 0
+        self.peak = 0
         self._http = self._listen(0)
 
     @property
@@ -75,6 +77,7 @@ class Counted:
         with self._changed:
             self.asked.clear()
             self.answered.clear()
+            self.peak = self.waiting
 
     def wait_until(self, seen: Callable[[], bool], what: str) -> None:
         """Wait until the server has seen something."""
@@ -117,6 +120,7 @@ class Counted:
         with self._changed:
             self.asked.append(text)
             self.waiting += 1
+            self.peak = max(self.peak, self.waiting)
             self._changed.notify_all()
         try:
             yield

@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from itertools import islice
 
 import pytest
 
@@ -13,6 +14,7 @@ from triplelake.config import AskingSettings
 from triplelake.pool.client import LlamaServer
 from triplelake.pool.endpoints import Endpoint
 from triplelake.pool.failures import FailureCode, ServerFailure
+from triplelake.pool.lane import STRIKES
 from triplelake.pool.protocol import Prompt
 from triplelake.pool.router import Answer, Router
 from triplelake.pool.shares import EndpointShare, Share
@@ -117,11 +119,11 @@ def test_what_no_retry_can_help_is_not_retried(code: FailureCode) -> None:
 
 
 def test_pauses_have_jitter_and_grow() -> None:
-    pool = Pool(failing(A))
-    router = pool.router({A: 1}, tries=6)
+    urls = [f"http://{name}" for name in "abcdef"]
+    pool = Pool(failing(*urls))
     for _ in range(40):
         with pytest.raises(ServerFailure):
-            ask(router)
+            ask(pool.router(dict.fromkeys(urls, 1), tries=6))
     first, last = pool.pauses[::5], pool.pauses[4::5]
     assert len(set(pool.pauses)) > 150
     assert max(first) <= 0.25
@@ -234,6 +236,57 @@ def test_a_limit_that_gives_no_turn_is_a_timeout() -> None:
     with pytest.raises(ServerFailure) as caught:
         ask(pool.router({}, share, deadline_s=0.05))
     assert (caught.value.code, pool.visits) == ("timeout", [])
+
+
+def test_a_server_that_fails_is_left_alone_and_tried_again_with_one_question() -> None:
+    """B fails for 40 questions at once; it meets a few of them, then one trial, then as many as ever."""
+    sick = True
+    trial = threading.Event()
+    go_on = threading.Event()
+
+    def script(url: str) -> None:
+        if url == B and sick:
+            raise ServerFailure("http_500", "scripted", endpoint=url)
+        if url == B and not go_on.is_set():
+            trial.set()
+            go_on.wait(20)
+
+    pool = Pool(script)
+    router = pool.router({A: 4, B: 4}, tries=3)
+    with ThreadPoolExecutor(8) as executor:
+        answers = [executor.submit(ask, router) for _ in range(40)]
+        assert {answer.result().completion.endpoint for answer in answers} == {A}
+        assert STRIKES <= pool.visits.count(B) < 20
+        assert router.failing == (B,)
+        sick = False
+        answers = []
+        while not trial.is_set():
+            answers.append(executor.submit(ask, router))
+            trial.wait(0.02)
+        answers += [executor.submit(ask, router) for _ in range(20)]
+        # All but the trial itself go elsewhere meanwhile.
+        elsewhere = islice(as_completed(answers, timeout=20), len(answers) - 1)
+        assert {answer.result().completion.endpoint for answer in elsewhere} == {A}
+        assert pool.inside[B] == 1
+        go_on.set()
+        assert all(answer.result().completion for answer in answers)
+        assert router.failing == ()
+        before = pool.visits.count(B)
+        for answer in [executor.submit(ask, router) for _ in range(40)]:
+            answer.result()
+        assert pool.visits.count(B) - before > 5
+
+
+def test_a_task_whose_servers_all_fail_gives_up_after_its_patience() -> None:
+    pool = Pool(failing(A, B, code="connection"))
+    router = pool.router({A: 2, B: 2}, tries=100, patience_s=0.3)
+    started = time.monotonic()
+    with ThreadPoolExecutor(8) as executor:
+        failures = [executor.submit(ask, router).exception() for _ in range(8)]
+    assert {failure.code for failure in failures if isinstance(failure, ServerFailure)} == {"connection"}
+    assert all(isinstance(failure, ServerFailure) for failure in failures)
+    assert 0.3 <= time.monotonic() - started < 20
+    assert len(pool.visits) < 20
 
 
 def test_any_endpoint_tokenizes() -> None:

@@ -1,0 +1,238 @@
+"""The driver's desk: who of the tasks that run now may have how many requests in flight where.
+
+Each task reports every second or two what it has in flight, and is told its windows. The desk never
+promises a place twice: what a task was granted, or still has in flight of an earlier grant, is held by it
+until it reports less, and others are granted from the rest. So the requests in flight at an endpoint stay
+within its `capacity` by construction, whatever tasks come, go or run at the same time.
+
+The oldest wave is served first and its tasks evenly; a younger one takes what the older leaves, so that the
+tail of one wave is filled by the head of the next. An endpoint that fails for all its tasks keeps one place, for
+trials, and the tasks get theirs elsewhere.
+
+Plain state, no network: `desk_server` carries it.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from itertools import groupby
+
+from triplelake.pool.endpoints import Endpoint
+from triplelake.pool.shares import capacity
+
+LEASE_S = 15.0
+"""A task that has not reported for so long is taken for lost, and its places are given to others."""
+
+Windows = Mapping[str, int]
+"""Requests in flight by an endpoint's URL."""
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What a task, or all tasks, have done so far, committed or not."""
+
+    answered: int = 0
+    failed: int = 0
+    triples: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(*(getattr(self, each.name) + getattr(other, each.name) for each in fields(Counts)))
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class TaskId:
+    """An attempt of a task of a wave."""
+
+    wave: int
+    partition: int
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a task tells.
+
+    Args:
+        wants: requests that it could have in flight now.
+        in_flight: what it has in flight, by URL.
+        counts: since it began.
+        failing: URLs of endpoints that its circuit breaker keeps it from.
+        over: it will not ask any more.
+    """
+
+    task: TaskId
+    wants: int
+    in_flight: Windows
+    counts: Counts = Counts()
+    failing: Sequence[str] = ()
+    over: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """What a task is told.
+
+    Args:
+        windows: requests that it may have in flight, by URL; what is over that is not taken back, but not replaced.
+        share: its part of the job's rate limits, from 0 to 1.
+        stop: ask nothing new.
+    """
+
+    windows: Windows
+    share: float
+    stop: bool
+
+
+@dataclass(slots=True)
+class _Holder:
+    """A task at the desk."""
+
+    wants: int
+    granted: dict[str, int]
+    in_flight: dict[str, int]
+    failing: frozenset[str]
+    counts: Counts
+    seen: float
+
+    def holds(self, url: str) -> int:
+        return max(self.granted.get(url, 0), self.in_flight.get(url, 0))
+
+
+@dataclass
+class Desk:
+    """Shares a pool out over the tasks that report. Safe to call from several threads.
+
+    Args:
+        endpoints: with their slots known.
+        clock: seconds that only grow.
+    """
+
+    endpoints: Sequence[Endpoint]
+    clock: Callable[[], float] = time.monotonic
+    _slots: dict[str, int] = field(init=False)
+    _full: dict[str, int] = field(init=False)
+    _capacity: dict[str, int] = field(init=False)
+    _tasks: dict[TaskId, _Holder] = field(default_factory=dict, init=False)
+    _ended: dict[TaskId, Counts] = field(default_factory=dict, init=False)
+    _closed: int = field(default=0, init=False)
+    _stopped: bool = field(default=False, init=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
+
+    def __post_init__(self) -> None:
+        self._slots = {endpoint.url: endpoint.slots or 1 for endpoint in self.endpoints}
+        self._full = {endpoint.url: capacity(endpoint) for endpoint in self.endpoints}
+        self._capacity = dict(self._full)
+
+    def report(self, report: Report) -> Orders:
+        """Take a report and say what the task may do until its next one."""
+        with self._lock:
+            now = self.clock()
+            self._forget_lost(now)
+            if report.over:
+                self._ended[report.task] = report.counts
+                self._tasks.pop(report.task, None)
+                return Orders({}, 0.0, self._stopped)
+            known = self._capacity
+            in_flight = {url: count for url, count in report.in_flight.items() if url in known}
+            earlier = self._tasks.get(report.task)
+            granted = earlier.granted if earlier else {}
+            failing = frozenset(report.failing)
+            holder = _Holder(max(report.wants, 0), granted, in_flight, failing, report.counts, now)
+            self._tasks[report.task] = holder
+            holder.granted = self._grant(report.task)
+            share = sum(holder.granted.values()) / sum(self._full.values())
+            return Orders(dict(holder.granted), share, self._stopped)
+
+    def observe(self, url: str, deferred: int) -> None:
+        """Take what a server says of requests that wait for a slot.
+
+        More than this job lets wait means that others ask it too, or that it still works on what nobody waits for:
+        its capacity shrinks by the excess, at least to 1, and grows back by an eighth with each look without one.
+        """
+        full = self._full[url]
+        with self._lock:
+            now = self._capacity[url]
+            excess = deferred - (full - self._slots[url])
+            self._capacity[url] = max(1, now - excess) if excess > 0 else min(full, now + max(1, full // 8))
+
+    def stop(self) -> None:
+        """Tell every task, as it reports, to ask nothing new."""
+        with self._lock:
+            self._stopped = True
+
+    def counts(self, waves: Iterable[int]) -> Counts:
+        """What the tasks of these waves have done; of an attempt that was repeated, only the latest."""
+        wanted = set(waves)
+        with self._lock:
+            live = {task: holder.counts for task, holder in self._tasks.items()}
+            latest: dict[tuple[int, int], Counts] = {}
+            for task, counts in sorted((self._ended | live).items(), key=lambda each: each[0]):
+                if task.wave in wanted:
+                    latest[task.wave, task.partition] = counts
+        return sum(latest.values(), Counts())
+
+    def close(self, wave: int) -> None:
+        """A wave is committed or given up: its tasks hold nothing any more."""
+        with self._lock:
+            for tasks in (self._tasks, self._ended):
+                for task in [task for task in tasks if task.wave == wave]:
+                    del tasks[task]
+
+    def holding(self) -> dict[str, int]:
+        """Places that are held, by URL: never more than the capacity, but for a task that was taken for lost."""
+        with self._lock:
+            return {url: sum(holder.holds(url) for holder in self._tasks.values()) for url in self._capacity}
+
+    def _forget_lost(self, now: float) -> None:
+        for task in [task for task, holder in self._tasks.items() if now - holder.seen > LEASE_S]:
+            self._ended[task] = self._tasks.pop(task).counts
+
+    def _grant(self, task: TaskId) -> dict[str, int]:
+        """The task's windows: as many places as is fair, where it has them already, then where most are free.
+
+        What it should have is a number and no endpoints, so that a place that one task gives back can go to any other
+        at its next report, and no row of tasks has to move up.
+        """
+        level = self._levels()[task]
+        before = self._tasks[task].granted
+        others = [holder for other, holder in self._tasks.items() if other != task]
+        free = {url: self._places(url) - sum(other.holds(url) for other in others) for url in self._capacity}
+        granted: dict[str, int] = {}
+        for url in sorted(before, key=before.__getitem__, reverse=True):
+            granted[url] = max(0, min(before[url], free[url], level - sum(granted.values())))
+        for url in sorted(free, key=lambda url: (not granted.get(url), -free[url])):
+            more = min(free[url] - granted.get(url, 0), level - sum(granted.values()))
+            granted[url] = granted.get(url, 0) + max(0, more)
+        return {url: places for url, places in granted.items() if places}
+
+    def _places(self, url: str) -> int:
+        """The capacity of an endpoint; one place, for a trial, while it fails for all that have places there."""
+        here = [holder for holder in self._tasks.values() if holder.granted.get(url)]
+        return 1 if here and all(url in holder.failing for holder in here) else self._capacity[url]
+
+    def _levels(self) -> dict[TaskId, int]:
+        """How many places each task should have: the oldest wave first, evenly within a wave."""
+        places = sum(map(self._places, self._capacity))
+        levels: dict[TaskId, int] = {}
+        for _, tasks in groupby(sorted(self._tasks), key=lambda task: task.wave):
+            wants = {task: self._tasks[task].wants for task in tasks}
+            given = evenly(list(wants.values()), places)
+            levels |= dict(zip(wants, given, strict=True))
+            places -= sum(given)
+        return levels
+
+
+def evenly(wants: Sequence[int], places: int) -> list[int]:
+    """Places for each want (max-min fair): none more than it wants, and the smallest as large as can be."""
+    given = [0] * len(wants)
+    order = sorted(range(len(wants)), key=lambda rank: wants[rank])
+    for done, rank in enumerate(order):
+        # Those that want least come first; what they leave is for the others.
+        given[rank] = min(wants[rank], places // (len(wants) - done))
+        places -= given[rank]
+    return given

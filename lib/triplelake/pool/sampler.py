@@ -1,0 +1,145 @@
+"""What the servers of a pool do right now, by their own word: one look every few seconds, from the driver alone."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Literal
+
+from triplelake.pool.client import LlamaServer
+from triplelake.pool.endpoints import Endpoint
+from triplelake.pool.failures import ServerFailure
+
+EVERY_S = 5.0
+"""Looks at a busy server more often than this can stall it (llama.cpp #29104)."""
+
+_TIMEOUT_S = 4.0
+_PARALLEL = 16
+
+State = Literal["up", "silent", "untold"]
+"""`untold`: the server runs without `--metrics`, so that nothing is known but that it answers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What one server said.
+
+    Args:
+        busy: slots that work. deferred: requests that wait for a slot.
+        decoded: tokens decoded since its start.
+    """
+
+    state: State
+    busy: int = 0
+    deferred: int = 0
+    decoded: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """A pool in a line.
+
+    Args:
+        slots, busy, deferred: sums over the servers that said it. silent: servers that did not answer.
+        servers: all of them.
+    """
+
+    slots: int
+    busy: int
+    deferred: int
+    silent: int
+    servers: int
+
+    def __str__(self) -> str:
+        told = f"{self.busy}/{self.slots} slots busy" if self.slots else ""
+        waiting = f"{self.deferred} deferred" if self.deferred else ""
+        silent = f"{self.silent} of {self.servers} servers silent" if self.silent else ""
+        return ", ".join(filter(None, (told, waiting, silent)))
+
+
+class Sampler:
+    """Looks at every endpoint every `EVERY_S` seconds while the block lasts.
+
+    Args:
+        endpoints: with their slots known.
+        on_sample: told each sample, by URL, from a thread of its own.
+        look: asks one endpoint.
+        every_s: from the start of one round to the next.
+    """
+
+    def __init__(
+        self,
+        endpoints: Sequence[Endpoint],
+        on_sample: Callable[[str, Sample], None],
+        look: Callable[[Endpoint], Sample] | None = None,
+        every_s: float = EVERY_S,
+    ) -> None:
+        self._endpoints = endpoints
+        self._on_sample = on_sample
+        self._look = look or look_at
+        self._every_s = every_s
+        self._samples: Mapping[str, Sample] = {}
+        self._ending = threading.Event()
+        self._thread = threading.Thread(target=self._loop, name="sampler", daemon=True)
+
+    def __enter__(self) -> Sampler:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._ending.set()
+        self._thread.join()
+
+    @property
+    def load(self) -> Load | None:
+        """The newest round; None before the first."""
+        samples = self._samples
+        if not samples:
+            return None
+        told = [endpoint for endpoint in self._endpoints if samples[endpoint.url].state == "up"]
+        return Load(
+            slots=sum(endpoint.slots or 0 for endpoint in told),
+            busy=sum(sample.busy for sample in samples.values()),
+            deferred=sum(sample.deferred for sample in samples.values()),
+            silent=sum(sample.state == "silent" for sample in samples.values()),
+            servers=len(samples),
+        )
+
+    def _loop(self) -> None:
+        with ThreadPoolExecutor(min(_PARALLEL, len(self._endpoints)), thread_name_prefix="sample") as executor:
+            while not self._ending.is_set():
+                began = time.monotonic()
+                samples = dict(
+                    zip(
+                        (endpoint.url for endpoint in self._endpoints),
+                        executor.map(self._look, self._endpoints),
+                        strict=True,
+                    )
+                )
+                self._samples = samples
+                for url, sample in samples.items():
+                    self._on_sample(url, sample)
+                self._ending.wait(max(0.0, began + self._every_s - time.monotonic()))
+
+
+def look_at(endpoint: Endpoint) -> Sample:
+    """One look at one server; never raises for it."""
+    server = LlamaServer(endpoint, _TIMEOUT_S)
+    try:
+        metrics = server.metrics()
+        return Sample(
+            state="up",
+            busy=int(metrics.get("requests_processing", 0)),
+            deferred=int(metrics.get("requests_deferred", 0)),
+            decoded=int(metrics.get("tokens_predicted_total", 0)),
+        )
+    except ServerFailure as failure:
+        return Sample("untold" if failure.code == "bad_request" else "silent")
+    finally:
+        server.close()

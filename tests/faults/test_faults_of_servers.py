@@ -1,0 +1,81 @@
+"""Servers that fail while a run asks them: every request ends in one right answer or in one named failure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fake.faults import rule
+from fake.pool import FakePool
+from harness.lake import Lake, check_offsets, check_unique
+
+from triplelake.pool.shares import capacity
+
+pytestmark = pytest.mark.spark
+
+Start = Callable[[FakePool], Any]
+_WAVES = {"run__bucket_size": 8, "run__wave_s": 0.001}
+"""Many small waves, two at a time."""
+
+
+@pytest.fixture(scope="module")
+def documents() -> Sequence[Mapping[str, str]]:
+    """150 documents of one chunk each, every text its own; five name 赵若兰."""
+    families, given = "赵钱孙李周吴郑王冯陈褚卫蒋沈韩杨朱秦尤许何吕施张孔曹严华金魏", "若兰文秀子安景行怀瑾思远"
+    return [
+        {"id": f"d{n}", "text": f"{families[n % 30]}{given[n % 6 * 2 : n % 6 * 2 + 2]}生于临川城，教了{n + 1}年书。"}
+        for n in range(150)
+    ]
+
+
+def answers(lake: Lake) -> dict[str, tuple[str, str]]:
+    """Status and raw answer by text."""
+    rows = lake.query(
+        "SELECT c.text, a.status, a.completion, a.error_code FROM answers a JOIN chunks c USING (request_id)"
+    )
+    return {row["text"]: (row["status"], row["completion"] or row["error_code"]) for row in rows}
+
+
+def test_in_flight_never_passes_the_capacity_of_a_server(job: Start, documents: Sequence[Mapping[str, str]]) -> None:
+    with FakePool(each={0: {"slots": 4}, 1: {"slots": 1}}, servers=2, latency_s=0.1) as pool:
+        run = job(pool)
+        journal = run.extract(documents, **_WAVES)
+        assert (journal.tally.answered, journal.tally.failed) == (150, 0)
+        for number, endpoint in enumerate(pool.endpoints):
+            counts = pool.counts(number)
+            assert endpoint.slots == counts.peak - 1 == capacity(endpoint) - 1
+    check_unique(run.lake)
+    assert check_offsets(run.lake) > 0
+
+
+def test_a_pool_in_trouble_answers_all_that_can_be_answered(
+    job: Start, documents: Sequence[Mapping[str, str]], tmp_path: Path
+) -> None:
+    with FakePool(servers=1, slots=16) as pool:
+        sound = job(pool)
+        sound.extract(documents)
+        expected = answers(sound.lake)
+        (tmp_path / "kg").rename(tmp_path / "sound")
+
+    with FakePool(servers=4, slots=4, latency_s=0.2) as pool:
+        poison = rule("bad_request", contains="赵若兰")
+        pool.script(poison, rule("unavailable", probability=0.1, seed=1), server=0)
+        pool.script(poison, rule("die", requests=(10,), for_s=1.5), server=1)
+        pool.script(poison, rule("hang", requests=(10,)), server=2)
+        pool.script(poison, server=3)
+        run = job(pool)
+        journal = run.extract(documents, asking__timeout_s=2.0, **_WAVES)
+        found = answers(run.lake)
+        assert found == {
+            text: ("failed", "bad_request") if "赵若兰" in text else answer for text, answer in expected.items()
+        }
+        assert Counter(status for status, _ in found.values()) == {"ok": 145, "failed": 5}
+        assert journal.tally.answered == 150
+        check_unique(run.lake)
+        # The one that died is asked again when it is back; the one that hangs gets no more than trials.
+        assert pool.counts(1).faults["die"] == 1
+        assert pool.counts(1).outcomes["200"] > 10
+        assert pool.counts(2).received < 10 + 20

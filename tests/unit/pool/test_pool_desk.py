@@ -1,0 +1,183 @@
+"""The desk as state: places are never promised twice, none lies idle, and the oldest wave comes first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
+
+from triplelake.pool.desk import LEASE_S, Counts, Desk, Report, TaskId, evenly
+from triplelake.pool.endpoints import Endpoint
+from triplelake.pool.shares import capacity
+
+A, B = "http://a", "http://b"
+
+
+@dataclass
+class Clock:
+    now: float = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def desk(*slots: int, clock: Clock | None = None) -> Desk:
+    endpoints = [Endpoint(f"http://{chr(97 + rank)}", slots=each) for rank, each in enumerate(slots)]
+    return Desk(endpoints, clock or Clock())
+
+
+def task(wave: int, partition: int = 0, attempt: int = 0) -> TaskId:
+    return TaskId(wave, partition, attempt)
+
+
+@given(st.lists(st.integers(0, 90), max_size=12), st.integers(0, 200))
+def test_evenly_is_max_min_fair(wants: list[int], places: int) -> None:
+    given = evenly(wants, places)
+    assert all(0 <= got <= want for got, want in zip(given, wants, strict=True))
+    assert sum(given) == min(sum(wants), places)
+    for got, want in zip(given, wants, strict=True):
+        # Whoever has less than it wants has no less than anybody else, but for the one place that cannot be cut.
+        assert got == want or got >= max(given) - 1
+
+
+def test_one_task_has_the_pool_and_the_next_wave_what_it_leaves() -> None:
+    office = desk(4, 8)
+    assert office.report(Report(task(0), 64, {})).windows == {A: 5, B: 9}
+    assert office.report(Report(task(1), 64, {})).windows == {}
+    # The older one comes to its end: 3 in flight and nothing that waits.
+    assert office.report(Report(task(0), 3, {A: 2, B: 5})).windows == {B: 3}
+    # What it still has in flight, though it wants it no more, is given away when it is back.
+    assert office.report(Report(task(1), 64, {})).windows == {A: 3, B: 4}
+    assert office.report(Report(task(0), 3, {B: 3})).windows == {B: 3}
+    assert office.report(Report(task(1), 64, {A: 3, B: 4})).windows == {A: 5, B: 6}
+    office.report(Report(task(0), 0, {}, over=True))
+    assert office.report(Report(task(1), 64, {A: 5, B: 6})).windows == {A: 5, B: 9}
+
+
+def test_tasks_of_a_wave_share_evenly_and_have_few_endpoints() -> None:
+    office = desk(*[8] * 8)
+    tasks = [task(0, partition) for partition in range(4)]
+    for _ in range(2):
+        orders = [office.report(Report(each, 64, {})) for each in tasks]
+    assert [sum(each.windows.values()) for each in orders] == [18] * 4
+    assert all(len(each.windows) == 2 for each in orders)
+    assert sum(each.share for each in orders) == pytest.approx(1)
+
+
+def test_an_endpoint_that_fails_for_all_keeps_one_place_until_a_trial_succeeds() -> None:
+    office = desk(4, 8)
+    one, two = task(0, 0), task(0, 1)
+    for each in (one, two, one, two):
+        office.report(Report(each, 7, {}))
+    assert office.report(Report(one, 7, {})).windows == {B: 7}
+    assert office.report(Report(two, 7, {})).windows == {A: 5, B: 2}
+    # It fails for one of the two that have places there: it may be that one's own network.
+    assert office.report(Report(one, 7, {}, failing=[B])).windows == {B: 7}
+    assert office.report(Report(two, 7, {}, failing=[B])).windows == {A: 3}
+    assert office.report(Report(one, 7, {}, failing=[B])).windows == {B: 1, A: 2}
+    assert office.report(Report(two, 7, {})).windows == {A: 3}
+    # The trial was good.
+    assert office.report(Report(one, 7, {})).windows == {A: 2, B: 5}
+    assert office.report(Report(two, 7, {})).windows == {A: 3, B: 4}
+
+
+def test_a_lost_task_gives_its_places_back_after_its_lease() -> None:
+    clock = Clock()
+    office = desk(4, clock=clock)
+    office.report(Report(task(0), 9, {A: 5}))
+    clock.now = LEASE_S
+    assert office.report(Report(task(0, attempt=1), 9, {})).windows == {}
+    clock.now = LEASE_S + 0.1
+    assert office.report(Report(task(0, attempt=1), 9, {})).windows == {A: 5}
+
+
+def test_counts_are_those_of_the_latest_attempt_until_the_wave_is_closed() -> None:
+    office = desk(4)
+    office.report(Report(task(0, 0, 1), 1, {}, Counts(answered=9)))
+    office.report(Report(task(0, 0, 2), 1, {}, Counts(answered=2, triples=3)))
+    office.report(Report(task(0, 1, 3), 0, {}, Counts(answered=4, failed=1), over=True))
+    office.report(Report(task(1, 0, 4), 1, {}, Counts(answered=7)))
+    assert office.counts([0]) == Counts(answered=6, failed=1, triples=3)
+    assert office.counts([0, 1]).answered == 13
+    office.close(0)
+    assert office.counts([0, 1]).answered == 7
+
+
+def test_everybody_is_told_to_stop() -> None:
+    office = desk(1)
+    assert not office.report(Report(task(0), 1, {})).stop
+    office.stop()
+    assert office.report(Report(task(0), 1, {})).stop
+
+
+@dataclass
+class Task:
+    """A task that keeps to its orders."""
+
+    id: TaskId
+    windows: dict[str, int] = field(default_factory=dict)
+    in_flight: dict[str, int] = field(default_factory=dict)
+
+
+class Admission(RuleBasedStateMachine):
+    """Tasks come, ask, end and report in any order: what is in flight never passes the capacity."""
+
+    tasks = Bundle("tasks")
+    SLOTS = (1, 4, 25)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.desk = desk(*self.SLOTS)
+        self.live: list[Task] = []
+        self.number = 0
+
+    @rule(target=tasks, wave=st.integers(0, 3))
+    def comes(self, wave: int) -> Task:
+        self.number += 1
+        new = Task(TaskId(wave, self.number, self.number))
+        self.live.append(new)
+        return new
+
+    @rule(one=tasks, wants=st.integers(0, 80))
+    def reports(self, one: Task, wants: int) -> None:
+        one.windows = dict(self.desk.report(Report(one.id, wants, dict(one.in_flight))).windows)
+
+    @rule(one=tasks)
+    def asks(self, one: Task) -> None:
+        """As many as it may."""
+        for url, window in one.windows.items():
+            one.in_flight[url] = max(window, one.in_flight.get(url, 0))
+
+    @rule(one=tasks, left=st.integers(0, 5))
+    def is_answered(self, one: Task, left: int) -> None:
+        one.in_flight = {url: min(count, left) for url, count in one.in_flight.items()}
+
+    @rule(one=consumes(tasks))
+    def ends(self, one: Task) -> None:
+        self.desk.report(Report(one.id, 0, {}, over=True))
+        self.live.remove(one)
+
+    @invariant()
+    def in_flight_is_within_capacity(self) -> None:
+        for endpoint in self.desk.endpoints:
+            flying = sum(each.in_flight.get(endpoint.url, 0) for each in self.live)
+            assert flying <= capacity(endpoint)
+
+    @rule()
+    def nothing_lies_idle_for_long(self) -> None:
+        """After three rounds all places are given: all are known, all have given back, all have taken."""
+        if not self.live:
+            return
+        for each in self.live:
+            each.in_flight = {}
+        for _ in range(3):
+            for each in self.live:
+                each.windows = dict(self.desk.report(Report(each.id, 80, {})).windows)
+        used = sum(sum(each.windows.values()) for each in self.live)
+        assert used == sum(capacity(endpoint) for endpoint in self.desk.endpoints)
+
+
+TestAdmission = Admission.TestCase
