@@ -119,7 +119,7 @@ class Desk:
     _capacity: dict[str, int] = field(init=False)
     _tasks: dict[TaskId, _Holder] = field(default_factory=dict, init=False)
     _ended: dict[TaskId, Counts] = field(default_factory=dict, init=False)
-    _closed: int = field(default=0, init=False)
+    _order: dict[int, int] = field(default_factory=dict, init=False)
     _stopped: bool = field(default=False, init=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
 
@@ -144,6 +144,8 @@ class Desk:
             failing = frozenset(report.failing)
             holder = _Holder(max(report.wants, 0), granted, in_flight, failing, report.counts, now)
             self._tasks[report.task] = holder
+            # By first reports, not by numbers: after a resume one lane's may lag behind the other's for good.
+            self._order.setdefault(report.task.wave, max(self._order.values(), default=0) + 1)
             holder.granted = self._grant(report.task)
             share = sum(holder.granted.values()) / sum(self._full.values())
             return Orders(dict(holder.granted), share, self._stopped)
@@ -182,6 +184,7 @@ class Desk:
             for tasks in (self._tasks, self._ended):
                 for task in [task for task in tasks if task.wave == wave]:
                     del tasks[task]
+            self._order.pop(wave, None)
 
     def holding(self) -> dict[str, int]:
         """Places that are held, by URL: never more than the capacity, but for a task that was taken for lost."""
@@ -219,7 +222,8 @@ class Desk:
         """How many places each task should have: the oldest wave first, evenly within a wave."""
         places = sum(map(self._places, self._capacity))
         levels: dict[TaskId, int] = {}
-        for _, tasks in groupby(sorted(self._tasks), key=lambda task: task.wave):
+        oldest_first = sorted(self._tasks, key=lambda task: (self._order[task.wave], task))
+        for _, tasks in groupby(oldest_first, key=lambda task: task.wave):
             wants = {task: self._tasks[task].wants for task in tasks}
             given = evenly(list(wants.values()), places)
             levels |= dict(zip(wants, given, strict=True))

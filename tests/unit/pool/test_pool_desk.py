@@ -57,6 +57,16 @@ def test_one_task_has_the_pool_and_the_next_wave_what_it_leaves() -> None:
     assert office.report(Report(task(1), 64, {A: 5, B: 6})).windows == {A: 5, B: 9}
 
 
+def test_the_oldest_wave_is_the_one_that_came_first_whatever_its_number() -> None:
+    office = desk(4)
+    assert office.report(Report(task(40), 64, {})).windows == {A: 5}
+    assert office.report(Report(task(13), 64, {})).windows == {}
+    assert office.report(Report(task(40), 64, {A: 5})).windows == {A: 5}
+    office.close(40)
+    assert office.report(Report(task(44), 64, {})).windows == {}
+    assert office.report(Report(task(13), 64, {})).windows == {A: 5}
+
+
 def test_tasks_of_a_wave_share_evenly_and_have_few_endpoints() -> None:
     office = desk(*[8] * 8)
     tasks = [task(0, partition) for partition in range(4)]
