@@ -1,4 +1,4 @@
-"""The same documents in every format give the same triples, and what cannot be read is listed."""
+"""Every format gives the same documents, documents become triples, and what cannot be read is listed."""
 
 from __future__ import annotations
 
@@ -15,6 +15,10 @@ import pyarrow.parquet as pq
 import pytest
 from deltalake import write_deltalake
 from harness.lake import check_offsets
+from pyspark.sql import SparkSession
+
+from triplelake.config import load_settings
+from triplelake.engine.source import find_input, open_source
 
 pytestmark = pytest.mark.spark
 
@@ -81,17 +85,28 @@ FORMATS: dict[str, tuple[Callable[[Path], Path], dict[str, Any]]] = {
     "jsonl.gz": (_jsonl_gz, {}),
     "csv": (_delimited("csv", ",", "正文"), {}),
     "tsv": (_delimited("tsv", "\t", "内容"), {}),
-    "lines": (_lines, {"corpus__format": "lines"}),
-    "text": (_folder_of_texts, {"corpus__format": "text"}),
+    "lines": (_lines, {"corpus.format": "lines"}),
+    "text": (_folder_of_texts, {"corpus.format": "text"}),
     "parquet": (_parquet, {}),
-    "delta": (_delta, {"corpus__format": "delta"}),
+    "delta": (_delta, {"corpus.format": "delta"}),
 }
 
 
 @pytest.mark.parametrize("form", FORMATS)
-def test_every_format_gives_the_same_triples(form: str, bench: Any) -> None:
-    write, settings = FORMATS[form]
-    journal = bench.extract(write(bench.folder), **settings)
+def test_every_format_gives_the_same_documents(form: str, spark: SparkSession, tmp_path: Path) -> None:
+    write, chosen = FORMATS[form]
+    settings = load_settings(None, {"input": (str(write(tmp_path)),), **chosen}, {})
+    documents = open_source(spark, settings, find_input(settings)).documents().collect()
+    assert sorted((row["text"], row["title"], row["reason"]) for row in documents) == sorted(
+        (text, None, None) for text in TEXTS
+    )
+    by_path = chosen.get("corpus.format") == "text"
+    names = {f"{number}/内容.txt" for number in range(3)} if by_path else {row["doc_version"] for row in documents}
+    assert {row["doc_id"] for row in documents} == names
+
+
+def test_documents_become_triples(bench: Any) -> None:
+    journal = bench.extract(_json(bench.folder))
     assert (journal.documents, journal.rejected) == (3, 0)
     found = {
         (row["subject"], row["object"], row["evidence"], row["lang"]) for row in bench.lake.view("current_triples")

@@ -12,7 +12,7 @@ _SHARE_OF_TIME = 0.1
 
 
 class BackgroundPublisher:
-    """Publishes after commits in a thread of its own, and once more when the block ends.
+    """Publishes after commits in a thread of its own, and when the block ends what came since.
 
     A publication reads all answers of the plan, so the next one waits until publishing has taken no
     more than a tenth of the time.
@@ -22,6 +22,8 @@ class BackgroundPublisher:
         self._publisher = publisher
         self._changed = threading.Condition()
         self._pending = False
+        # What a run that was killed has committed may be unpublished still.
+        self._stale = True
         self._closing = False
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._loop, name="publish", daemon=True)
@@ -42,14 +44,15 @@ class BackgroundPublisher:
         if kind is not None and not issubclass(kind, Exception):
             # A person wants to stop: what is left is published by the run that goes on.
             return
-        self._publish()
+        if self._stale or self._error is not None:
+            self._publish()
         if error is None and self._error is not None:
             raise self._error
 
     def wake(self) -> None:
         """Say that something was committed; returns at once."""
         with self._changed:
-            self._pending = True
+            self._pending = self._stale = True
             self._changed.notify_all()
 
     def _loop(self) -> None:
@@ -72,6 +75,8 @@ class BackgroundPublisher:
             self._changed.wait_for(lambda: self._closing, timeout=seconds)
 
     def _publish(self) -> None:
+        with self._changed:
+            self._stale = False
         result = self._publisher.publish()
         self.documents += result.documents
         self.triples += result.triples

@@ -97,11 +97,12 @@ class Draft:
         )
         states = rejected.unionByName(planned, allowMissingColumns=True)
         states = states.withColumns({"failed": _null("int"), "derivation": _null("string")})
-        removed = self._removed(there)
-        count = removed.count()
-        if count:
+        removed = self._removed(there) if self.replaces else None
+        count = removed.count() if removed is not None else 0
+        if removed is not None and count:
             states = states.unionByName(removed, allowMissingColumns=True)
-        if count or not states.isEmpty():
+        # Records that cannot be read are mostly those of the last time: only they have to be looked at first.
+        if count or self.plan.documents or (self.rejected and not rejected.isEmpty()):
             stamped = states.withColumns(
                 {
                     "extraction_key": F.lit(self.key),
@@ -115,8 +116,6 @@ class Draft:
 
     def _removed(self, there: DataFrame) -> DataFrame:
         current = select("current_documents", documents=there).drop("state_rank")
-        if not self.replaces:
-            return current.limit(0)
         kept = self.documents.where(F.col("reason").isNull()).select("doc_id")
         return current.join(kept, "doc_id", "left_anti").withColumn("state", F.lit("removed"))
 

@@ -78,7 +78,7 @@ class Reporter:
         now = time.monotonic()
         if not self._console.is_terminal and (final or now - self._last_line >= _PLAIN_EVERY_S):
             self._last_line = now
-            self._console.print(f"{answered}/{self._total} answered, {text}", highlight=False)
+            self._console.print(f"{answered}/{self._total} answered, {text}", highlight=False, soft_wrap=True)
 
 
 def rates(tally: Tally, total: int) -> str:
