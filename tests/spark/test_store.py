@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 import pytest
 from chispa import assert_df_equality
 from deltalake import DeltaTable
@@ -111,3 +116,48 @@ def test_rows_as_they_are_now_stay_as_they_are(store: Store) -> None:
     now = store.read_now(PLANS)
     store.append(PLANS, rows(store, PLANS, plan("b")), run_id="r")
     assert [row["plan_id"] for row in now.collect()] == ["a"]
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """Lets rows through when a file is there; says by another file that it has begun."""
+
+    folder: Path
+
+    def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            (self.folder / "begun").touch()
+            while not (self.folder / "go").exists():
+                time.sleep(0.01)
+            yield batch
+
+
+@pytest.mark.parametrize("read", ["read", "read_now"])
+def test_an_append_that_looks_at_its_own_table_at_one_version_bears_other_commits(
+    read: str, store: Store, tmp_path: Path
+) -> None:
+    """The other lane commits while a wave runs that has looked up what is answered already."""
+
+    def row(request: str) -> DataFrame:
+        return rows(store, ATTEMPTS, {"request_id": request})
+
+    store.append(ATTEMPTS, row("old"), run_id="r")
+    done = getattr(store, read)(ATTEMPTS).select("request_id")
+    new = row("old").union(row("new")).join(done, "request_id", "left_anti").select(*ATTEMPTS.names)
+    slow = new.coalesce(1).mapInArrow(Waiting(tmp_path), schema=ATTEMPTS.spark)
+    with ThreadPoolExecutor(1) as executor:
+        wave = executor.submit(store.append, ATTEMPTS, slow, run_id="r", txn=("lane", 1))
+        deadline = time.monotonic() + 60
+        while not (tmp_path / "begun").exists():
+            assert time.monotonic() < deadline and not wave.done(), wave
+            time.sleep(0.01)
+        store.append(ATTEMPTS, row("other"), run_id="r")
+        (tmp_path / "go").touch()
+        failure = wave.exception()
+    found = {each["request_id"] for each in store.read(ATTEMPTS).collect()}
+    if read == "read":
+        assert "DELTA_CONCURRENT_APPEND" in str(failure), "nothing is shown if a plain read bears it too"
+        assert found == {"old", "other"}
+    else:
+        assert failure is None
+        assert found == {"old", "new", "other"}

@@ -173,7 +173,9 @@ class Waves:
         numbers = [bucket.bucket for bucket in buckets]
         work = self.store.read(REQUESTS).where((F.col("plan_id") == plan) & F.col("bucket").isin(numbers))
         if any(bucket.partial for bucket in buckets):
-            done = self.store.read(ATTEMPTS).where(F.col("plan_id") == plan).select("request_id")
+            # One version, because that is outside the wave's own transaction: a wave that reads the table it appends to
+            # fails when the other lane commits before it.
+            done = self.store.read_now(ATTEMPTS).where(F.col("plan_id") == plan).select("request_id")
             work = work.join(done, "request_id", "left_anti")
         longest_first = Window.partitionBy("bucket").orderBy(F.desc("est_tokens"), "request_id")
         return work.withColumn("_rank", F.row_number().over(longest_first))
