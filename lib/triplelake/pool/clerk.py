@@ -29,7 +29,6 @@ class Clerk:
         task: who reports.
         router: whose windows are set; its share is what the task has until the first orders.
         put: puts a report and brings orders; raises OSError.
-        wait: waits until the event is set, for so many seconds at most.
         clock: seconds that only grow.
     """
 
@@ -38,13 +37,11 @@ class Clerk:
         task: TaskId,
         router: Router,
         put: Callable[[Report], Orders],
-        wait: Callable[[threading.Event, float], object] = threading.Event.wait,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._task = task
         self._router = router
         self._put = put
-        self._wait = wait
         self._clock = clock
         self._counts = Counts()
         self._lock = threading.Lock()
@@ -73,7 +70,7 @@ class Clerk:
 
     def _loop(self) -> None:
         while not self._ending.is_set():
-            self._wait(self._ending, _HUNGRY_EVERY_S if self._router.hungry else _EVERY_S)
+            self._ending.wait(_HUNGRY_EVERY_S if self._router.hungry else _EVERY_S)
             if not self._ending.is_set():
                 self._report()
 

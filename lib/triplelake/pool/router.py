@@ -15,7 +15,7 @@ from tenacity.wait import wait_random_exponential
 
 from triplelake.config import AskingSettings
 from triplelake.pool.client import LlamaServer
-from triplelake.pool.desk import Orders
+from triplelake.pool.desk import Orders, Windows
 from triplelake.pool.endpoints import Endpoint
 from triplelake.pool.failures import ServerFailure
 from triplelake.pool.lane import Lane
@@ -135,16 +135,16 @@ class Router:
         """Take new windows and a new part of the job's rate limits; what is in flight stays so."""
         asking = self._asking
         self._limits.change(_part(asking.requests_per_s, orders.share), _part(asking.tokens_per_s, orders.share))
-        with self._changed:
-            for lane in self._lanes:
-                lane.resize(orders.windows.get(lane.url, 0))
-            self._stopped = self._stopped or orders.stop
-            self._changed.notify_all()
+        # Before the windows: a place that becomes free now is not taken any more.
+        self._stopped = self._stopped or orders.stop
+        self._resize(orders.windows)
 
     def fall_back(self) -> None:
         """Take the share that the task began with."""
         self._limits.change(self._share.requests_per_s, self._share.tokens_per_s)
-        windows = {part.endpoint.url: part.window for part in self._share.endpoints}
+        self._resize({part.endpoint.url: part.window for part in self._share.endpoints})
+
+    def _resize(self, windows: Windows) -> None:
         with self._changed:
             for lane in self._lanes:
                 lane.resize(windows.get(lane.url, 0))

@@ -30,13 +30,11 @@ class Sample:
 
     Args:
         busy: slots that work. deferred: requests that wait for a slot.
-        decoded: tokens decoded since its start.
     """
 
     state: State
     busy: int = 0
     deferred: int = 0
-    decoded: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +135,6 @@ def look_at(endpoint: Endpoint) -> Sample:
             state="up",
             busy=int(metrics.get("requests_processing", 0)),
             deferred=int(metrics.get("requests_deferred", 0)),
-            decoded=int(metrics.get("tokens_predicted_total", 0)),
         )
     except ServerFailure as failure:
         return Sample("untold" if failure.code == "bad_request" else "silent")

@@ -22,7 +22,7 @@ POOL = tuple(Endpoint(url, slots=8) for url in URLS)
 
 
 def test_a_round_asks_every_server_once_and_adds_them_up() -> None:
-    said = {URLS[0]: Sample("up", 7, 2, 500), URLS[1]: Sample("untold"), URLS[2]: Sample("silent")}
+    said = {URLS[0]: Sample("up", 7, 2), URLS[1]: Sample("untold"), URLS[2]: Sample("silent")}
     seen: list[tuple[str, Sample]] = []
     whole = threading.Event()
 
