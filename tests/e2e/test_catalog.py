@@ -39,8 +39,3 @@ def test_two_sessions_share_a_catalog(scripted: Counted, tmp_path: Path) -> None
     assert len({name for name in stored for line in seen if f" {name} " in line}) == len(stored)
     for fact in ("林若|born_in|兰生", "陳若|born_in|蘭生", "Edda|born_in|Lund"):
         assert fact in ended.stdout
-
-    scripted.forget()
-    ended = run_job(words, tmp_path, spark=_HIVE)
-    assert ended.code == 0, ended.text
-    assert scripted.asked == []

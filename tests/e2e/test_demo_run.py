@@ -19,7 +19,7 @@ from triplelake.types import Request
 
 pytestmark = [pytest.mark.spark, pytest.mark.model]
 
-_PASSAGES = 6
+_PASSAGES = 3
 
 
 @pytest.fixture(scope="module")
@@ -59,11 +59,3 @@ def test_every_request_is_answered_once_and_every_triple_is_grounded(real_server
     states = Counter(row["state"] for row in lake.rows("documents"))
     assert states == {"planned": _PASSAGES, "published": _PASSAGES}
     assert {row["lang"] for row in lake.rows("chunks")} == {"zh-Hans", "zh-Hant", "en"}
-
-    proxy.forget()
-    versions, counts = lake.versions(), lake.counts()
-    ended = run_job(words, tmp_path, api_key=real_server.api_key or "")
-    assert ended.code == 0, ended.text
-    assert proxy.asked == []
-    assert lake.versions() == versions | {"runs": versions["runs"] + 1}
-    assert lake.counts() == counts | {"runs": counts["runs"] + 1}
