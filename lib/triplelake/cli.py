@@ -82,6 +82,12 @@ def extract_parser() -> _Parser:
     add("--keep-columns", dest="corpus.keep_columns", nargs="+", metavar="NAME", help="columns for documents.meta")
     add("--mode", dest="run.mode", choices=("append", "replace"), help="`replace`: what this input lacks is removed")
     add("--limit", dest="run.limit", type=int, metavar="N", help="read N documents only")
+    add(
+        "--retry-failed",
+        dest="run.retry_failed",
+        action="store_true",
+        help="ask failed requests of this input again, in a plan of their own",
+    )
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="any key of docs/options.md")
     parser.add_argument("--dry-run", action="store_true", default=False, help="say what would be done, and stop")
     parser.add_argument(

@@ -94,6 +94,7 @@ class RunSettings(_Section):
         "append", description="`replace` marks documents that this input lacks as removed"
     )
     limit: int | None = Field(None, ge=1, description="read this many documents only")
+    retry_failed: bool = Field(False, description="documents that lack answers are read again, and those asked again")
     bucket_size: int = Field(500, ge=1, description="requests per bucket of the plan")
     wave_s: float = Field(75.0, gt=0, description="seconds of the pool's work per wave, at the measured rate")
     lanes: int = Field(2, ge=1, le=4, description="waves that run at the same time")

@@ -78,15 +78,22 @@ class Interrupted(TriplelakeError):
 
 
 _DISK_FULL = "No space left on device"
+_CHANGED_TABLE = ("DELTA_METADATA_CHANGED", "DELTA_PROTOCOL_CHANGED", "DELTA_CONCURRENT_")
 
 
 def classified(error: Exception) -> TriplelakeError:
-    """What an error that nothing expected is to a person: itself, a full disk, or a defect of triplelake."""
+    """What an error that nothing expected is to a person: itself, a full disk, a changed table, or a defect."""
     if isinstance(error, TriplelakeError):
         return error
     text = _words(error)
     if _DISK_FULL in text:
         return OutputError("disk", "is full", "Make room; everything committed is kept, and the same command goes on.")
+    if any(name in text for name in _CHANGED_TABLE):
+        return OutputError(
+            "tables",
+            "were changed by somebody else while this run wrote to them",
+            "Alter them while no run is alive. Everything committed is kept, and the same command goes on.",
+        )
     first = (text.strip() or type(error).__name__).splitlines()[0]
     return TriplelakeError(type(error).__name__, first[:500], "This should not happen. The same command goes on.")
 

@@ -140,6 +140,14 @@ class Triple:
 
 
 @dataclass(frozen=True, slots=True)
+class FailedTry:
+    """A question that was put to a server and brought no good answer: the server's base URL, and why."""
+
+    endpoint: str
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
 class Attempt:
     """The final outcome of asking one request, retries included. A row of `attempts`.
 
@@ -147,7 +155,7 @@ class Attempt:
         status: `ok` (triples), `empty` (a good answer without triples), `failed` (see `error_code`).
         completion: the raw answer, also of a failed attempt where there was one.
         error_code: of a failure; `truncated` on an `ok` row whose tail was cut.
-        tries: how many times a server was asked.
+        failed_tries: in order; those of a failed attempt are all of them.
     """
 
     request_id: str
@@ -160,6 +168,11 @@ class Attempt:
     cached_tokens: int
     completion_tokens: int
     latency_ms: float
-    tries: int
+    failed_tries: tuple[FailedTry, ...]
     endpoint: str | None
     model: str | None
+
+    @property
+    def tries(self) -> int:
+        """How many times a server was asked."""
+        return len(self.failed_tries) + (self.status != "failed")

@@ -12,9 +12,12 @@ import pytest
 from harness.jobs import Job, run_job
 from harness.lake import Lake, check_unique
 from harness.servers import Counted
+from pyspark.sql import DataFrame, SparkSession
 
-from triplelake.errors import PoolError, TooManyFailures
+from triplelake.errors import OutputError, PoolError, TooManyFailures, TriplelakeError, classified
 from triplelake.tables.publish import Published, Publisher
+from triplelake.tables.schemas import ATTEMPTS, Table
+from triplelake.tables.store import Store
 
 pytestmark = pytest.mark.spark
 
@@ -51,11 +54,30 @@ def test_too_many_failures_end_the_run_and_keep_what_is_done(bench: Any) -> None
     assert bench.server.asked == []
 
 
-def test_failures_below_the_limit_are_a_success(bench: Any) -> None:
+def test_failures_below_the_limit_are_a_success_and_can_be_asked_again(bench: Any) -> None:
     bench.backend.refused = lambda question: _FAMILIES[0] in question
-    journal = bench.extract(bench.corpus(DOCUMENTS), corpus__id_column="id", **_WAVES)
+    file = bench.corpus(DOCUMENTS)
+    journal = bench.extract(file, corpus__id_column="id", **_WAVES)
     assert (journal.tally.answered, journal.tally.failed, journal.documents) == (12, 1, 12)
     assert [row["exit_code"] for row in bench.lake.rows("runs")] == [0]
+    before = {row["triple_id"]: row for row in bench.lake.view("current_triples")}
+
+    # It fails again: nothing is lost by trying.
+    bench.server.forget()
+    journal = bench.extract(file, corpus__id_column="id", run__retry_failed=True, run__max_failure_rate=1.0)
+    assert (journal.tally.answered, journal.tally.failed, len(bench.server.asked)) == (1, 1, 1)
+    assert {row["triple_id"]: row for row in bench.lake.view("current_triples")} == before
+
+    bench.backend.refused = lambda question: False
+    bench.server.forget()
+    journal = bench.extract(file, corpus__id_column="id", run__retry_failed=True)
+    assert (journal.tally.answered, journal.tally.failed, journal.documents) == (1, 0, 1)
+    assert [_FAMILIES[0] in asked for asked in bench.server.asked] == [True]
+    assert bench.lake.view("failures") == []
+    after = {row["triple_id"]: row for row in bench.lake.view("current_triples")}
+    assert {name: after[name] for name in before} == before
+    assert {row["doc_id"] for row in after.values()} == {document["id"] for document in DOCUMENTS}
+    assert [row["doc_id"] for row in bench.lake.view("current_documents", "failed > 0")] == []
 
 
 def test_a_server_that_dies_ends_the_run_and_the_same_command_goes_on(bench: Any) -> None:
@@ -89,6 +111,44 @@ def test_a_server_that_dies_ends_the_run_and_the_same_command_goes_on(bench: Any
     check_unique(lake)
 
 
+def test_of_two_runs_at_a_time_the_second_is_refused(bench: Any) -> None:
+    file = bench.corpus(DOCUMENTS)
+    bench.server.hold()
+    with ThreadPoolExecutor(1) as executor:
+        running = executor.submit(bench.extract, file, corpus__id_column="id", **_WAVES)
+        try:
+            bench.server.wait_until(lambda: bench.server.waiting > 0 or running.done(), "the first question")
+            with pytest.raises(OutputError, match="is in use by run") as caught:
+                bench.extract(file, corpus__id_column="id")
+            assert caught.value.exit_code == 6
+        finally:
+            bench.server.release()
+        assert running.result().documents == len(DOCUMENTS)
+    assert len(bench.server.asked) == len(DOCUMENTS)
+    assert sorted(row["exit_code"] for row in bench.lake.rows("runs")) == [0, 6]
+    check_unique(bench.lake)
+
+
+def test_a_table_that_somebody_alters_during_a_wave_ends_the_run(bench: Any, spark: SparkSession) -> None:
+    file = bench.corpus(DOCUMENTS)
+    bench.server.hold()
+    with ThreadPoolExecutor(1) as executor:
+        running = executor.submit(bench.extract, file, corpus__id_column="id")
+        try:
+            bench.server.wait_until(lambda: bench.server.waiting > 0 or running.done(), "the first question")
+            spark.sql(f"ALTER TABLE delta.`{bench.output}/attempts` SET TBLPROPERTIES ('somebody' = 'else')")
+        finally:
+            bench.server.release()
+        error = running.exception()
+    assert isinstance(error, Exception)
+    assert "changed by somebody else" in str(classified(error))
+    assert [row["exit_code"] for row in bench.lake.rows("runs")] == [6]
+    assert bench.lake.rows("attempts") == []
+    bench.extract(file, corpus__id_column="id")
+    assert len(bench.lake.view("current_documents")) == len(DOCUMENTS)
+    check_unique(bench.lake)
+
+
 def test_a_defect_leaves_its_row_in_runs(bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(self: Publisher) -> Published:
         raise ZeroDivisionError("nothing expected this")
@@ -101,8 +161,23 @@ def test_a_defect_leaves_its_row_in_runs(bench: Any, monkeypatch: pytest.MonkeyP
     assert row["error"] == "ZeroDivisionError: nothing expected this"
 
 
-@pytest.mark.parametrize("by", ["scheduler", "terminal"])
-def test_a_signal_ends_the_run_and_the_same_command_goes_on(by: str, scripted: Counted, tmp_path: Path) -> None:
+def test_a_wave_that_spark_computes_twice_fails_loudly(bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    append = Store.append
+
+    def count_first(self: Store, table: Table, frame: DataFrame, **given: Any) -> None:
+        if table is ATTEMPTS:
+            frame.count()
+        append(self, table, frame, **given)
+
+    monkeypatch.setattr(Store, "append", count_first)
+    with pytest.raises(TriplelakeError, match="returned 24 answers, and 12 were written") as caught:
+        bench.extract(bench.corpus(DOCUMENTS), corpus__id_column="id")
+    assert caught.value.exit_code == 1
+    # The answers are right, and are published.
+    assert len(bench.lake.view("current_documents")) == len(DOCUMENTS)
+
+
+def test_a_signal_of_a_terminal_ends_a_run_whose_answers_do_not_come(scripted: Counted, tmp_path: Path) -> None:
     file = tmp_path / "in.txt"
     file.write_text("\n".join(document["text"] for document in DOCUMENTS), encoding="utf-8")
     words = ["jobs/extract.py", "--input", file, "--format", "lines", "--output", tmp_path / "kg"]
@@ -112,10 +187,7 @@ def test_a_signal_ends_the_run_and_the_same_command_goes_on(by: str, scripted: C
     scripted.hold(lambda _: lake.version("attempts") > 0)
     job = Job(words, tmp_path)
     job.wait_until(lambda: lake.version("attempts") > 0 and scripted.waiting > 0, "the second wave")
-    if by == "scheduler":
-        job.tell(signal.SIGTERM)
-    else:
-        job.tell_all(signal.SIGINT)
+    job.tell_all(signal.SIGINT)
     ended = job.wait()
     assert ended.code == 130, ended.text
     assert "the same command goes on" in ended.stderr
@@ -124,16 +196,6 @@ def test_a_signal_ends_the_run_and_the_same_command_goes_on(by: str, scripted: C
     committed = {row["request_id"]: row for row in lake.rows("attempts")}
     assert 0 < len(committed) < len(DOCUMENTS)
     scripted.wait_until(lambda: scripted.waiting == 0, "the workers to go")
-    if by == "terminal":
-        return
-
-    scripted.release()
-    scripted.forget()
-    ended = run_job(words, tmp_path)
-    assert ended.code == 0, ended.text
-    assert len(scripted.asked) == len(DOCUMENTS) - len(committed)
-    assert len(lake.view("current_documents")) == len(DOCUMENTS)
-    check_unique(lake)
 
 
 def test_what_is_in_flight_at_a_signal_is_answered_and_kept(scripted: Counted, tmp_path: Path) -> None:

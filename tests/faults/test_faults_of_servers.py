@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ pytestmark = pytest.mark.spark
 Start = Callable[[FakePool], Any]
 _WAVES = {"run__bucket_size": 8, "run__wave_s": 0.001}
 """Many small waves, two at a time."""
+_SMALL_WAVES = {"run__wave_s": 0.001, "run__lanes": 1}
 
 
 @pytest.fixture(scope="module")
@@ -79,3 +81,55 @@ def test_a_pool_in_trouble_answers_all_that_can_be_answered(
         assert pool.counts(1).faults["die"] == 1
         assert pool.counts(1).outcomes["200"] > 10
         assert pool.counts(2).received < 10 + 20
+        check_told(run, [endpoint.url for endpoint in pool.endpoints])
+
+
+def check_told(run: Any, urls: Sequence[str]) -> None:
+    """What `runs` says of the servers is what `attempts` holds, and the screen says it too."""
+    [row] = run.lake.rows("runs")
+    attempts = run.lake.rows("attempts")
+    tried = Counter((each["endpoint"], each["code"]) for row in attempts for each in row["failed_tries"])
+    causes: Counter[str] = Counter()
+    for (_, code), count in tried.items():
+        causes[code] += count
+    assert dict(row["failed_tries"]) == causes
+    told = {each["url"]: each for each in row["endpoints"]}
+    assert set(told) == set(urls)
+    for url, each in told.items():
+        here = [attempt for attempt in attempts if attempt["endpoint"] == url]
+        answered = [attempt for attempt in here if attempt["status"] != "failed"]
+        assert each["answered"] == len(answered)
+        assert each["failed"] == len(here) - len(answered)
+        assert each["failed_tries"] == sum(count for (where, _), count in tried.items() if where == url)
+        assert each["completion_tokens"] == sum(attempt["completion_tokens"] for attempt in here)
+        if answered:
+            slowest = max(attempt["latency_ms"] for attempt in answered)
+            assert each["latency_p50_ms"] <= each["latency_p95_ms"] <= each["latency_p99_ms"] <= slowest * 1.01
+        assert url in run.said
+    assert sum(attempt["tries"] for attempt in attempts) == 145 + sum(tried.values())
+    assert causes["http_503"] and f"{causes['http_503']:,} http_503" in run.said
+
+
+def test_a_pool_file_that_changes_during_a_run(
+    job: Start, documents: Sequence[Mapping[str, str]], tmp_path: Path
+) -> None:
+    # A second each, so that the run lasts longer than the time between two looks at the file.
+    with FakePool(servers=2, slots=2, latency_s=1.0) as pool:
+        file = tmp_path / "pool.yaml"
+
+        def name(number: int) -> None:
+            file.write_text(f"endpoints:\n  - {{url: '{pool.urls[number]}'}}\n", encoding="utf-8")
+
+        name(0)
+        run = job(pool)
+        with ThreadPoolExecutor(1) as executor:
+            running = executor.submit(run.extract, documents[:32], pool=str(file), run__bucket_size=4, **_SMALL_WAVES)
+            pool.wait("received", at_least=4, server=0)
+            name(1)
+            pool.wait("received", at_least=4, server=1)
+            journal = running.result()
+        assert (journal.tally.answered, journal.tally.failed) == (32, 0)
+        assert pool.counts(0).received + pool.counts(1).received == 32
+        assert f"{pool.urls[1]} joins with 2 slots" in run.said
+        assert f"{pool.urls[0]} gets nothing new" in run.said
+    check_unique(run.lake)

@@ -20,7 +20,7 @@ from pyspark.sql import functions as F
 
 from triplelake.errors import OutputError
 from triplelake.tables.schemas import ATTEMPTS, PLANS, TABLES, Table
-from triplelake.tables.store import Store, is_catalog_name
+from triplelake.tables.store import Commit, Store, is_catalog_name
 
 pytestmark = pytest.mark.spark
 
@@ -60,16 +60,16 @@ def test_every_table_is_readable_without_table_features(store: Store, table: Tab
 
 
 def test_a_transaction_seen_before_writes_and_evaluates_nothing(store: Store) -> None:
-    store.append(PLANS, rows(store, PLANS, plan("a")), run_id="r", txn=("app", 0))
+    store.append(PLANS, rows(store, PLANS, plan("a")), run_id="r", commit=Commit(txn=("app", 0)))
 
     poison = rows(store, PLANS, plan("b")).withColumn("chunks", F.raise_error(F.lit("was evaluated")).cast("long"))
-    store.append(PLANS, poison, run_id="r", txn=("app", 0))
+    store.append(PLANS, poison, run_id="r", commit=Commit(txn=("app", 0)))
 
     assert [row["plan_id"] for row in store.read(PLANS).collect()] == ["a"]
 
 
 def test_the_run_stands_in_the_commit(store: Store) -> None:
-    store.append(PLANS, rows(store, PLANS, plan("a")), run_id="r7", note={"wave": 3})
+    store.append(PLANS, rows(store, PLANS, plan("a")), run_id="r7", commit=Commit(note={"wave": 3}))
     newest = DeltaTable(store.location(PLANS)).history(1)[0]
     assert '"run_id": "r7"' in newest["userMetadata"]
     assert '"wave": 3' in newest["userMetadata"]
@@ -146,7 +146,7 @@ def test_an_append_that_looks_at_its_own_table_at_one_version_bears_other_commit
     new = row("old").union(row("new")).join(done, "request_id", "left_anti").select(*ATTEMPTS.names)
     slow = new.coalesce(1).mapInArrow(Waiting(tmp_path), schema=ATTEMPTS.spark)
     with ThreadPoolExecutor(1) as executor:
-        wave = executor.submit(store.append, ATTEMPTS, slow, run_id="r", txn=("lane", 1))
+        wave = executor.submit(store.append, ATTEMPTS, slow, run_id="r", commit=Commit(txn=("lane", 1)))
         deadline = time.monotonic() + 60
         while not (tmp_path / "begun").exists():
             assert time.monotonic() < deadline and not wave.done(), wave

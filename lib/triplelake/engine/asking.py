@@ -11,16 +11,19 @@ from rich.console import Console
 
 from triplelake.config import Settings
 from triplelake.engine.buckets import Bucket
+from triplelake.engine.ladder import Method
 from triplelake.engine.opened import Opened
 from triplelake.engine.progress import Reporter
 from triplelake.engine.session import driver_host, parallelism
 from triplelake.engine.tally import Tally, WaveResult
-from triplelake.engine.waves import Waves
+from triplelake.engine.waves import Fleet, Waves
 from triplelake.engine.worker import Assignment
-from triplelake.pool.desk import Desk
+from triplelake.pool.desk import Counts, Desk
 from triplelake.pool.desk_http import DeskServer
+from triplelake.pool.endpoints import Endpoint, load_pool, names_file
+from triplelake.pool.roster import Roster
 from triplelake.pool.sampler import Sample, Sampler
-from triplelake.pool.shares import Share, split_shares, tasks_for
+from triplelake.pool.shares import split_shares, tasks_for
 from triplelake.tables.store import Store
 
 
@@ -43,39 +46,51 @@ class Asking:
     plan_id: str
     run_id: str
 
-    def run(self, buckets: Sequence[Bucket], tally: Tally, committed: Callable[[], None]) -> None:
+    def run(
+        self, buckets: Sequence[Bucket], tally: Tally, committed: Callable[[], None], check: Callable[[], None]
+    ) -> None:
         """Ask until nothing is open.
 
         Args:
             tally: where the committed waves are added up, also if this raises.
             committed: told after each commit.
+            check: raises where this run may not write any more; asked twice a second.
 
         Raises:
             PoolError, TooManyFailures, KeyboardInterrupt: as `Waves.run`.
         """
         reporter = Reporter(self.console, sum(bucket.open for bucket in buckets))
+        roster = Roster(self.opened.survey, self._pool_file, self._say)
         with self._desk() as server:
             desk = server.desk if server else None
+
+            def look() -> Sequence[Endpoint]:
+                before, now = roster.endpoints, roster.look()
+                if desk and now != before:
+                    desk.change(now)
+                return now
 
             def on_sample(url: str, sample: Sample) -> None:
                 if desk and sample.state == "up":
                     desk.observe(url, sample.deferred)
 
+            def on_tick(live: Counts) -> None:
+                check()
+                reporter.tick(tally, live, sampler.load)
+
             def on_wave(result: WaveResult) -> None:
                 reporter.wave(tally)
                 committed()
 
-            with Sampler(self.opened.survey.endpoints, on_sample) as sampler, reporter:
+            with Sampler(look, on_sample) as sampler, reporter:
                 waves = Waves(
                     store=self.store,
                     template=self._template(server),
                     settings=self.settings.run,
-                    share=self._share,
-                    tasks=self._tasks,
-                    slots=self.opened.slots,
-                    check_pool=self.opened.check,
+                    fleet=lambda: self._fleet(roster.endpoints),
+                    check_pool=lambda: self.opened.check(roster.endpoints),
                     on_wave=on_wave,
-                    on_tick=lambda live: reporter.tick(tally, live, sampler.load),
+                    on_tick=on_tick,
                     on_stop=reporter.stopping,
                     run_id=self.run_id,
                     desk=desk,
@@ -93,22 +108,32 @@ class Asking:
         with DeskServer(Desk(self.opened.survey.endpoints), host) as server:
             yield server
 
-    @property
-    def _tasks(self) -> int:
-        """Tasks of a full wave: as few as fill the pool, and no more than can run beside those of the other lanes."""
+    def _fleet(self, endpoints: tuple[Endpoint, ...]) -> Fleet:
+        """As few tasks as fill the servers, and no more than can run beside those of the other lanes."""
         beside = max(1, parallelism(self.store.spark) // self.settings.run.lanes)
-        return min(tasks_for(self.opened.survey.endpoints), beside)
+        return Fleet(
+            endpoints=endpoints,
+            slots=sum(endpoint.slots or 0 for endpoint in endpoints),
+            tasks=min(tasks_for(endpoints), beside),
+            share=partial(
+                split_shares,
+                endpoints,
+                requests_per_s=self.settings.asking.requests_per_s,
+                tokens_per_s=self.settings.asking.tokens_per_s,
+                lanes=self.settings.run.lanes,
+            ),
+        )
 
     @property
-    def _share(self) -> Callable[[int], Sequence[Share]]:
-        """What each task of a wave may ask where no desk says otherwise, by the number of tasks."""
-        return partial(
-            split_shares,
-            self.opened.survey.endpoints,
-            requests_per_s=self.settings.asking.requests_per_s,
-            tokens_per_s=self.settings.asking.tokens_per_s,
-            lanes=self.settings.run.lanes,
-        )
+    def _pool_file(self) -> Callable[[], Sequence[Endpoint]] | None:
+        """Reads the pool file anew; None where the pool is none."""
+        settings = self.settings
+        if not names_file(settings.pool):
+            return None
+        return lambda: load_pool(settings.pool, settings.api_key)
+
+    def _say(self, line: str) -> None:
+        self.console.print(f"Pool:     {line}", highlight=False, markup=False, soft_wrap=True)
 
     def _template(self, server: DeskServer | None) -> Assignment:
         return Assignment(
@@ -116,12 +141,15 @@ class Asking:
             wave=0,
             key=self.opened.key,
             shares=(),
-            endpoints=tuple(self.opened.survey.endpoints),
+            endpoints=(),
             desk=server.address if server else None,
             asking=self.settings.asking,
-            answer=self.settings.answer,
-            engine=self.opened.survey.engine,
-            renderer=self.opened.renderer,
-            ontology=self.opened.question.ontology,
-            prefix_tokens=self.opened.prefix_tokens,
+            method=Method(
+                model=self.opened.survey.alias,
+                answer=self.settings.answer,
+                engine=self.opened.survey.engine,
+                renderer=self.opened.renderer,
+                ontology=self.opened.question.ontology,
+                prefix_tokens=self.opened.prefix_tokens,
+            ),
         )

@@ -21,6 +21,13 @@ class Bucket:
     partial: bool
 
 
+def new_buckets(store: Store, plan_id: str) -> list[Bucket]:
+    """All buckets of a plan of which nothing is answered yet, in order."""
+    work = store.read(REQUESTS).where(F.col("plan_id") == plan_id)
+    rows = work.groupBy("bucket", "lang").agg(F.count(F.lit(1)).alias("open")).orderBy("bucket").collect()
+    return [Bucket(row["bucket"], row["lang"], row["open"], partial=False) for row in rows]
+
+
 def open_buckets(store: Store, plan_id: str, among: Sequence[Bucket] = ()) -> list[Bucket]:
     """The plan's buckets that still hold unanswered requests, in order: all, or those `among` some."""
     work = store.read(REQUESTS).where(F.col("plan_id") == plan_id)

@@ -149,8 +149,7 @@ class Draft:
             "run_id": self.run_id,
             "at": datetime.now(UTC),
         }
-        frame = self.store.spark.createDataFrame([tuple(row[name] for name in PLANS.names)], PLANS.spark)
-        self.store.append(PLANS, frame, run_id=self.run_id)
+        self.store.append_row(PLANS, row, run_id=self.run_id)
 
 
 def _null(kind: str) -> Column:

@@ -13,6 +13,7 @@ from pyspark.sql import functions as F
 from triplelake.config import Settings
 from triplelake.engine.tally import Tally
 from triplelake.errors import Interrupted, OutputError, TriplelakeError
+from triplelake.tables.lease import Lease
 from triplelake.tables.schemas import RUNS
 from triplelake.tables.store import Store
 
@@ -44,8 +45,8 @@ class Journal:
     triples: int = 0
     tally: Tally = field(default_factory=Tally)
 
-    def write(self, store: Store, error: TriplelakeError | None = None) -> None:
-        """Append the row; `error` is what ended the run early, if anything did.
+    def write(self, store: Store, lease: Lease, error: TriplelakeError | None = None) -> None:
+        """Append the row, and give the lease back with it; `error` is what ended the run early, if anything did.
 
         A run that ended before there were tables leaves none behind.
         """
@@ -61,14 +62,16 @@ class Journal:
             "prompt_tokens": self.tally.prompt_tokens,
             "cached_tokens": self.tally.cached_tokens,
             "completion_tokens": self.tally.completion_tokens,
+            "endpoints": [tally.row(url) for url, tally in sorted(self.tally.endpoints.items())],
+            "failed_tries": dict(self.tally.failed_tries),
             "asking_s": self.tally.seconds,
             "status": status,
             "exit_code": error.exit_code if error else 0,
             "error": f"{error.subject}: {error.reason}" if error else None,
             "remedy": error.remedy if error else None,
         }
-        values = tuple(row[name] if name in row else getattr(self, name) for name in RUNS.names)
-        store.append(RUNS, store.spark.createDataFrame([values], RUNS.spark), run_id=self.run_id)
+        values = {name: row[name] if name in row else getattr(self, name) for name in RUNS.names}
+        lease.give_back(lambda commit: store.append_row(RUNS, values, run_id=self.run_id, commit=commit))
 
 
 _CHANGE_ANSWERS = ("ontology", "profile", "chunking", "prompt", "answer")

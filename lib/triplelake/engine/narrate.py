@@ -11,8 +11,20 @@ from triplelake.engine.journal import Journal
 from triplelake.engine.opened import Opened
 from triplelake.engine.progress import duration
 from triplelake.engine.source import Source
+from triplelake.engine.tally import Tally
+from triplelake.tables.lease import LEASE_S, Holder
 from triplelake.tables.schemas import RUNS
 from triplelake.tables.store import Store
+
+_SERVERS_SHOWN = 8
+
+
+def waiting(console: Console, holder: Holder) -> None:
+    """Another run may still hold the output."""
+    _say(
+        console,
+        f"Waiting:  run {holder.run_id} on {holder.host} held this output and may be dead; at most {LEASE_S:.0f} s",
+    )
 
 
 def source(console: Console, found: Source) -> None:
@@ -90,10 +102,16 @@ def summary(console: Console, store: Store, journal: Journal) -> None:
             f"{tally.answered / tally.seconds:.2f} requests/s, {tally.completion_tokens / tally.seconds:.0f} tokens/s"
         )
         rows.append(("rate", f"{rate} over {duration(tally.seconds)}"))
+    if tally.failed_tries:
+        causes = ", ".join(f"{count:,} {code}" for code, count in tally.failed_tries.most_common())
+        rows.append(("asked again", causes))
     for name, value in rows:
         grid.add_row(name, value)
     _say(console, "")
     console.print(grid, highlight=False)
+    if len(tally.endpoints) > 1:
+        _say(console, "")
+        console.print(_servers(tally), highlight=False)
     _say(console, "")
     _say(console, "Try:")
     for query in (
@@ -102,6 +120,27 @@ def summary(console: Console, store: Store, journal: Journal) -> None:
         "SELECT error_code, count(*) FROM failures GROUP BY error_code",
     ):
         _say(console, f'  python jobs/sql.py --output {store.output} "{query}"')
+
+
+def _servers(tally: Tally) -> Grid:
+    """What each server did; of many, those with the most trouble."""
+    grid = Grid(box=None, padding=(0, 2, 0, 0), header_style="")
+    for name in ("server", "answered", "failed", "asked again", "tokens", "p50", "p95", "p99"):
+        grid.add_column(name, justify="left" if name == "server" else "right", no_wrap=True)
+    troubled = sorted(
+        tally.endpoints.items(), key=lambda each: (-each[1].failed - each[1].failed_tries.total(), each[0])
+    )
+    for url, each in troubled[:_SERVERS_SHOWN]:
+        counts = (each.answered, each.failed, each.failed_tries.total(), each.completion_tokens)
+        latencies = (each.latencies.percentile(share) for share in (0.5, 0.95, 0.99))
+        grid.add_row(
+            url or "none reached",
+            *(f"{count:,}" for count in counts),
+            *("" if ms is None else f"{ms / 1000:.2f} s" for ms in latencies),
+        )
+    if len(troubled) > _SERVERS_SHOWN:
+        grid.add_row(f"and {len(troubled) - _SERVERS_SHOWN} more: runs.endpoints")
+    return grid
 
 
 def _counts(first: tuple[int, str], *others: tuple[int, str]) -> str:

@@ -55,13 +55,13 @@ class Opened:
         """Requests that the whole pool decodes at once."""
         return sum(endpoint.slots or 0 for endpoint in self.survey.endpoints)
 
-    def check(self) -> None:
-        """Look at the pool again.
+    def check(self, endpoints: tuple[Endpoint, ...]) -> None:
+        """Look at the servers again.
 
         Raises:
             PoolError: it is not what it was, or not there.
         """
-        _survey(self.settings, self.survey.endpoints)
+        _survey(self.settings, endpoints)
 
 
 def read_question(settings: Settings) -> Question:

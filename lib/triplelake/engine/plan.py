@@ -75,11 +75,12 @@ class Planner:
 
     def _documents(self) -> DataFrame:
         """All records; `known` where one can be read and its very version is published under the key."""
-        published = (
-            select("current_documents", documents=self.store.read(DOCUMENTS).where(F.col("extraction_key") == self.key))
-            .select(*VERSION)
-            .withColumn("known", F.lit(True))
+        published = select(
+            "current_documents", documents=self.store.read(DOCUMENTS).where(F.col("extraction_key") == self.key)
         )
+        if self.settings.run.retry_failed:
+            published = published.where(F.col("failed") == 0)
+        published = published.select(*VERSION).withColumn("known", F.lit(True))
         documents = self.source.documents(self.settings.run.limit)
         # A second record with the id of a published document is rejected, not known.
         known = F.col("reason").isNull() & F.coalesce("known", F.lit(False))
@@ -100,20 +101,18 @@ class Planner:
         if read["records"] == read["rejected"]:
             problems = documents.select("source", "place", "reason").limit(3).collect()
             raise nothing_readable(self.settings, [tuple(row) for row in problems])
-        cut = chunks.agg(F.count(F.lit(1)).alias("chunks"), F.countDistinct("request_id").alias("requests")).collect()[
-            0
-        ]
         requests = self._requests(chunks)
-        ask = requests.agg(
-            F.count(F.lit(1)).alias("requests"), F.coalesce(F.sum("est_tokens"), F.lit(0)).alias("est_tokens")
+        to_ask = ~F.col("_answered")
+        counted = requests.agg(
+            F.coalesce(F.sum("_chunks"), F.lit(0)).alias("chunks"),
+            F.count(F.when(to_ask, 1)).alias("requests"),
+            F.count(F.when(~to_ask, 1)).alias("reused"),
+            F.coalesce(F.sum(F.when(to_ask, F.col("est_tokens"))), F.lit(0)).alias("est_tokens"),
         ).collect()[0]
         plan = Plan(
             plan_id=uuid.uuid4().hex,
             documents=read["records"] - read["rejected"] - read["known"],
-            chunks=cut["chunks"],
-            requests=ask["requests"],
-            reused=cut["requests"] - ask["requests"],
-            est_tokens=ask["est_tokens"],
+            **counted.asDict(),
         )
         run = self.settings.run
         return Draft(
@@ -127,19 +126,22 @@ class Planner:
             plan=plan,
             documents=documents,
             chunks=chunks,
-            requests=requests,
+            requests=requests.where(to_ask),
             known=read["known"],
             rejected=read["rejected"],
         )
 
     def _requests(self, chunks: DataFrame) -> DataFrame:
+        """The distinct questions of chunks: `_answered` already or not, and for how many `_chunks`."""
         good = self.store.read(ATTEMPTS).where((F.col("extraction_key") == self.key) & (F.col("status") != "failed"))
         return (
             chunks.withColumn("_order", F.struct("doc_id", "ordinal"))
             .groupBy("request_id")
             .agg(
                 F.min("_order").alias("_order"),
+                F.count(F.lit(1)).alias("_chunks"),
                 *(F.any_value(name).alias(name) for name in ("text", "title", "context", "lang", "est_tokens")),
             )
-            .join(good.select("request_id").distinct(), "request_id", "left_anti")
+            .join(good.select("request_id", F.lit(True).alias("_answered")).distinct(), "request_id", "left")
+            .withColumn("_answered", F.coalesce("_answered", F.lit(False)))
         )

@@ -11,7 +11,7 @@ from triplelake.config import Settings
 from triplelake.engine import narrate
 from triplelake.engine.asking import Asking
 from triplelake.engine.background import BackgroundPublisher
-from triplelake.engine.buckets import open_buckets
+from triplelake.engine.buckets import new_buckets, open_buckets
 from triplelake.engine.draft import Plan
 from triplelake.engine.journal import Journal, last_key
 from triplelake.engine.opened import Opened, open_pool, read_question
@@ -20,9 +20,10 @@ from triplelake.engine.session import open_session, versions
 from triplelake.engine.source import Source, find_input, open_source
 from triplelake.engine.tally import check_failures
 from triplelake.errors import Interrupted, TriplelakeError, UsageError, classified
+from triplelake.tables.lease import Lease
 from triplelake.tables.outputs import check_output
 from triplelake.tables.publish import Publisher
-from triplelake.tables.schemas import Table
+from triplelake.tables.schemas import RUNS, Table
 from triplelake.tables.store import Store
 from triplelake.tables.views import create_views
 
@@ -53,30 +54,32 @@ def extract(settings: Settings, console: Console, *, dry_run: bool = False) -> J
         narrate.source(console, source)
         journal.extraction_key = opened.key
         journal.versions = {**versions(spark), "model": opened.survey.fingerprint, "grammar": opened.survey.engine}
-        job = _Job(settings, console, store, source, opened, journal, missing)
+        lease = Lease(store, journal.run_id, lambda holder: narrate.waiting(console, holder))
+        job = _Job(settings, console, store, source, opened, journal, missing, lease)
         if dry_run:
             job.preview()
             return journal
-        try:
-            job.run()
-        except KeyboardInterrupt:
-            error = Interrupted(
-                settings.output, "stopped by a signal", "Everything committed is kept; the same command goes on."
-            )
-            _leave_row(journal, store, error)
-            raise error from None
-        except Exception as error:
-            _leave_row(journal, store, classified(error))
-            raise
-        journal.write(store)
+        with lease:
+            try:
+                job.run()
+            except KeyboardInterrupt:
+                error = Interrupted(
+                    settings.output, "stopped by a signal", "Everything committed is kept; the same command goes on."
+                )
+                _leave_row(journal, store, lease, error)
+                raise error from None
+            except Exception as error:
+                _leave_row(journal, store, lease, classified(error))
+                raise
+            journal.write(store, lease)
     narrate.summary(console, store, journal)
     return journal
 
 
-def _leave_row(journal: Journal, store: Store, error: TriplelakeError) -> None:
+def _leave_row(journal: Journal, store: Store, lease: Lease, error: TriplelakeError) -> None:
     """Write the run's row if that is still possible: a signal or a full disk may have taken Spark along."""
     try:
-        journal.write(store, error)
+        journal.write(store, lease, error)
     except Exception:
         # What ended the run is told anyway, and is mostly what keeps the row from being written.
         log.info("this run could not be written to `runs`")
@@ -94,6 +97,7 @@ class _Job:
         opened: Opened,
         journal: Journal,
         missing: Sequence[Table],
+        lease: Lease,
     ) -> None:
         self._settings = settings
         self._console = console
@@ -101,6 +105,7 @@ class _Job:
         self._opened = opened
         self._journal = journal
         self._missing = missing
+        self._lease = lease
         size = max(1, min(settings.run.bucket_size, opened.slots * _REQUESTS_PER_SLOT_IN_A_BUCKET))
         self._planner = Planner(store, source, settings, opened.key, journal.run_id, size)
 
@@ -112,7 +117,10 @@ class _Job:
 
     def run(self) -> None:
         """Ask what is open and publish what is complete."""
-        plan = self._resume() or self._plan_anew()
+        if RUNS not in self._missing:
+            self._lease.take()
+        resumed = self._resume()
+        plan = resumed or self._plan_anew()
         if plan is None:
             return
         journal = self._journal
@@ -120,9 +128,10 @@ class _Job:
         journal.chunks, journal.requests, journal.reused = plan.chunks, plan.requests, plan.reused
         publisher = self._publisher(plan)
         with BackgroundPublisher(publisher) as published:
-            if buckets := open_buckets(self._store, plan.plan_id):
+            buckets = (open_buckets if resumed else new_buckets)(self._store, plan.plan_id)
+            if buckets:
                 asking = Asking(self._settings, self._opened, self._store, self._console, plan.plan_id, journal.run_id)
-                asking.run(buckets, journal.tally, published.wake)
+                asking.run(buckets, journal.tally, published.wake, self._lease.check)
         journal.documents, journal.triples = published.documents, published.triples
         check_failures(journal.tally, self._settings.run.max_failure_rate)
 
@@ -139,6 +148,8 @@ class _Job:
             narrate.draft(self._console, draft)
             # Not earlier: an input that holds nothing leaves no tables behind.
             self._store.create(self._missing)
+            if RUNS in self._missing:
+                self._lease.take(first=True)
             create_views(self._store)
             self._journal.removed = draft.write()
             self._journal.rejected = draft.rejected
@@ -152,6 +163,7 @@ class _Job:
             self._journal.run_id,
             self._opened.question.ontology,
             self._settings.answer,
+            self._lease.check,
         )
 
 
@@ -170,11 +182,19 @@ def republish(settings: Settings, console: Console) -> Journal:
     journal = Journal("republish", settings)
     journal.versions = versions(spark)
     journal.extraction_key = last_key(store, settings)
-    publisher = Publisher(
-        store, journal.run_id, journal.extraction_key, journal.run_id, question.ontology, settings.answer
-    )
-    result = publisher.republish()
-    journal.documents, journal.triples = result.documents, result.triples
-    journal.write(store)
+    with Lease(store, journal.run_id, lambda holder: narrate.waiting(console, holder)) as lease:
+        lease.take()
+        publisher = Publisher(
+            store,
+            journal.run_id,
+            journal.extraction_key,
+            journal.run_id,
+            question.ontology,
+            settings.answer,
+            lease.check,
+        )
+        result = publisher.republish()
+        journal.documents, journal.triples = result.documents, result.triples
+        journal.write(store, lease)
     narrate.summary(console, store, journal)
     return journal

@@ -2,26 +2,94 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from collections import Counter
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from triplelake.engine.buckets import Bucket
 from triplelake.errors import TooManyFailures
 
+COUNTED = (
+    "status",
+    "endpoint",
+    "failed_tries",
+    "prompt_tokens",
+    "cached_tokens",
+    "completion_tokens",
+    "latency_ms",
+)
+"""The columns of `attempts` that are counted."""
+
+_STEP = math.log(1.02)
+
+
+class Latencies:
+    """How long answers took, kept as a histogram whose bounds grow by 2 %, so that any number of them takes no room."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[int] = Counter()
+
+    def add(self, ms: float) -> None:
+        self._counts[round(math.log(max(ms, 0.01)) / _STEP)] += 1
+
+    def update(self, other: Latencies) -> None:
+        self._counts.update(other._counts)
+
+    def percentile(self, share: float) -> float | None:
+        """Milliseconds that this share of the answers took at most, to 1 %; None if there was no answer."""
+        wanted, seen = share * self._counts.total(), 0
+        for bound in sorted(self._counts):
+            seen += self._counts[bound]
+            if seen >= wanted:
+                return math.exp(bound * _STEP)
+        return None
+
+
+@dataclass(slots=True)
+class EndpointTally:
+    """What one server did.
+
+    Args:
+        answered: requests whose good answer is its. failed: requests that failed and were last seen there.
+        failed_tries: by cause.
+    """
+
+    answered: int = 0
+    failed: int = 0
+    failed_tries: Counter[str] = field(default_factory=Counter)
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    completion_tokens: int = 0
+    latencies: Latencies = field(default_factory=Latencies)
+
+    def row(self, url: str) -> dict[str, object]:
+        """An entry of `runs.endpoints`."""
+        counts = ("answered", "failed", "prompt_tokens", "cached_tokens", "completion_tokens")
+        return {
+            "url": url,
+            **{name: getattr(self, name) for name in counts},
+            "failed_tries": self.failed_tries.total(),
+            **{f"latency_p{share}_ms": self.latencies.percentile(share / 100) for share in (50, 95, 99)},
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class WaveResult:
-    """What a committed wave brought."""
+    """A committed wave: what was sent, how long it took, and its rows (`COUNTED`, and `triples` as a number)."""
 
     wave: int
     sent: int
-    answered: int
-    failed: int
-    triples: int
-    prompt_tokens: int
-    cached_tokens: int
-    completion_tokens: int
     seconds: float
     buckets: tuple[Bucket, ...]
+    rows: pa.Table
+
+    @property
+    def answered(self) -> int:
+        """Rows that stand in `attempts`, failed ones included."""
+        return int(self.rows.num_rows)
 
 
 @dataclass
@@ -35,11 +103,34 @@ class Tally:
     cached_tokens: int = 0
     completion_tokens: int = 0
     seconds: float = 0.0
+    endpoints: dict[str, EndpointTally] = field(default_factory=dict)
+
+    @property
+    def failed_tries(self) -> Counter[str]:
+        """By cause, over all servers."""
+        return sum((endpoint.failed_tries for endpoint in self.endpoints.values()), Counter())
 
     def add(self, result: WaveResult, seconds: float) -> None:
-        for name in ("answered", "failed", "triples", "prompt_tokens", "cached_tokens", "completion_tokens"):
-            setattr(self, name, getattr(self, name) + getattr(result, name))
         self.seconds = seconds
+        self.answered += result.answered
+        self.triples += pc.sum(result.rows["triples"]).as_py() or 0
+        for row in result.rows.to_pylist():
+            for failed in row["failed_tries"] or ():
+                self._endpoint(failed["endpoint"]).failed_tries[failed["code"]] += 1
+            failed = row["status"] == "failed"
+            self.failed += failed
+            endpoint = self._endpoint(row["endpoint"] or "")
+            if failed:
+                endpoint.failed += 1
+            else:
+                endpoint.answered += 1
+                endpoint.latencies.add(row["latency_ms"])
+            for name in ("prompt_tokens", "cached_tokens", "completion_tokens"):
+                for sums in (self, endpoint):
+                    setattr(sums, name, getattr(sums, name) + row[name])
+
+    def _endpoint(self, url: str) -> EndpointTally:
+        return self.endpoints.setdefault(url, EndpointTally())
 
 
 def check_failures(tally: Tally, max_failure_rate: float) -> None:

@@ -14,13 +14,14 @@ from pyspark.sql import functions as F
 
 from triplelake.config import RunSettings
 from triplelake.engine.buckets import Bucket, open_buckets
-from triplelake.engine.tally import Tally, WaveResult, check_failures
+from triplelake.engine.tally import COUNTED, Tally, WaveResult, check_failures
 from triplelake.engine.worker import Assignment
-from triplelake.errors import PoolError
+from triplelake.errors import PoolError, TriplelakeError
 from triplelake.pool.desk import Counts, Desk
+from triplelake.pool.endpoints import Endpoint
 from triplelake.pool.shares import Share
 from triplelake.tables.schemas import ATTEMPTS, REQUESTS
-from triplelake.tables.store import Store
+from triplelake.tables.store import Commit, Store
 
 MAX_LANES = 4
 """A wave's number is `version * MAX_LANES + lane`, whatever number of lanes runs."""
@@ -31,17 +32,32 @@ _INCOMPLETE_WAVES = 3
 _JUDGE_FAILURES_FROM = 50
 
 
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """The pool as it is when a wave begins.
+
+    Args:
+        endpoints: the servers, with their slots known.
+        slots: of all of them.
+        tasks: tasks of a full wave.
+        share: makes the shares of a wave from its number of tasks.
+    """
+
+    endpoints: tuple[Endpoint, ...]
+    slots: int
+    tasks: int
+    share: Callable[[int], Sequence[Share]]
+
+
 @dataclass
 class Waves:
     """Runs the waves of a plan until no request is open.
 
     Args:
         store: the output.
-        template: what each task must know; wave and shares are set here.
+        template: what each task must know; wave, shares and endpoints are set here.
         settings: of the run.
-        share: makes the shares of a wave from its number of tasks.
-        tasks: tasks of a full wave.
-        slots: slots of the whole pool.
+        fleet: the pool as it is now.
         check_pool: raises PoolError if the pool cannot work; asked when a wave lacks rows.
         on_wave: told after each commit, one lane at a time, when the tally holds it.
         on_tick: told twice a second, with what the waves in flight have done so far.
@@ -54,9 +70,7 @@ class Waves:
     store: Store
     template: Assignment
     settings: RunSettings
-    share: Callable[[int], Sequence[Share]]
-    tasks: int
-    slots: int
+    fleet: Callable[[], Fleet]
     check_pool: Callable[[], None]
     on_wave: Callable[[WaveResult], None]
     on_tick: Callable[[Counts], None]
@@ -78,6 +92,7 @@ class Waves:
         Raises:
             PoolError: the pool cannot work.
             TooManyFailures: more than `max_failure_rate` of the answers failed.
+            TriplelakeError: Spark asked a wave's requests more than once.
             KeyboardInterrupt: asked to stop; what was in flight is committed, if it was answered within `grace_s`.
         """
         self._open.extend(buckets)
@@ -140,17 +155,22 @@ class Waves:
 
     def _wave_size(self) -> float:
         if not self.tally.answered:
-            return self.slots * _FIRST_WAVE_ROUNDS
+            return self.fleet().slots * _FIRST_WAVE_ROUNDS
         rate = self.tally.answered / (time.monotonic() - self._began)
-        return max(rate * self.settings.wave_s, self.slots)
+        return max(rate * self.settings.wave_s, self.fleet().slots)
 
     def _wave(self, lane: int, version: int, buckets: Sequence[Bucket]) -> WaveResult:
         wave = version * MAX_LANES + lane
         with self._changed:
             self._running.add(wave)
         sent = sum(bucket.open for bucket in buckets)
-        tasks = max(1, min(self.tasks, sent))
-        assignment = replace(self.template, wave=wave, shares=tuple(self.share(tasks)))
+        fleet = self.fleet()
+        tasks = max(1, min(fleet.tasks, sent))
+        if self.desk:
+            self.desk.open(wave, fleet.endpoints)
+        assignment = replace(
+            self.template, wave=wave, shares=tuple(fleet.share(tasks)), endpoints=tuple(fleet.endpoints)
+        )
         rows = (
             self._requests(buckets)
             .repartitionById(tasks, F.expr(f"cast(_rank % {tasks} as int)"))
@@ -163,8 +183,10 @@ class Waves:
             ATTEMPTS,
             rows,
             run_id=self.run_id,
-            txn=(f"{self.template.plan_id}/{lane}", version),
-            note={"plan_id": self.template.plan_id, "wave": wave},
+            commit=Commit(
+                txn=(f"{self.template.plan_id}/{lane}", version),
+                note={"plan_id": self.template.plan_id, "wave": wave},
+            ),
         )
         return self._read_back(wave, sent, time.monotonic() - began, tuple(buckets))
 
@@ -183,27 +205,21 @@ class Waves:
     def _read_back(self, wave: int, sent: int, seconds: float, buckets: tuple[Bucket, ...]) -> WaveResult:
         # Delta says nothing when it skips a transaction that it has seen, so the rows themselves are counted.
         mine = (F.col("plan_id") == self.template.plan_id) & (F.col("wave") == wave)
-        row = (
-            self.store.read(ATTEMPTS)
-            .where(mine)
-            .agg(
-                F.count(F.lit(1)).alias("answered"),
-                F.count(F.when(F.col("status") == "failed", 1)).alias("failed"),
-                *(
-                    F.coalesce(F.sum(column), F.lit(0)).alias(name)
-                    for name, column in {
-                        "triples": F.size("triples"),
-                        "prompt_tokens": F.col("prompt_tokens"),
-                        "cached_tokens": F.col("cached_tokens"),
-                        "completion_tokens": F.col("completion_tokens"),
-                    }.items()
-                ),
+        rows = self.store.read(ATTEMPTS).where(mine).select(*COUNTED, F.size("triples").alias("triples"))
+        return WaveResult(wave, sent, seconds, buckets, rows.toArrow())
+
+    def _check_asked_once(self, result: WaveResult) -> None:
+        """Compare what the tasks returned with what was written: a wave that Spark computes twice pays twice."""
+        returned = self.desk.returned(result.wave) if self.desk else None
+        if returned is not None and returned > result.answered:
+            raise TriplelakeError(
+                f"wave {result.wave}",
+                f"its tasks returned {returned} answers, and {result.answered} were written: Spark computed it twice",
+                "What was written is right and is kept. Is a cache, a second writer or an optimiser rule in the way?",
             )
-            .collect()[0]
-        )
-        return WaveResult(wave=wave, sent=sent, seconds=seconds, buckets=buckets, **row.asDict())
 
     def _finish(self, result: WaveResult) -> None:
+        self._check_asked_once(result)
         missing = result.answered < result.sent and not self._stopped
         if missing:
             self.check_pool()

@@ -12,28 +12,22 @@ from typing import Any
 import pyarrow as pa
 from pyspark import TaskContext
 
-from triplelake.config import AnswerSettings, AskingSettings
+from triplelake.config import AskingSettings
 from triplelake.engine.arrow import record_batches
+from triplelake.engine.ladder import Ladder, Method
 from triplelake.pool.clerk import Clerk
 from triplelake.pool.desk import Counts, TaskId
 from triplelake.pool.desk_http import DeskAddress
 from triplelake.pool.endpoints import Endpoint
-from triplelake.pool.failures import ServerFailure
-from triplelake.pool.protect import protect
-from triplelake.pool.router import Answer, Router, Stopped
+from triplelake.pool.router import Router
 from triplelake.pool.shares import Share
-from triplelake.pool.survey import Engine
 from triplelake.pool.window import windowed
-from triplelake.prompt.grammar import build_grammar
-from triplelake.prompt.ontology import Ontology
-from triplelake.prompt.render import Renderer
 from triplelake.tables.schemas import ATTEMPTS
-from triplelake.triples.derive import Derivation, derive
 from triplelake.types import Attempt, Request
 
 log = logging.getLogger(__name__)
 
-POOL_FAILURES = frozenset({"connection", "http_429", "http_503", "loading", "unauthorized"})
+POOL_FAILURES = frozenset({"connection", "http_429", "http_503", "loading", "unauthorized", "other_model"})
 """Failures that say nothing about the request: it gets no row and is asked again in a later wave."""
 
 _GIVE_UP_AFTER = 8
@@ -49,7 +43,7 @@ class Assignment:
         shares: one per task, by partition: what it may ask where no desk says otherwise.
         endpoints: the whole pool.
         desk: where tasks report and get their windows; None where executors cannot reach the driver.
-        prefix_tokens: tokens of the fixed prefix by language, for the limit of tokens per second.
+        method: how every request is asked.
     """
 
     plan_id: str
@@ -59,23 +53,21 @@ class Assignment:
     endpoints: tuple[Endpoint, ...]
     desk: DeskAddress | None
     asking: AskingSettings
-    answer: AnswerSettings
-    engine: Engine
-    renderer: Renderer
-    ontology: Ontology | None
-    prefix_tokens: int
+    method: Method
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Rows of `requests` to rows of `attempts`; never raises for a request."""
         context = TaskContext.get()
         share = self.shares[context.partitionId() if context else 0]
-        router = Router(share, self.asking, others=self.endpoints if self.desk else ())
+        others = self.endpoints if self.desk else ()
+        router = Router(share, self.asking, others=others, model=self.method.model)
         try:
             if self.desk is None or context is None:
                 yield from record_batches(self._rows(batches, router, _uncounted), ATTEMPTS.arrow)
                 return
             task = TaskId(self.wave, context.partitionId(), context.taskAttemptId())
-            with Clerk(task, router, self.desk.report) as clerk:
+            repeated = context.attemptNumber() > 0
+            with Clerk(task, router, self.desk.report, repeated=repeated) as clerk:
                 yield from record_batches(self._rows(batches, router, clerk.add), ATTEMPTS.arrow)
         finally:
             router.close()
@@ -83,10 +75,10 @@ class Assignment:
     def _rows(
         self, batches: Iterable[pa.RecordBatch], router: Router, count: Callable[[Counts], None]
     ) -> Iterator[dict[str, Any]]:
-        asker = Asker(self, router)
+        ladder = Ladder(self.method, router)
         silent = 0
         requests = takewhile(lambda _: not router.stopped, _requests(batches))
-        for attempt in windowed(requests, asker.attempt, router.width):
+        for attempt in windowed(requests, ladder.attempt, router.width):
             if attempt is None:
                 continue
             if attempt.error_code in POOL_FAILURES:
@@ -115,65 +107,11 @@ class Assignment:
             "completion_tokens": attempt.completion_tokens,
             "latency_ms": attempt.latency_ms,
             "tries": attempt.tries,
+            "failed_tries": [{"endpoint": each.endpoint, "code": each.code} for each in attempt.failed_tries],
             "endpoint": attempt.endpoint,
             "model": attempt.model,
             "finished_at": datetime.now(UTC),
         }
-
-
-class Asker:
-    """Asks one request until its answer is good or the ladder ends.
-
-    The ladder: again elsewhere, with a larger limit if the answer was cut, then failed with its code.
-    A cut answer whose whole triples are good ends as `ok` with `error_code` `truncated`.
-    """
-
-    _RUNGS = 2
-
-    def __init__(self, assignment: Assignment, router: Router) -> None:
-        self._work = assignment
-        self._router = router
-
-    def attempt(self, request: Request) -> Attempt | None:
-        """The final outcome of a request; None if the job stops before there is one."""
-        answers: list[Answer] = []
-        try:
-            derived = self._climb(request, answers)
-        except Stopped:
-            return None
-        except ServerFailure as failure:
-            return _failed(request, answers, failure.code, failure.message, failure.endpoint, failure.tries)
-        except Exception as error:
-            # A defect must not cost the task's other rows; it is queryable in `failures`.
-            log.exception("request %s", request.request_id)
-            return _failed(request, answers, "internal", f"{type(error).__name__}: {error}", None, 0)
-        if derived.error_code not in (None, "truncated"):
-            return _failed(request, answers, str(derived.error_code), derived.error_message or "", None, 0)
-        return _answered(request, answers, derived)
-
-    def _climb(self, request: Request, answers: list[Answer]) -> Derivation:
-        work = self._work
-        prompt = protect(work.renderer.render(request).parts, self._router.tokenize)
-        grammar = build_grammar(work.engine, request, work.ontology, work.answer)
-        limit = work.answer.max_tokens
-        while True:
-            answer = self._router.ask(
-                prompt,
-                grammar=grammar,
-                max_tokens=limit,
-                stop=work.renderer.stop,
-                est_tokens=work.prefix_tokens + limit,
-                avoid=answers[-1].completion.endpoint if answers else None,
-            )
-            answers.append(answer)
-            completion = answer.completion
-            derived = derive(
-                request, completion.text, truncated=completion.truncated, ontology=work.ontology, answer=work.answer
-            )
-            if derived.error_code is None or len(answers) == self._RUNGS:
-                return derived
-            if completion.truncated:
-                limit *= 2
 
 
 def _uncounted(counts: Counts) -> None:
@@ -194,43 +132,3 @@ def _requests(batches: Iterable[pa.RecordBatch]) -> Iterator[Request]:
     for batch in batches:
         for row in batch.to_pylist():
             yield Request(row["request_id"], row["text"], row["title"], row["context"], row["lang"])
-
-
-def _answered(request: Request, answers: list[Answer], derived: Derivation) -> Attempt:
-    last = answers[-1].completion
-    return Attempt(
-        request_id=request.request_id,
-        status="ok" if derived.triples else "empty",
-        completion=last.text,
-        triples=derived.triples,
-        error_code=derived.error_code,
-        error_message=derived.error_message,
-        prompt_tokens=last.prompt_tokens,
-        cached_tokens=last.cached_tokens,
-        completion_tokens=sum(answer.completion.completion_tokens for answer in answers),
-        latency_ms=last.latency_ms,
-        tries=sum(answer.tries for answer in answers),
-        endpoint=last.endpoint,
-        model=last.model,
-    )
-
-
-def _failed(
-    request: Request, answers: list[Answer], code: str, message: str, endpoint: str | None, tries: int
-) -> Attempt:
-    last = answers[-1].completion if answers else None
-    return Attempt(
-        request_id=request.request_id,
-        status="failed",
-        completion=last.text if last else None,
-        triples=(),
-        error_code=code,
-        error_message=message,
-        prompt_tokens=last.prompt_tokens if last else 0,
-        cached_tokens=last.cached_tokens if last else 0,
-        completion_tokens=sum(answer.completion.completion_tokens for answer in answers),
-        latency_ms=last.latency_ms if last else 0.0,
-        tries=tries + sum(answer.tries for answer in answers),
-        endpoint=last.endpoint if last else endpoint or None,
-        model=last.model if last else None,
-    )

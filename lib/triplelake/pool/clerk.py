@@ -30,6 +30,7 @@ class Clerk:
         router: whose windows are set; its share is what the task has until the first orders.
         put: puts a report and brings orders; raises OSError.
         clock: seconds that only grow.
+        repeated: Spark runs this part of the wave for a further time.
     """
 
     def __init__(
@@ -38,11 +39,14 @@ class Clerk:
         router: Router,
         put: Callable[[Report], Orders],
         clock: Callable[[], float] = time.monotonic,
+        *,
+        repeated: bool = False,
     ) -> None:
         self._task = task
         self._router = router
         self._put = put
         self._clock = clock
+        self._repeated = repeated
         self._counts = Counts()
         self._lock = threading.Lock()
         self._ending = threading.Event()
@@ -61,7 +65,7 @@ class Clerk:
     ) -> None:
         self._ending.set()
         self._thread.join()
-        self._report(over=True)
+        self._report(over=True, whole=kind is None)
 
     def add(self, counts: Counts) -> None:
         """Count what the task has done."""
@@ -74,11 +78,11 @@ class Clerk:
             if not self._ending.is_set():
                 self._report()
 
-    def _report(self, *, over: bool = False) -> None:
+    def _report(self, *, over: bool = False, whole: bool = False) -> None:
         with self._lock:
             counts = self._counts
         router = self._router
-        report = Report(self._task, router.wants, router.in_flight, counts, router.failing, over)
+        report = Report(self._task, router.wants, router.in_flight, counts, router.failing, over, whole, self._repeated)
         try:
             orders = self._put(report)
         except OSError as error:

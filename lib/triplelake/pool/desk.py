@@ -63,6 +63,8 @@ class Report:
         counts: since it began.
         failing: URLs of endpoints that its circuit breaker keeps it from.
         over: it will not ask any more.
+        whole: it came to its end, so that all that it counts is in the rows that it returned.
+        repeated: Spark runs its part of the wave for a further time.
     """
 
     task: TaskId
@@ -71,6 +73,8 @@ class Report:
     counts: Counts = Counts()
     failing: Sequence[str] = ()
     over: bool = False
+    whole: bool = False
+    repeated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +107,14 @@ class _Holder:
         return max(self.granted.get(url, 0), self.in_flight.get(url, 0))
 
 
+@dataclass(frozen=True, slots=True)
+class _Ended:
+    """A task that asks no more."""
+
+    counts: Counts
+    whole: bool
+
+
 @dataclass
 class Desk:
     """Shares a pool out over the tasks that report. Safe to call from several threads.
@@ -114,27 +126,42 @@ class Desk:
 
     endpoints: Sequence[Endpoint]
     clock: Callable[[], float] = time.monotonic
+    _known: dict[int, frozenset[str]] = field(default_factory=dict, init=False)
     _slots: dict[str, int] = field(init=False)
     _full: dict[str, int] = field(init=False)
     _capacity: dict[str, int] = field(init=False)
     _tasks: dict[TaskId, _Holder] = field(default_factory=dict, init=False)
-    _ended: dict[TaskId, Counts] = field(default_factory=dict, init=False)
+    _ended: dict[TaskId, _Ended] = field(default_factory=dict, init=False)
+    _repeated: set[int] = field(default_factory=set, init=False)
     _order: dict[int, int] = field(default_factory=dict, init=False)
     _stopped: bool = field(default=False, init=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
 
     def __post_init__(self) -> None:
-        self._slots = {endpoint.url: endpoint.slots or 1 for endpoint in self.endpoints}
-        self._full = {endpoint.url: capacity(endpoint) for endpoint in self.endpoints}
-        self._capacity = dict(self._full)
+        self._capacity = {}
+        self.change(self.endpoints)
+
+    def change(self, endpoints: Sequence[Endpoint]) -> None:
+        """The pool is another now: nothing new goes to a server that is not among them."""
+        with self._lock:
+            self._slots = {endpoint.url: endpoint.slots or 1 for endpoint in endpoints}
+            self._full = {endpoint.url: capacity(endpoint) for endpoint in endpoints}
+            self._capacity = {url: min(self._capacity.get(url, full), full) for url, full in self._full.items()}
+
+    def open(self, wave: int, endpoints: Sequence[Endpoint]) -> None:
+        """A wave begins whose tasks know these endpoints and no others; without this, all."""
+        with self._lock:
+            self._known[wave] = frozenset(endpoint.url for endpoint in endpoints)
 
     def report(self, report: Report) -> Orders:
         """Take a report and say what the task may do until its next one."""
         with self._lock:
             now = self.clock()
             self._forget_lost(now)
+            if report.repeated:
+                self._repeated.add(report.task.wave)
             if report.over:
-                self._ended[report.task] = report.counts
+                self._ended[report.task] = _Ended(report.counts, report.whole)
                 self._tasks.pop(report.task, None)
                 return Orders({}, 0.0, self._stopped)
             known = self._capacity
@@ -156,8 +183,10 @@ class Desk:
         More than this job lets wait means that others ask it too, or that it still works on what nobody waits for:
         its capacity shrinks by the excess, at least to 1, and grows back by an eighth with each look without one.
         """
-        full = self._full[url]
         with self._lock:
+            full = self._full.get(url)
+            if full is None:
+                return
             now = self._capacity[url]
             excess = deferred - (full - self._slots[url])
             self._capacity[url] = max(1, now - excess) if excess > 0 else min(full, now + max(1, full // 8))
@@ -171,20 +200,33 @@ class Desk:
         """What the tasks of these waves have done; of an attempt that was repeated, only the latest."""
         wanted = set(waves)
         with self._lock:
-            live = {task: holder.counts for task, holder in self._tasks.items()}
+            found = {task: ended.counts for task, ended in self._ended.items()}
+            found |= {task: holder.counts for task, holder in self._tasks.items()}
             latest: dict[tuple[int, int], Counts] = {}
-            for task, counts in sorted((self._ended | live).items(), key=lambda each: each[0]):
+            for task, counts in sorted(found.items()):
                 if task.wave in wanted:
                     latest[task.wave, task.partition] = counts
         return sum(latest.values(), Counts())
 
+    def returned(self, wave: int) -> int | None:
+        """Rows that the tasks of a wave have returned, by their own count; None if Spark repeated one of them."""
+        with self._lock:
+            if wave in self._repeated:
+                return None
+            return sum(
+                ended.counts.answered for task, ended in self._ended.items() if task.wave == wave and ended.whole
+            )
+
     def close(self, wave: int) -> None:
         """A wave is committed or given up: its tasks hold nothing any more."""
         with self._lock:
-            for tasks in (self._tasks, self._ended):
-                for task in [task for task in tasks if task.wave == wave]:
-                    del tasks[task]
+            for task in [task for task in self._tasks if task.wave == wave]:
+                del self._tasks[task]
+            for task in [task for task in self._ended if task.wave == wave]:
+                del self._ended[task]
             self._order.pop(wave, None)
+            self._known.pop(wave, None)
+            self._repeated.discard(wave)
 
     def holding(self) -> dict[str, int]:
         """Places that are held, by URL: never more than the capacity, but for a task that was taken for lost."""
@@ -193,7 +235,7 @@ class Desk:
 
     def _forget_lost(self, now: float) -> None:
         for task in [task for task, holder in self._tasks.items() if now - holder.seen > LEASE_S]:
-            self._ended[task] = self._tasks.pop(task).counts
+            self._ended[task] = _Ended(self._tasks.pop(task).counts, whole=False)
 
     def _grant(self, task: TaskId) -> dict[str, int]:
         """The task's windows: as many places as is fair, where it has them already, then where most are free.
@@ -204,9 +246,9 @@ class Desk:
         level = self._levels()[task]
         before = self._tasks[task].granted
         others = [holder for other, holder in self._tasks.items() if other != task]
-        free = {url: self._places(url) - sum(other.holds(url) for other in others) for url in self._capacity}
+        free = {url: self._places(url) - sum(other.holds(url) for other in others) for url in self._usable(task.wave)}
         granted: dict[str, int] = {}
-        for url in sorted(before, key=before.__getitem__, reverse=True):
+        for url in sorted(before.keys() & free.keys(), key=before.__getitem__, reverse=True):
             granted[url] = max(0, min(before[url], free[url], level - sum(granted.values())))
         for url in sorted(free, key=lambda url: (not granted.get(url), -free[url])):
             more = min(free[url] - granted.get(url, 0), level - sum(granted.values()))
@@ -220,15 +262,21 @@ class Desk:
 
     def _levels(self) -> dict[TaskId, int]:
         """How many places each task should have: the oldest wave first, evenly within a wave."""
-        places = sum(map(self._places, self._capacity))
+        places = {url: self._places(url) for url in self._capacity}
+        left = sum(places.values())
         levels: dict[TaskId, int] = {}
         oldest_first = sorted(self._tasks, key=lambda task: (self._order[task.wave], task))
-        for _, tasks in groupby(oldest_first, key=lambda task: task.wave):
+        for wave, tasks in groupby(oldest_first, key=lambda task: task.wave):
             wants = {task: self._tasks[task].wants for task in tasks}
-            given = evenly(list(wants.values()), places)
+            given = evenly(list(wants.values()), min(left, sum(places[url] for url in self._usable(wave))))
             levels |= dict(zip(wants, given, strict=True))
-            places -= sum(given)
+            left -= sum(given)
         return levels
+
+    def _usable(self, wave: int) -> list[str]:
+        """The URLs that the tasks of a wave know."""
+        known = self._known.get(wave)
+        return [url for url in self._capacity if known is None or url in known]
 
 
 def evenly(wants: Sequence[int], places: int) -> list[int]:

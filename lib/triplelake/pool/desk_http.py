@@ -129,4 +129,6 @@ def read_report(body: dict[str, Any]) -> Report:
         counts=Counts(**body["counts"]),
         failing=tuple(map(str, body["failing"])),
         over=bool(body["over"]),
+        whole=bool(body["whole"]),
+        repeated=bool(body["repeated"]),
     )

@@ -46,6 +46,11 @@ class _PoolFile(BaseModel):
     endpoints: tuple[_Entry, ...] = Field(min_length=1)
 
 
+def names_file(setting: str) -> bool:
+    """Whether the setting `pool` names a pool file."""
+    return setting != "embedded" and "://" not in setting
+
+
 def load_pool(setting: str, api_key: str | None) -> tuple[Endpoint, ...]:
     """The endpoints of the setting `pool`.
 
@@ -56,7 +61,7 @@ def load_pool(setting: str, api_key: str | None) -> tuple[Endpoint, ...]:
     Raises:
         UsageError: a URL, a file, a key of the file or an API key that cannot be used.
     """
-    if "://" in setting:
+    if not names_file(setting):
         entries = tuple(_Entry(url=url.strip()) for url in setting.split(",") if url.strip())
         folder = Path()
     else:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from triplelake.types import FailedTry
+
 FailureCode = Literal[
     "connection",
     "timeout",
@@ -15,9 +17,12 @@ FailureCode = Literal[
     "context_overflow",
     "bad_request",
     "bad_answer",
+    "other_model",
 ]
 
-_RETRYABLE = frozenset({"connection", "timeout", "http_429", "http_500", "http_503", "loading", "bad_answer"})
+_RETRYABLE = frozenset(
+    {"connection", "timeout", "http_429", "http_500", "http_503", "loading", "bad_answer", "other_model"}
+)
 
 
 class ServerFailure(Exception):
@@ -29,7 +34,7 @@ class ServerFailure(Exception):
         endpoint: base URL of the server; empty if none was reached.
         retry_after_s: seconds for which the server asked to be left alone.
         n_prompt_tokens, n_ctx: of a `context_overflow`, what was sent and what a slot holds.
-        tries: how many times a server was asked before giving up.
+        failed_tries: what was tried before giving up, in order, this one included.
     """
 
     def __init__(
@@ -41,7 +46,7 @@ class ServerFailure(Exception):
         retry_after_s: float | None = None,
         n_prompt_tokens: int | None = None,
         n_ctx: int | None = None,
-        tries: int = 1,
+        failed_tries: tuple[FailedTry, ...] = (),
     ) -> None:
         super().__init__(code, message)
         self.code = code
@@ -50,7 +55,7 @@ class ServerFailure(Exception):
         self.retry_after_s = retry_after_s
         self.n_prompt_tokens = n_prompt_tokens
         self.n_ctx = n_ctx
-        self.tries = tries
+        self.failed_tries = failed_tries
 
     def __str__(self) -> str:
         return f"{self.endpoint}: {self.message} ({self.code})" if self.endpoint else f"{self.message} ({self.code})"

@@ -17,7 +17,9 @@ STRIKES = 3
 
 _FIRST_REST_S = 1.0
 _LONGEST_REST_S = 30.0
-_OF_THE_SERVER = frozenset({"connection", "timeout", "http_429", "http_500", "http_503", "loading", "bad_answer"})
+_OF_THE_SERVER = frozenset(
+    {"connection", "timeout", "http_429", "http_500", "http_503", "loading", "bad_answer", "other_model"}
+)
 
 
 @dataclass(slots=True)

@@ -22,7 +22,8 @@ from triplelake.pool.lane import Lane
 from triplelake.pool.limits import RateLimits
 from triplelake.pool.protocol import ClientFactory, Prompt
 from triplelake.pool.shares import MAX_IN_FLIGHT, Share, capacity
-from triplelake.types import Completion
+from triplelake.pool.survey import declared_name
+from triplelake.types import Completion, FailedTry
 
 _PAUSE = wait_random_exponential(multiplier=0.25, max=20)
 
@@ -33,20 +34,20 @@ class Stopped(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A completion and how many times a server was asked for it."""
+    """A completion, and what was tried before in vain."""
 
     completion: Completion
-    tries: int
+    failed_tries: tuple[FailedTry, ...] = ()
 
 
 @dataclass(slots=True)
 class _Course:
-    """One question on its way: its deadline, its tries, the endpoints that it should rather not meet."""
+    """One question on its way: its deadline, what was tried, the endpoints that it should rather not meet."""
 
     deadline: float
     avoided: set[str]
-    tries: int = 0
-    failure: ServerFailure | None = field(default=None)
+    failed_tries: list[FailedTry] = field(default_factory=list)
+    failure: ServerFailure | None = None
 
 
 class _OutOfTime(stop_base):
@@ -68,6 +69,7 @@ class Router:
         client_factory: makes a client from an endpoint and a timeout in seconds.
         sleep: takes the pauses between tries.
         others: the endpoints that orders may name, with their slots known.
+        model: the name that every answer must declare; None for any.
     """
 
     def __init__(
@@ -78,8 +80,10 @@ class Router:
         sleep: Callable[[float], None] = time.sleep,
         *,
         others: Sequence[Endpoint] = (),
+        model: str | None = None,
     ) -> None:
         self._asking = asking
+        self._model = model
         self._sleep = sleep
         self._share = share
         self._limits = RateLimits(share.requests_per_s, share.tokens_per_s)
@@ -168,7 +172,7 @@ class Router:
             avoid: URL of an endpoint to ask only if there is no other.
 
         Raises:
-            ServerFailure: the last one, with `tries`, when tries or time are used up or no retry can help.
+            ServerFailure: the last one, with all `failed_tries`, when tries or time are used up or no retry can help.
             Stopped: nothing new is to be asked.
         """
         course = _Course(time.monotonic() + self._asking.deadline_s, {avoid} if avoid else set())
@@ -185,9 +189,9 @@ class Router:
             reraise=True,
         )
         try:
-            return Answer(retrying(once), course.tries)
+            return Answer(retrying(once), tuple(course.failed_tries))
         except ServerFailure as failure:
-            failure.tries = course.tries
+            failure.failed_tries = tuple(course.failed_tries)
             raise
 
     def tokenize(self, text: str) -> list[int]:
@@ -196,7 +200,7 @@ class Router:
         Raises:
             ServerFailure: the last one, when every endpoint failed, or one that no other can help.
         """
-        *first, last = sorted(self._lanes, key=lambda lane: lane.in_flight / max(lane.window, 1))
+        *first, last = sorted(self._lanes, key=lambda lane: (lane.broken, lane.in_flight / max(lane.window, 1)))
         for lane in first:
             try:
                 return lane.client.tokenize(text)
@@ -222,14 +226,15 @@ class Router:
         with self._place(course) as lane:
             if not self._limits.acquire(est_tokens, course.deadline):
                 raise course.failure or ServerFailure("timeout", "the rate limits gave it no turn before its deadline")
-            course.tries += 1
             left_s = max(0.001, course.deadline - time.monotonic())
             try:
                 completion = lane.client.complete(
                     prompt, grammar=grammar, max_tokens=max_tokens, stop=stop, timeout_s=left_s
                 )
+                self._check_model(completion)
             except ServerFailure as failure:
                 course.failure = failure
+                course.failed_tries.append(FailedTry(lane.url, failure.code))
                 course.avoided.add(lane.url)
                 with self._changed:
                     lane.failed(failure, time.monotonic())
@@ -239,6 +244,11 @@ class Router:
                 lane.succeeded()
                 self._look_for_light()
             return completion
+
+    def _check_model(self, completion: Completion) -> None:
+        """A server that died may have come back with another model."""
+        if self._model is not None and (name := declared_name(completion.model)) != self._model:
+            raise ServerFailure("other_model", f"answers as {name}, not as {self._model}", endpoint=completion.endpoint)
 
     @contextmanager
     def _place(self, course: _Course) -> Iterator[Lane]:
@@ -265,7 +275,7 @@ class Router:
             if not any(lane.window for lane in self._lanes):
                 # Others have all places, and that is nobody's failure: the time until the first place does not count.
                 self._changed.wait()
-                if not course.tries:
+                if not course.failed_tries:
                     course.deadline = time.monotonic() + self._asking.deadline_s
                 continue
             if lane := self._choose(course.avoided):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from types import TracebackType
@@ -19,6 +19,7 @@ EVERY_S = 5.0
 
 _TIMEOUT_S = 4.0
 _PARALLEL = 16
+_NAMED = 2
 
 State = Literal["up", "silent", "untold"]
 """`untold`: the server runs without `--metrics`, so that nothing is known but that it answers."""
@@ -42,20 +43,22 @@ class Load:
     """A pool in a line.
 
     Args:
-        slots, busy, deferred: sums over the servers that said it. silent: servers that did not answer.
-        servers: all of them.
+        slots, busy, deferred: sums over the servers that said it. silent: URLs of those that did not answer.
+        servers: how many there are.
     """
 
     slots: int
     busy: int
     deferred: int
-    silent: int
+    silent: tuple[str, ...]
     servers: int
 
     def __str__(self) -> str:
         told = f"{self.busy}/{self.slots} slots busy" if self.slots else ""
         waiting = f"{self.deferred} deferred" if self.deferred else ""
-        silent = f"{self.silent} of {self.servers} servers silent" if self.silent else ""
+        first = ", ".join(url.partition("://")[2] for url in self.silent[:_NAMED])
+        more = ", …" if len(self.silent) > _NAMED else ""
+        silent = f"{len(self.silent)} of {self.servers} servers silent ({first}{more})" if self.silent else ""
         return ", ".join(filter(None, (told, waiting, silent)))
 
 
@@ -63,7 +66,7 @@ class Sampler:
     """Looks at every endpoint every `EVERY_S` seconds while the block lasts.
 
     Args:
-        endpoints: with their slots known.
+        endpoints: asked at the start of each round for the servers, with their slots known.
         on_sample: told each sample, by URL, from a thread of its own.
         look: asks one endpoint.
         every_s: from the start of one round to the next.
@@ -71,7 +74,7 @@ class Sampler:
 
     def __init__(
         self,
-        endpoints: Sequence[Endpoint],
+        endpoints: Callable[[], Sequence[Endpoint]],
         on_sample: Callable[[str, Sample], None],
         look: Callable[[Endpoint], Sample] | None = None,
         every_s: float = EVERY_S,
@@ -80,7 +83,7 @@ class Sampler:
         self._on_sample = on_sample
         self._look = look or look_at
         self._every_s = every_s
-        self._samples: Mapping[str, Sample] = {}
+        self._round: Sequence[tuple[Endpoint, Sample]] = ()
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._loop, name="sampler", daemon=True)
 
@@ -97,32 +100,25 @@ class Sampler:
     @property
     def load(self) -> Load | None:
         """The newest round; None before the first."""
-        samples = self._samples
-        if not samples:
+        newest = self._round
+        if not newest:
             return None
-        told = [endpoint for endpoint in self._endpoints if samples[endpoint.url].state == "up"]
         return Load(
-            slots=sum(endpoint.slots or 0 for endpoint in told),
-            busy=sum(sample.busy for sample in samples.values()),
-            deferred=sum(sample.deferred for sample in samples.values()),
-            silent=sum(sample.state == "silent" for sample in samples.values()),
-            servers=len(samples),
+            slots=sum(endpoint.slots or 0 for endpoint, sample in newest if sample.state == "up"),
+            busy=sum(sample.busy for _, sample in newest),
+            deferred=sum(sample.deferred for _, sample in newest),
+            silent=tuple(endpoint.url for endpoint, sample in newest if sample.state == "silent"),
+            servers=len(newest),
         )
 
     def _loop(self) -> None:
-        with ThreadPoolExecutor(min(_PARALLEL, len(self._endpoints)), thread_name_prefix="sample") as executor:
+        with ThreadPoolExecutor(_PARALLEL, thread_name_prefix="sample") as executor:
             while not self._ending.is_set():
                 began = time.monotonic()
-                samples = dict(
-                    zip(
-                        (endpoint.url for endpoint in self._endpoints),
-                        executor.map(self._look, self._endpoints),
-                        strict=True,
-                    )
-                )
-                self._samples = samples
-                for url, sample in samples.items():
-                    self._on_sample(url, sample)
+                endpoints = self._endpoints()
+                self._round = list(zip(endpoints, executor.map(self._look, endpoints), strict=True))
+                for endpoint, sample in self._round:
+                    self._on_sample(endpoint.url, sample)
                 self._ending.wait(max(0.0, began + self._every_s - time.monotonic()))
 
 

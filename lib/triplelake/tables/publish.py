@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 
 import pyarrow as pa
-from pyspark.sql import DataFrame, Observation
+from pyspark.sql import Column, DataFrame, Observation
 from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import from_arrow_schema
 
@@ -19,11 +19,13 @@ from triplelake.config import AnswerSettings
 from triplelake.prompt.ontology import Ontology
 from triplelake.tables.mentions import AnsweredChunk, document_rows
 from triplelake.tables.schemas import ATTEMPTS, CHUNKS, DOCUMENTS, TRIPLES
-from triplelake.tables.store import Store
+from triplelake.tables.store import Commit, Store
 from triplelake.tables.views import select
 from triplelake.triples.derive import derivation_id
 
 _VERSION = ["doc_id", "doc_version"]
+_READING = [*_VERSION, "derivation"]
+"""What the triples of a document are named by, under one extraction key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,7 @@ class Publisher:
         store: the output.
         plan_id, key, run_id: what is published and by whom.
         ontology, answer: what the answers are read with.
+        check: raises where this run may not write any more; asked before each commit.
     """
 
     store: Store
@@ -50,6 +53,7 @@ class Publisher:
     run_id: str
     ontology: Ontology | None
     answer: AnswerSettings
+    check: Callable[[], None]
     _publications: int = field(default=0, init=False)
 
     def publish(self) -> Published:
@@ -63,8 +67,8 @@ class Publisher:
     def republish(self) -> Published:
         """Rebuild the triples of documents that an older derivation read; asks nothing."""
         current = select("current_documents", documents=self.store.read(DOCUMENTS))
-        stale = (F.col("extraction_key") == self.key) & (F.col("derivation") != self._derivation)
-        return self._publish(current.where(stale))
+        stale = ~F.col("derivation").startswith(self._derivation)
+        return self._publish(current.where((F.col("extraction_key") == self.key) & stale))
 
     @property
     def _derivation(self) -> str:
@@ -81,17 +85,19 @@ class Publisher:
             answered.groupBy(*_VERSION)
             .agg(
                 F.count(F.when(F.col("status").isNull(), 1)).alias("open"),
-                F.count(F.when(F.col("status") == "failed", 1)).cast("int").alias("failed"),
+                F.array_sort(F.collect_list(F.when(F.col("status") == "failed", F.col("ordinal")))).alias("lacking"),
             )
             .where(F.col("open") == 0)
-            .drop("open")
+            .select(
+                *_VERSION, F.size("lacking").alias("failed"), _reading(self._derivation, "lacking").alias("derivation")
+            )
             .persist()
         )
         try:
             if not complete.count():
                 return Published(0, 0)
             triples = self._append_triples(answered, complete)
-            settled = documents.drop("failed").join(complete, _VERSION)
+            settled = documents.drop("failed", "derivation").join(complete, _VERSION)
             count = self._append_documents(settled)
         finally:
             complete.unpersist()
@@ -115,25 +121,25 @@ class Publisher:
         # A run that died between the two commits, or a text that went back to an earlier version,
         # has its triples already.
         there = self.store.read(TRIPLES).where(
-            (F.col("extraction_key") == self.key) & (F.col("derivation") == self._derivation)
+            (F.col("extraction_key") == self.key) & F.col("derivation").startswith(self._derivation)
         )
-        complete = complete.join(there.select(*_VERSION).distinct(), _VERSION, "left_anti")
+        complete = complete.join(there.select(*_READING).distinct(), _READING, "left_anti")
         count = Observation()
         rows = (
-            answered.join(complete.select(*_VERSION), _VERSION, "left_semi")
+            answered.join(complete.select(*_READING), _VERSION)
             .groupBy(*_VERSION)
             .applyInArrow(_deriver(self.ontology, self.answer), schema=from_arrow_schema(_DERIVED))
             .withColumns(
                 {
                     "confidence": F.lit(None).cast("double"),
                     "extraction_key": F.lit(self.key),
-                    "derivation": F.lit(self._derivation),
                     "run_id": F.lit(self.run_id),
                 }
             )
             .observe(count, F.count(F.lit(1)).alias("rows"))
         )
-        self.store.append(TRIPLES, rows, run_id=self.run_id, txn=self._txn("triples"))
+        self.check()
+        self.store.append(TRIPLES, rows, run_id=self.run_id, commit=self._commit("triples"))
         return int(count.get["rows"])
 
     def _append_documents(self, settled: DataFrame) -> int:
@@ -141,23 +147,35 @@ class Publisher:
         rows = settled.withColumns(
             {
                 "state": F.lit("published"),
-                "derivation": F.lit(self._derivation),
                 "run_id": F.lit(self.run_id),
                 "at": F.current_timestamp(),
             }
         ).observe(count, F.count(F.lit(1)).alias("rows"))
-        self.store.append(DOCUMENTS, rows, run_id=self.run_id, txn=self._txn("documents"))
+        self.check()
+        self.store.append(DOCUMENTS, rows, run_id=self.run_id, commit=self._commit("documents"))
         return int(count.get["rows"])
 
-    def _txn(self, table: str) -> tuple[str, int]:
-        return f"{self.run_id}/publish/{table}", self._publications
+    def _commit(self, table: str) -> Commit:
+        return Commit(txn=(f"{self.run_id}/publish/{table}", self._publications))
 
 
-_FROM_DOCUMENT = [
-    name for name in TRIPLES.names if name not in {"confidence", "extraction_key", "derivation", "run_id"}
-]
+_FROM_DOCUMENT = [name for name in TRIPLES.names if name not in {"confidence", "extraction_key", "run_id"}]
 _DERIVED = pa.schema([TRIPLES.arrow.field(name) for name in _FROM_DOCUMENT])
 _ANSWERED = tuple(field.name for field in fields(AnsweredChunk))
+
+
+def _reading(derivation: str, lacking: str) -> Column:
+    """The derivation of a document's triples; chunks without an answer are part of it.
+
+    When such a chunk is answered later, the document is read anew beside its old triples, and moves to the new ones at
+    once.
+
+    Args:
+        lacking: column with the ordinals of those chunks, sorted.
+    """
+    ordinals = F.concat_ws(",", F.col(lacking).cast("array<string>"))
+    suffix = F.concat(F.lit("-"), F.substring(F.sha2(ordinals, 256), 1, 8))
+    return F.concat(F.lit(derivation), F.when(F.size(lacking) > 0, suffix).otherwise(""))
 
 
 def _deriver(ontology: Ontology | None, answer: AnswerSettings) -> Callable[[pa.Table], pa.Table]:
@@ -165,6 +183,8 @@ def _deriver(ontology: Ontology | None, answer: AnswerSettings) -> Callable[[pa.
 
     def derive_document(table: pa.Table) -> pa.Table:
         chunks = [AnsweredChunk(**row) for row in table.select(_ANSWERED).to_pylist()]
-        return pa.Table.from_pylist(list(document_rows(chunks, ontology, answer)), schema=_DERIVED)
+        reading = {"derivation": table["derivation"][0].as_py()}
+        rows = [row | reading for row in document_rows(chunks, ontology, answer)]
+        return pa.Table.from_pylist(rows, schema=_DERIVED)
 
     return derive_document

@@ -15,7 +15,7 @@ from pyspark.sql.types import StructField, StructType
 STRING, INT, LONG, DOUBLE, BOOLEAN = pa.string(), pa.int32(), pa.int64(), pa.float64(), pa.bool_()
 TIMESTAMP = pa.timestamp("us", tz="UTC")
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Raised whenever a column changes; kept as a property of each table."""
 
 
@@ -65,7 +65,7 @@ _REQUEST_ID = Column("request_id", STRING, "Hash of extraction key, language, te
 _PLAN_ID = Column("plan_id", STRING, "The plan that this belongs to")
 _RUN_ID = Column("run_id", STRING, "The run that wrote this row")
 _LANG = Column("lang", STRING, "Language asked in: zh-Hans, zh-Hant or en")
-_DERIVATION = Column("derivation", STRING, "Version of parsing, grounding and normalising")
+_DERIVATION = Column("derivation", STRING, "Version of parsing, grounding and normalising, and the answers that lacked")
 
 DOCUMENTS = Table(
     "documents",
@@ -143,6 +143,7 @@ REQUESTS = Table(
     ),
 )
 
+_FAILED_TRY = pa.struct([("endpoint", STRING), ("code", STRING)])
 _TRIPLE = pa.struct([("subject", STRING), ("predicate", STRING), ("object", STRING)])
 
 ATTEMPTS = Table(
@@ -163,6 +164,9 @@ ATTEMPTS = Table(
         Column("completion_tokens", INT, "Decoded tokens, all tries"),
         Column("latency_ms", DOUBLE, "From sending to holding the answer, milliseconds"),
         Column("tries", INT, "Times that a server was asked"),
+        Column(
+            "failed_tries", pa.list_(_FAILED_TRY), "Those of them that brought no good answer, with server and cause"
+        ),
         Column("endpoint", STRING, "Server that answered"),
         Column("model", STRING, "Model alias in the answer"),
         Column("finished_at", TIMESTAMP, "When the answer was there"),
@@ -208,6 +212,21 @@ TRIPLES = Table(
     cluster_by=("predicate", "subject_id", "object_id", "doc_id"),
 )
 
+_ENDPOINT = pa.struct(
+    [
+        ("url", STRING),
+        ("answered", LONG),
+        ("failed", LONG),
+        ("failed_tries", LONG),
+        ("prompt_tokens", LONG),
+        ("cached_tokens", LONG),
+        ("completion_tokens", LONG),
+        ("latency_p50_ms", DOUBLE),
+        ("latency_p95_ms", DOUBLE),
+        ("latency_p99_ms", DOUBLE),
+    ]
+)
+
 RUNS = Table(
     "runs",
     "Runs that ended, whatever their end",
@@ -232,6 +251,8 @@ RUNS = Table(
         Column("prompt_tokens", LONG, "Tokens of the prompts answered in this run"),
         Column("cached_tokens", LONG, "Those of them found in the KV cache"),
         Column("completion_tokens", LONG, "Tokens decoded in this run"),
+        Column("endpoints", pa.list_(_ENDPOINT), "What each server did in this run; failed_tries were put again"),
+        Column("failed_tries", pa.map_(STRING, LONG), "Tries in this run that brought no good answer, by cause"),
         Column("asking_s", DOUBLE, "Seconds from the first wave's start to the last one's commit"),
         Column("status", STRING, "succeeded, failed or interrupted"),
         Column("exit_code", INT, "Exit code of the command"),

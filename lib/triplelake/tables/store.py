@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+import pyarrow as pa
 from delta.tables import DeltaTable
-from pyspark.errors import AnalysisException, PySparkException
+from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 
 from triplelake.errors import OutputError
@@ -27,6 +28,20 @@ _PROPERTIES = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """What a commit says beside its rows.
+
+    Args:
+        txn: application id and version; a version that the table has already seen for the
+            application writes nothing at all and does not evaluate the rows.
+        note: goes into its metadata.
+    """
+
+    txn: tuple[str, int] | None = None
+    note: Mapping[str, object] = field(default_factory=dict)
+
+
 @dataclass(frozen=True)
 class Store:
     """The tables of one output.
@@ -38,6 +53,7 @@ class Store:
 
     spark: SparkSession = field(repr=False)
     output: str
+    _there: set[str] = field(default_factory=set, init=False, repr=False, compare=False)
 
     @property
     def in_catalog(self) -> bool:
@@ -55,12 +71,11 @@ class Store:
 
     def read(self, table: Table) -> DataFrame:
         """A table's rows; none before it is made, so that a plan can be drafted without writing."""
-        try:
-            return self.spark.read.table(self.sql_name(table))
-        except AnalysisException:
-            if self.exists(table):
-                raise
-            return self.spark.createDataFrame([], table.spark)
+        if table.name not in self._there:
+            if not self.exists(table):
+                return self.spark.createDataFrame([], table.spark)
+            self._there.add(table.name)
+        return self.spark.read.table(self.sql_name(table))
 
     def read_now(self, table: Table) -> DataFrame:
         """The rows of a table as they are now, whatever is committed before they are evaluated.
@@ -69,6 +84,16 @@ class Store:
         """
         newest = self.spark.sql(f"DESCRIBE HISTORY {self.sql_name(table)} LIMIT 1").collect()[0]["version"]
         return self.spark.sql(f"SELECT * FROM {self.sql_name(table)} VERSION AS OF {newest}")
+
+    def notes(self, table: Table, commits: int) -> Iterator[tuple[int, Mapping[str, object]]]:
+        """A table's newest commits, newest first: version, and metadata as `append` wrote it, else empty."""
+        history = self.spark.sql(f"DESCRIBE HISTORY {self.sql_name(table)} LIMIT {commits}")
+        for row in history.select("version", "userMetadata").collect():
+            try:
+                found = json.loads(row["userMetadata"] or "null")
+            except ValueError:
+                found = None
+            yield row["version"], found if isinstance(found, dict) else {}
 
     def exists(self, table: Table) -> bool:
         if self.in_catalog:
@@ -111,31 +136,36 @@ class Store:
             schema = ".".join(f"`{part}`" for part in self.output.split("."))
             self._guard(lambda: self.spark.sql(f"CREATE SCHEMA IF NOT EXISTS {schema}"))
         for table in wanted:
-            self._guard(partial(self._create, table))
+            try:
+                self._guard(partial(self._create, table))
+            except OutputError:
+                if not self.exists(table):
+                    raise
+                raise OutputError(
+                    self.output, "was made by another run a moment ago", "Wait for its end; the same command goes on."
+                ) from None
+        # They are made alike, so one of them tells what defaults this Spark has for new tables.
+        for table in list(wanted)[:1]:
             self._check(table)
 
-    def append(
-        self,
-        table: Table,
-        frame: DataFrame,
-        *,
-        run_id: str,
-        txn: tuple[str, int] | None = None,
-        note: Mapping[str, object] | None = None,
-    ) -> None:
+    def append_row(self, table: Table, row: Mapping[str, object], *, run_id: str, commit: Commit = Commit()) -> None:
+        """Append one row, given by its columns; those that are missing are null."""
+        # From Arrow, because rows of Python objects would go through a worker of their own.
+        frame = self.spark.createDataFrame(pa.Table.from_pylist([dict(row)], schema=table.arrow))
+        self.append(table, frame, run_id=run_id, commit=commit)
+
+    def append(self, table: Table, frame: DataFrame, *, run_id: str, commit: Commit = Commit()) -> None:
         """Append rows in one atomic commit.
 
         Args:
             frame: has the table's columns, in any order; evaluated exactly once.
             run_id: goes into the commit's metadata.
-            txn: application id and version; a version that the table has already seen for the
-                application writes nothing at all and does not evaluate `frame`.
-            note: further commit metadata.
+            commit: what else it says.
         """
-        metadata = json.dumps({"run_id": run_id, **(note or {})}, ensure_ascii=False)
+        metadata = json.dumps({"run_id": run_id, **commit.note}, ensure_ascii=False)
         writer = frame.select(*table.names).write.format("delta").mode("append").option("userMetadata", metadata)
-        if txn is not None:
-            writer = writer.option("txnAppId", txn[0]).option("txnVersion", txn[1])
+        if commit.txn is not None:
+            writer = writer.option("txnAppId", commit.txn[0]).option("txnVersion", commit.txn[1])
         # insertInto would ignore the transaction options.
         if self.in_catalog:
             writer.saveAsTable(self.location(table))

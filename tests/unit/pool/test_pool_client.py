@@ -19,6 +19,7 @@ from triplelake.pool.client import LlamaServer
 from triplelake.pool.connections import Connections
 from triplelake.pool.endpoints import Endpoint
 from triplelake.pool.failures import ServerFailure
+from triplelake.types import FailedTry
 
 COMPLETION = {
     "content": "鲁迅",
@@ -189,9 +190,10 @@ def test_nobody_listens() -> None:
 
 
 def test_failure_survives_pickling() -> None:
-    failure = ServerFailure("http_429", "busy", endpoint="http://a", retry_after_s=3, tries=2)
+    tried = (FailedTry("http://a", "http_429"),)
+    failure = ServerFailure("http_429", "busy", endpoint="http://a", retry_after_s=3, failed_tries=tried)
     copy = pickle.loads(pickle.dumps(failure))
-    assert (copy.code, copy.endpoint, copy.retry_after_s, copy.tries) == ("http_429", "http://a", 3, 2)
+    assert (copy.code, copy.endpoint, copy.retry_after_s, copy.failed_tries) == ("http_429", "http://a", 3, tried)
     assert str(copy) == str(failure)
 
 

@@ -94,6 +94,22 @@ def test_an_endpoint_that_fails_for_all_keeps_one_place_until_a_trial_succeeds()
     assert office.report(Report(two, 7, {})).windows == {A: 3, B: 4}
 
 
+def test_a_server_that_leaves_gets_nothing_new_and_one_that_joins_is_for_waves_that_know_it() -> None:
+    office = desk(4, 8)
+    one, two = Endpoint(A, slots=4), Endpoint("http://new", slots=4)
+    office.open(0, office.endpoints)
+    assert office.report(Report(task(0), 64, {})).windows == {A: 5, B: 9}
+    office.change([one, two])
+    # What it has in flight at the one that left comes to its end; the other is not known to its tasks.
+    assert office.report(Report(task(0), 64, {A: 5, B: 9})).windows == {A: 5}
+    office.open(1, [one, two])
+    assert office.report(Report(task(1), 64, {})).windows == {"http://new": 5}
+    office.observe(B, 100)
+    assert office.holding() == {A: 5, "http://new": 5}
+    office.close(0)
+    assert office.report(Report(task(1), 64, {"http://new": 5})).windows == {A: 5, "http://new": 5}
+
+
 def test_a_lost_task_gives_its_places_back_after_its_lease() -> None:
     clock = Clock()
     office = desk(4, clock=clock)
@@ -102,6 +118,24 @@ def test_a_lost_task_gives_its_places_back_after_its_lease() -> None:
     assert office.report(Report(task(0, attempt=1), 9, {})).windows == {}
     clock.now = LEASE_S + 0.1
     assert office.report(Report(task(0, attempt=1), 9, {})).windows == {A: 5}
+
+
+def test_the_rows_that_a_wave_returned_are_those_of_tasks_that_came_to_their_end() -> None:
+    office = desk(4)
+    assert office.returned(0) == 0
+    office.report(Report(task(0, 0), 1, {}, Counts(answered=9)))
+    office.report(Report(task(0, 1), 1, {}, Counts(answered=4), over=True))
+    office.report(Report(task(0, 2), 1, {}, Counts(answered=5), over=True, whole=True))
+    office.report(Report(task(1, 0), 1, {}, Counts(answered=7), over=True, whole=True))
+    assert (office.returned(0), office.returned(1)) == (5, 7)
+    # The same part for a second time, and nothing had failed: both have been paid for.
+    office.report(Report(task(0, 2, 8), 1, {}, Counts(answered=5), over=True, whole=True))
+    assert office.returned(0) == 10
+    # Spark tried again what had failed: then more may be returned than is written.
+    office.report(Report(task(0, 0, 9), 1, {}, repeated=True))
+    assert office.returned(0) is None
+    office.close(0)
+    assert (office.returned(0), office.returned(1)) == (0, 7)
 
 
 def test_counts_are_those_of_the_latest_attempt_until_the_wave_is_closed() -> None:

@@ -18,7 +18,7 @@ from triplelake.pool.lane import STRIKES
 from triplelake.pool.protocol import Prompt
 from triplelake.pool.router import Answer, Router
 from triplelake.pool.shares import EndpointShare, Share
-from triplelake.types import Completion
+from triplelake.types import Completion, FailedTry
 
 A, B, C = "http://a", "http://b", "http://c"
 Script = Callable[[str], None]
@@ -35,6 +35,7 @@ class Pool:
         self.timeouts: list[float] = []
         self.inside: dict[str, int] = {}
         self.high: dict[str, int] = {}
+        self.models: dict[str, str] = {}
 
     def router(self, windows: dict[str, int], share: Share | None = None, **asking: float) -> Router:
         parts = tuple(EndpointShare(Endpoint(url), window) for url, window in windows.items())
@@ -54,7 +55,7 @@ class Pool:
         finally:
             with self._lock:
                 self.inside[url] -= 1
-        return Completion("[]", False, 1, 0, 1, 1.0, "m", url)
+        return Completion("[]", False, 1, 0, 1, 1.0, self.models.get(url, "m"), url)
 
 
 class Client:
@@ -96,7 +97,7 @@ def test_an_answer_says_who_gave_it_and_after_how_many_tries() -> None:
     pool = Pool(failing(A, B))
     answer = ask(pool.router({A: 1, B: 1, C: 1}))
     assert answer.completion.endpoint == C
-    assert answer.tries == len(pool.visits) <= 3
+    assert len(answer.failed_tries) + 1 == len(pool.visits) <= 3
 
 
 @pytest.mark.parametrize("code", ["connection", "timeout", "http_429", "http_500", "http_503", "loading", "bad_answer"])
@@ -106,7 +107,7 @@ def test_a_retry_goes_elsewhere_first(code: FailureCode) -> None:
         with pytest.raises(ServerFailure) as caught:
             ask(pool.router({A: 1, B: 1, C: 1}, tries=4))
         assert sorted(pool.visits[:3]) == [A, B, C]
-        assert caught.value.tries == len(pool.visits) == 4
+        assert len(caught.value.failed_tries) == len(pool.visits) == 4
         assert len(pool.pauses) == 3
 
 
@@ -115,7 +116,25 @@ def test_what_no_retry_can_help_is_not_retried(code: FailureCode) -> None:
     pool = Pool(failing(A, B, code=code))
     with pytest.raises(ServerFailure) as caught:
         ask(pool.router({A: 1, B: 1}))
-    assert (caught.value.code, caught.value.tries, len(pool.visits), pool.pauses) == (code, 1, 1, [])
+    assert (caught.value.code, len(caught.value.failed_tries), len(pool.visits), pool.pauses) == (code, 1, 1, [])
+
+
+def test_a_server_that_came_back_with_another_model_is_left_alone() -> None:
+    pool = Pool(failing())
+    pool.models[A] = "other@1"
+    router = Router(
+        Share((EndpointShare(Endpoint(A), 1), EndpointShare(Endpoint(B), 1))),
+        AskingSettings(tries=20),
+        pool.client,
+        pool.pauses.append,
+        model="m",
+    )
+    answers = [ask(router) for _ in range(30)]
+    assert {answer.completion.endpoint for answer in answers} == {B}
+    assert {each for answer in answers for each in answer.failed_tries} == {FailedTry(A, "other_model")}
+    # Its breaker is open, and its first trial comes a while later.
+    assert pool.visits.count(A) == STRIKES
+    assert router.failing == (A,)
 
 
 def test_pauses_have_jitter_and_grow() -> None:
@@ -141,8 +160,8 @@ def test_the_pause_is_taken_outside_the_window() -> None:
         in_pause.append(ask(router))  # would wait for ever if the window's only place were held
 
     router._sleep = sleep
-    assert ask(router).tries == 2
-    assert in_pause[0].tries == 1
+    assert len(ask(router).failed_tries) == 1
+    assert not in_pause[0].failed_tries
 
 
 def test_retry_after_keeps_everybody_away_until_it_is_over() -> None:
@@ -163,14 +182,14 @@ def test_a_rest_longer_than_the_deadline_ends_with_its_failure() -> None:
     pool = Pool(failing(A, code="http_429", retry_after_s=60))
     with pytest.raises(ServerFailure) as caught:
         ask(pool.router({A: 1}, deadline_s=0.3))
-    assert (caught.value.code, caught.value.tries) == ("http_429", 1)
+    assert (caught.value.code, len(caught.value.failed_tries)) == ("http_429", 1)
 
 
 def test_the_deadline_bounds_a_try_and_ends_the_retries() -> None:
     pool = Pool(failing(A))
     with pytest.raises(ServerFailure) as caught:
         ask(pool.router({A: 1}, tries=10_000, deadline_s=0.05))
-    assert caught.value.tries < 10_000
+    assert len(caught.value.failed_tries) < 10_000
     assert max(pool.timeouts) <= 0.05
 
 
@@ -195,7 +214,7 @@ def test_windows_are_filled_and_never_passed() -> None:
     router = pool.router(windows)
     with ThreadPoolExecutor(40) as executor:
         answers = [executor.submit(ask, router) for _ in range(78)]
-        assert all(answer.result().tries == 1 for answer in answers)
+        assert all(not answer.result().failed_tries for answer in answers)
     assert pool.high == windows
     assert router.width > 18
 
@@ -217,7 +236,7 @@ def test_no_place_before_the_deadline_is_a_timeout_without_a_try() -> None:
             ask(router)
         release.set()
         holder.result()
-    assert (caught.value.code, caught.value.tries) == ("timeout", 0)
+    assert (caught.value.code, len(caught.value.failed_tries)) == ("timeout", 0)
 
 
 def test_rate_limits_hold_for_every_try() -> None:

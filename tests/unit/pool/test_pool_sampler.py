@@ -31,15 +31,15 @@ def test_a_round_asks_every_server_once_and_adds_them_up() -> None:
         if len(seen) == len(URLS):
             whole.set()
 
-    with Sampler(POOL, on_sample, lambda endpoint: said[endpoint.url], every_s=3600) as sampler:
+    with Sampler(lambda: POOL, on_sample, lambda endpoint: said[endpoint.url], every_s=3600) as sampler:
         assert whole.wait(20)
-        assert sampler.load == Load(slots=8, busy=7, deferred=2, silent=1, servers=3)
+        assert sampler.load == Load(slots=8, busy=7, deferred=2, silent=(URLS[2],), servers=3)
     assert seen == list(said.items())
-    assert str(sampler.load) == "7/8 slots busy, 2 deferred, 1 of 3 servers silent"
+    assert str(sampler.load) == f"7/8 slots busy, 2 deferred, 1 of 3 servers silent ({URLS[2].partition('://')[2]})"
 
 
 def test_servers_that_tell_nothing_leave_the_line_empty() -> None:
-    assert str(Load(slots=0, busy=0, deferred=0, silent=0, servers=2)) == ""
+    assert str(Load(slots=0, busy=0, deferred=0, silent=(), servers=2)) == ""
 
 
 def test_a_look_at_a_server_that_works_that_waits_and_that_is_gone() -> None:

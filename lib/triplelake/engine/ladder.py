@@ -1,0 +1,206 @@
+"""How one request is asked until its answer is good or nothing more can be tried.
+
+The ladder: again elsewhere; with a larger limit where the answer was cut; in two halves where it does not fit a slot;
+then failed with its code. A cut answer whose whole triples are good ends as `ok` with `error_code` `truncated`.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import dataclass, field, replace
+
+from triplelake.config import AnswerSettings
+from triplelake.corpus.sentences import sentence_ends
+from triplelake.pool.failures import ServerFailure
+from triplelake.pool.protect import protect
+from triplelake.pool.router import Router, Stopped
+from triplelake.pool.survey import Engine
+from triplelake.prompt.grammar import build_grammar
+from triplelake.prompt.ontology import Ontology
+from triplelake.prompt.render import Renderer
+from triplelake.text import unit_bounds
+from triplelake.triples.derive import Derivation, derive
+from triplelake.triples.parse import parse_answer
+from triplelake.types import Attempt, Completion, FailedTry, Request
+
+log = logging.getLogger(__name__)
+
+_PUTS = 2
+"""Answers that a question may take."""
+
+_HALVINGS = 3
+
+
+@dataclass(frozen=True)
+class Method:
+    """How a run asks: the same for every request; Spark pickles it to the executors.
+
+    Args:
+        model: the name that every answer must declare.
+        prefix_tokens: tokens of the longest fixed prefix, for the limit of tokens per second.
+    """
+
+    model: str
+    answer: AnswerSettings
+    engine: Engine
+    renderer: Renderer
+    ontology: Ontology | None
+    prefix_tokens: int
+
+    def read(self, request: Request, text: str, *, truncated: bool) -> Derivation:
+        """What an answer to a request gives."""
+        return derive(request, text, truncated=truncated, ontology=self.ontology, answer=self.answer)
+
+
+class Ladder:
+    """Asks requests of one task through its router. Safe to call from several threads."""
+
+    def __init__(self, method: Method, router: Router) -> None:
+        self._method = method
+        self._router = router
+
+    def attempt(self, request: Request) -> Attempt | None:
+        """The final outcome of a request; None if the job stops before there is one."""
+        course = _Course(request)
+        try:
+            reply = self._climb(request, course, _HALVINGS)
+        except Stopped:
+            return None
+        except ServerFailure as failure:
+            return course.failed(failure.code, failure.message, failure.endpoint)
+        except Exception as error:
+            # A defect must not cost the task's other rows; it is queryable in `failures`.
+            log.exception("request %s", request.request_id)
+            return course.failed("internal", f"{type(error).__name__}: {error}")
+        if reply.derived.error_code not in (None, "truncated"):
+            return course.failed(str(reply.derived.error_code), reply.derived.error_message or "")
+        return course.answered(reply)
+
+    def _climb(self, request: Request, course: _Course, halvings: int) -> _Reply:
+        try:
+            return self._ask(request, course)
+        except ServerFailure as failure:
+            course.failed_tries += failure.failed_tries
+            halves = halve(request) if failure.code == "context_overflow" and halvings else None
+            if halves is None:
+                raise
+        replies = [self._climb(half, course, halvings - 1) for half in halves]
+        if bad := next((reply for reply in replies if reply.derived.error_code not in (None, "truncated")), None):
+            return bad
+        text, truncated = join_answers([(reply.text, reply.truncated) for reply in replies])
+        return _Reply(text, truncated, self._method.read(request, text, truncated=truncated))
+
+    def _ask(self, request: Request, course: _Course) -> _Reply:
+        method = self._method
+        prompt = protect(method.renderer.render(request).parts, self._router.tokenize)
+        grammar = build_grammar(method.engine, request, method.ontology, method.answer)
+        limit = method.answer.max_tokens
+        avoid = None
+        for put in range(1, _PUTS + 1):
+            answer = self._router.ask(
+                prompt,
+                grammar=grammar,
+                max_tokens=limit,
+                stop=method.renderer.stop,
+                est_tokens=method.prefix_tokens + limit,
+                avoid=avoid,
+            )
+            completion = answer.completion
+            course.failed_tries += answer.failed_tries
+            course.completions.append(completion)
+            reply = _Reply(
+                completion.text,
+                completion.truncated,
+                method.read(request, completion.text, truncated=completion.truncated),
+            )
+            code = reply.derived.error_code
+            if code is None or (code == "truncated" and put == _PUTS):
+                break
+            course.failed_tries.append(FailedTry(completion.endpoint, code))
+            avoid = completion.endpoint
+            if completion.truncated:
+                limit *= 2
+        return reply
+
+
+@dataclass(frozen=True, slots=True)
+class _Reply:
+    """The text that answers a request, and what it gives."""
+
+    text: str
+    truncated: bool
+    derived: Derivation
+
+
+@dataclass
+class _Course:
+    """One request on its way: what was answered, what was tried in vain."""
+
+    request: Request
+    completions: list[Completion] = field(default_factory=list)
+    failed_tries: list[FailedTry] = field(default_factory=list)
+
+    def answered(self, reply: _Reply) -> Attempt:
+        last = self.completions[-1]
+        derived = reply.derived
+        return Attempt(
+            request_id=self.request.request_id,
+            status="ok" if derived.triples else "empty",
+            completion=reply.text,
+            triples=derived.triples,
+            error_code=derived.error_code,
+            error_message=derived.error_message,
+            prompt_tokens=last.prompt_tokens,
+            cached_tokens=last.cached_tokens,
+            completion_tokens=self._completion_tokens,
+            latency_ms=last.latency_ms,
+            failed_tries=tuple(self.failed_tries),
+            endpoint=last.endpoint,
+            model=last.model,
+        )
+
+    def failed(self, code: str, message: str, endpoint: str = "") -> Attempt:
+        last = self.completions[-1] if self.completions else None
+        return Attempt(
+            request_id=self.request.request_id,
+            status="failed",
+            completion=last.text if last else None,
+            triples=(),
+            error_code=code,
+            error_message=message,
+            prompt_tokens=last.prompt_tokens if last else 0,
+            cached_tokens=last.cached_tokens if last else 0,
+            completion_tokens=self._completion_tokens,
+            latency_ms=last.latency_ms if last else 0.0,
+            failed_tries=tuple(self.failed_tries),
+            endpoint=last.endpoint if last else endpoint or None,
+            model=last.model if last else None,
+        )
+
+    @property
+    def _completion_tokens(self) -> int:
+        return sum(completion.completion_tokens for completion in self.completions)
+
+
+def halve(request: Request) -> tuple[Request, Request] | None:
+    """The chunk in two: between the sentences nearest to its middle, else between words; None if it is one word.
+
+    The second half goes without the context, of which it is not the continuation.
+    """
+    text = request.text
+    bounds = [end for end in sentence_ends(text, 0, len(text)) if end < len(text)]
+    bounds = bounds or [bound for bound in unit_bounds(text) if 0 < bound < len(text)]
+    if not bounds:
+        return None
+    cut = min(bounds, key=lambda bound: abs(2 * bound - len(text)))
+    return replace(request, text=text[:cut]), replace(request, text=text[cut:], context="")
+
+
+def join_answers(answers: list[tuple[str, bool]]) -> tuple[str, bool]:
+    """Good answers, each with whether it was cut, as one; where one was cut the joined one is left open too."""
+    parsed = [parse_answer(text, truncated=truncated) for text, truncated in answers]
+    items = [item for each in parsed for item in each.items]
+    text = json.dumps(items, ensure_ascii=False, separators=(",", ":"))
+    cut = not all(each.complete for each in parsed)
+    return (text[:-1] if cut else text), cut
