@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from triplelake.errors import PoolError, TriplelakeError, UsageError
 from triplelake.pool.endpoints import Endpoint
@@ -28,7 +29,10 @@ class Roster:
         self._read = read
         self._say = say
         self._endpoints = tuple(first.endpoints)
-        self._named = {endpoint.url: endpoint for endpoint in read()} if read else {}
+        self._named: dict[str, Endpoint] = {}
+        # Planning may have taken long; what is wrong with the file by now is said at the first look.
+        with suppress(UsageError):
+            self._named = {endpoint.url: endpoint for endpoint in read()} if read else {}
         self._said: set[str] = set()
 
     @property

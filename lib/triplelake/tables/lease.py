@@ -31,6 +31,7 @@ LEASE_S = 120.0
 _RENEW_S = LEASE_S / 3
 _POLL_S = 2.0
 _APPLICATION = "triplelake/lease"
+_TAKEN_BY_ANOTHER = "DELTA_CONCURRENT_"
 _HISTORY = 20
 """Commits to look back; a run makes at least two with its lease around its own row."""
 
@@ -201,6 +202,8 @@ class Lease:
         try:
             self._store.append(RUNS, nothing, run_id=self._run_id, commit=self._note(number, until))
         except PySparkException as error:
+            if _TAKEN_BY_ANOTHER not in str(error):
+                raise
             log.info("another run took the lease of %s: %s", self._store.output, error)
 
     def _look(self) -> tuple[Holder | None, int]:
