@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
@@ -12,8 +11,6 @@ from harness.jobs import ROOT, run_job
 from harness.lake import Lake, check_offsets, check_unique
 from harness.servers import Counted, Forwarded, question
 
-from triplelake.config import EmbeddedSettings
-from triplelake.pool.embedded import EmbeddedServer
 from triplelake.pool.endpoints import Endpoint
 from triplelake.types import Request
 
@@ -22,13 +19,7 @@ pytestmark = [pytest.mark.spark, pytest.mark.model]
 _PASSAGES = 3
 
 
-@pytest.fixture(scope="module")
-def real_server() -> Iterator[Endpoint]:
-    with EmbeddedServer(EmbeddedSettings(slots=4, context_per_slot=2048)) as server:
-        yield server.endpoint
-
-
-def test_every_request_is_answered_once_and_every_triple_is_grounded(real_server: Endpoint, tmp_path: Path) -> None:
+def test_every_request_is_answered_once_and_every_triple_is_grounded(llama_server: Endpoint, tmp_path: Path) -> None:
     corpus = ROOT / "conf" / "demo" / "corpus.jsonl"
     with corpus.open(encoding="utf-8") as lines:
         # From all over the file, so that every language is among them.
@@ -37,11 +28,11 @@ def test_every_request_is_answered_once_and_every_triple_is_grounded(real_server
         chosen = list(islice(lines, 0, every * _PASSAGES, every))
     file = tmp_path / "passages.jsonl"
     file.write_text("".join(chosen), encoding="utf-8")
-    proxy = Counted(Forwarded(real_server))
+    proxy = Counted(Forwarded(llama_server))
     lake = Lake(tmp_path / "kg")
     words = ["jobs/extract.py", "--input", file, "--output", tmp_path / "kg", "--pool", proxy.url]
     words += ["--id-column", "id", "--title-column", "title"]
-    ended = run_job(words, tmp_path, api_key=real_server.api_key or "")
+    ended = run_job(words, tmp_path, api_key=llama_server.api_key or "")
 
     assert ended.code == 0, ended.text
     assert "Traceback" not in ended.text and "WARN" not in ended.text

@@ -124,8 +124,9 @@ def summary(console: Console, store: Store, journal: Journal) -> None:
 
 def _servers(tally: Tally) -> Grid:
     """What each server did; of many, those with the most trouble."""
-    grid = Grid(box=None, padding=(0, 2, 0, 0), header_style="")
-    for name in ("server", "answered", "failed", "asked again", "tokens", "p50", "p95", "p99"):
+    grid = Grid(box=None, padding=(0, 1, 0, 0), header_style="")
+    # Narrow enough for a terminal of 80 columns.
+    for name in ("server", "answered", "failed", "again", "tokens", "p50 s", "p95 s", "p99 s"):
         grid.add_column(name, justify="left" if name == "server" else "right", no_wrap=True)
     troubled = sorted(
         tally.endpoints.items(), key=lambda each: (-each[1].failed - each[1].failed_tries.total(), each[0])
@@ -134,9 +135,9 @@ def _servers(tally: Tally) -> Grid:
         counts = (each.answered, each.failed, each.failed_tries.total(), each.completion_tokens)
         latencies = (each.latencies.percentile(share) for share in (0.5, 0.95, 0.99))
         grid.add_row(
-            url or "none reached",
+            url.partition("://")[2] or "none reached",
             *(f"{count:,}" for count in counts),
-            *("" if ms is None else f"{ms / 1000:.2f} s" for ms in latencies),
+            *("" if ms is None else f"{ms / 1000:.2f}" for ms in latencies),
         )
     if len(troubled) > _SERVERS_SHOWN:
         grid.add_row(f"and {len(troubled) - _SERVERS_SHOWN} more: runs.endpoints")
