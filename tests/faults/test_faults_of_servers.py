@@ -69,7 +69,7 @@ def test_a_pool_in_trouble_answers_all_that_can_be_answered(
         pool.script(poison, rule("hang", requests=(10,)), server=2)
         pool.script(poison, server=3)
         run = job(pool)
-        journal = run.extract(documents, asking__timeout_s=2.0, **_WAVES)
+        journal = run.extract(documents, asking__timeout_s=5.0, **_WAVES)
         found = answers(run.lake)
         assert found == {
             text: ("failed", "bad_request") if "赵若兰" in text else answer for text, answer in expected.items()
@@ -107,7 +107,7 @@ def check_told(run: Any, urls: Sequence[str]) -> None:
             assert each["latency_p50_ms"] <= each["latency_p95_ms"] <= each["latency_p99_ms"] <= slowest * 1.01
         assert url.partition("://")[2] in run.said
     assert sum(attempt["tries"] for attempt in attempts) == 145 + sum(tried.values())
-    assert causes["http_503"] and f"{causes['http_503']:,} http_503" in run.said
+    assert causes and all(f"{count:,} {code}" in run.said for code, count in causes.items())
 
 
 def test_a_pool_file_that_changes_during_a_run(
