@@ -155,7 +155,9 @@ class Attempt:
         status: `ok` (triples), `empty` (a good answer without triples), `failed` (see `error_code`).
         completion: the raw answer, also of a failed attempt where there was one.
         error_code: of a failure; `truncated` on an `ok` row whose tail was cut.
-        failed_tries: in order; those of a failed attempt are all of them.
+        tries: how many times a server was asked.
+        failed_tries: those of them that brought no good answer, in order. Of a chunk asked in halves each half has its
+            own good answer.
     """
 
     request_id: str
@@ -168,11 +170,7 @@ class Attempt:
     cached_tokens: int
     completion_tokens: int
     latency_ms: float
+    tries: int
     failed_tries: tuple[FailedTry, ...]
     endpoint: str | None
     model: str | None
-
-    @property
-    def tries(self) -> int:
-        """How many times a server was asked."""
-        return len(self.failed_tries) + (self.status != "failed")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from triplelake.config import AnswerSettings
@@ -81,7 +82,7 @@ class Ladder:
         try:
             return self._ask(request, course)
         except ServerFailure as failure:
-            course.failed_tries += failure.failed_tries
+            course.tried_in_vain(failure.failed_tries)
             halves = halve(request) if failure.code == "context_overflow" and halvings else None
             if halves is None:
                 raise
@@ -107,7 +108,7 @@ class Ladder:
                 avoid=avoid,
             )
             completion = answer.completion
-            course.failed_tries += answer.failed_tries
+            course.tried_in_vain(answer.failed_tries)
             course.completions.append(completion)
             reply = _Reply(
                 completion.text,
@@ -140,6 +141,12 @@ class _Course:
     request: Request
     completions: list[Completion] = field(default_factory=list)
     failed_tries: list[FailedTry] = field(default_factory=list)
+    unanswered: int = 0
+
+    def tried_in_vain(self, tries: Sequence[FailedTry]) -> None:
+        """Tries that brought no answer at all; a bad answer is among `completions` too."""
+        self.failed_tries += tries
+        self.unanswered += len(tries)
 
     def answered(self, reply: _Reply) -> Attempt:
         last = self.completions[-1]
@@ -155,6 +162,7 @@ class _Course:
             cached_tokens=last.cached_tokens,
             completion_tokens=self._completion_tokens,
             latency_ms=last.latency_ms,
+            tries=self._tries,
             failed_tries=tuple(self.failed_tries),
             endpoint=last.endpoint,
             model=last.model,
@@ -173,10 +181,15 @@ class _Course:
             cached_tokens=last.cached_tokens if last else 0,
             completion_tokens=self._completion_tokens,
             latency_ms=last.latency_ms if last else 0.0,
+            tries=self._tries,
             failed_tries=tuple(self.failed_tries),
             endpoint=last.endpoint if last else endpoint or None,
             model=last.model if last else None,
         )
+
+    @property
+    def _tries(self) -> int:
+        return len(self.completions) + self.unanswered
 
     @property
     def _completion_tokens(self) -> int:

@@ -99,7 +99,7 @@ def test_what_does_not_fit_a_slot_is_asked_in_halves() -> None:
         return BORN[FIRST if FIRST in words else SECOND]
 
     attempt, pool = climb(script)
-    assert (attempt.status, attempt.error_code, attempt.tries, len(pool.asked)) == ("ok", None, 2, 3)
+    assert (attempt.status, attempt.error_code, attempt.tries, len(pool.asked)) == ("ok", None, 3, 3)
     assert codes(attempt.failed_tries) == ["context_overflow"]
     # What is kept reads as the answer of the whole, so that it can be read again without asking.
     again = METHOD.read(Request("r", TEXT, "", "", "zh-Hans"), attempt.completion, truncated=False)
@@ -120,8 +120,10 @@ def test_a_half_that_fails_fails_the_request() -> None:
             return ServerFailure("context_overflow", "too long", endpoint=A)
         return BORN[FIRST] if FIRST in words else "no JSON"
 
-    attempt, _ = climb(script)
+    attempt, pool = climb(script)
     assert (attempt.status, attempt.error_code) == ("failed", "invalid_json")
+    assert attempt.tries == len(pool.asked) == 4
+    assert codes(attempt.failed_tries) == ["context_overflow", "invalid_json", "invalid_json"]
 
 
 def test_a_defect_costs_its_own_row_alone() -> None:
