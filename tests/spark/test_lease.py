@@ -13,6 +13,7 @@ from threading import Barrier
 import pytest
 
 from triplelake.errors import OutputError
+from triplelake.tables import lease as lease_module
 from triplelake.tables.lease import LEASE_S, Holder, Lease
 from triplelake.tables.schemas import RUNS
 from triplelake.tables.store import Store
@@ -174,3 +175,15 @@ def test_one_that_looked_before_another_took_it_does_not_take_it_away(
         with pytest.raises(OutputError, match="in use by run first"):
             late.take()
         first.check()
+
+
+def test_a_lease_is_found_behind_the_rows_of_many_runs_that_were_refused(
+    lease: Make, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lease_module, "_HISTORY", (2, 10))
+    with lease("long") as long:
+        long.take()
+        for number in range(3):
+            store.append_row(RUNS, {"run_id": f"refused {number}"}, run_id="refused")
+        with pytest.raises(OutputError, match="in use by run long"):
+            lease("next").take()

@@ -1,9 +1,10 @@
 """One run at a time writes to an output: a lease, taken by a commit that only one of two can make, and read back.
 
 The commits go to `runs` and add no row: who holds the lease stands in their metadata. Each has a Delta transaction with
-the same application id and the next number, so that of two runs that take the lease in the same second one fails or
-writes nothing (Delta's own rule for idempotent writes). A holder renews it while it lives. Its lease passes to the next
-run when it was given back, when it was not renewed in time, or at once when its process on this very machine is gone.
+the same application id and a number that follows from the last version seen, so that of two runs that take the lease in
+the same second one fails or writes nothing (Delta's own rule for idempotent writes). A holder renews it while it lives.
+Its lease passes to the next run when it was given back, when it was not renewed in time, or at once when its process on
+this very machine is gone.
 """
 
 from __future__ import annotations
@@ -32,8 +33,8 @@ _RENEW_S = LEASE_S / 3
 _POLL_S = 2.0
 _APPLICATION = "triplelake/lease"
 _TAKEN_BY_ANOTHER = "DELTA_CONCURRENT_"
-_HISTORY = 20
-"""Commits to look back; a run makes at least two with its lease around its own row."""
+_HISTORY = (20, 2000)
+"""Commits to look back, and how far where none of those is of a lease: each run that is refused leaves a row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,21 +52,17 @@ class Holder:
     pid: int
     until: float
 
-    def dead(self) -> bool:
-        """Whether its process was on this machine and is there no more."""
+    def alive(self) -> bool | None:
+        """Whether its process is there; None if that was on another machine."""
         if self.host != socket.gethostname():
-            return False
+            return None
         try:
             os.kill(self.pid, 0)
         except ProcessLookupError:
-            return True
+            return False
         except PermissionError:
-            pass
-        return False
-
-    def near(self) -> bool:
-        """Whether its process is on this machine."""
-        return self.host == socket.gethostname() and not self.dead()
+            pass  # it is there, and another's
+        return True
 
 
 class Lease:
@@ -137,11 +134,11 @@ class Lease:
     def give_back(self, last: Callable[[Commit], None]) -> None:
         """Make the run's last commit to `runs`, which gives the lease back; without a lease only make it."""
         with self._lock:
-            mine, self._mine = self._mine, None
-        if mine is None or self._lost_to:
-            last(Commit())
-        else:
-            last(self._note(mine.number + 1, until=0.0))
+            if self._mine is None or self._lost_to:
+                last(Commit())
+                return
+            last(self._note(self._mine.number + 1, until=0.0))
+            self._mine = None
 
     def check(self) -> None:
         """Make sure that the lease is still this run's; where its time is over, by renewing it.
@@ -156,7 +153,7 @@ class Lease:
 
     def _wait_for(self, there: Holder) -> int:
         """Wait until a lease is free; the version of the table that shows it so."""
-        if there.near():
+        if there.alive():
             raise self._in_use(there)
         self._on_wait(there)
         while True:
@@ -168,7 +165,7 @@ class Lease:
                 raise self._in_use(newest)
 
     def _free(self, there: Holder) -> bool:
-        return there.until <= self._clock() or there.dead() or there.run_id == self._run_id
+        return there.until <= self._clock() or there.alive() is False
 
     def _loop(self) -> None:
         while not self._ending.wait(_RENEW_S):
@@ -208,9 +205,14 @@ class Lease:
 
     def _look(self) -> tuple[Holder | None, int]:
         """The newest lease, and the version of the table at this moment; never below the lease's number."""
-        notes = list(self._store.notes(RUNS, _HISTORY))
-        found = next((note["lease"] for _, note in notes if isinstance(note.get("lease"), dict)), None)
-        return (Holder(**found) if isinstance(found, dict) else None), notes[0][0]
+        for commits in _HISTORY:
+            notes = list(self._store.notes(RUNS, commits))
+            for _, note in notes:
+                if isinstance(found := note.get("lease"), dict):
+                    return Holder(**found), notes[0][0]
+            if len(notes) < commits:
+                break
+        return None, notes[0][0]
 
     def _in_use(self, holder: Holder | None) -> OutputError:
         if holder is None:
