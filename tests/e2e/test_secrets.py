@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -48,7 +47,7 @@ def test_neither_key_nor_token_is_shown_or_kept(
         bench.extract(bench.corpus(documents[:1], "other.jsonl"), corpus__id_column="id")
 
     tables = [str(row) for table in TABLES for row in bench.lake.rows(table.name)]
-    logs = [file.read_text(encoding="utf-8") for file in Path(bench.output).rglob("*.json")]
+    logs = [file.read_text(encoding="utf-8") for file in bench.output.rglob("*.json")]
     by_spark = list(shown_by_spark(spark))
     assert any("MapInArrow" in each for each in by_spark), "the plans of the waves are not among what is searched"
     assert len(logs) > len(TABLES) and "run_id" in "".join(logs)

@@ -10,6 +10,7 @@ from functools import partial
 from rich.console import Console
 
 from triplelake.config import Settings
+from triplelake.engine import narrate
 from triplelake.engine.buckets import Bucket
 from triplelake.engine.ladder import Method
 from triplelake.engine.opened import Opened
@@ -23,7 +24,7 @@ from triplelake.pool.desk_http import DeskServer
 from triplelake.pool.endpoints import Endpoint, load_pool, names_file
 from triplelake.pool.roster import Roster
 from triplelake.pool.sampler import Sample, Sampler
-from triplelake.pool.shares import split_shares, tasks_for
+from triplelake.pool.shares import split_shares, tasks_for, total_slots
 from triplelake.tables.store import Store
 
 
@@ -60,7 +61,7 @@ class Asking:
             PoolError, TooManyFailures, KeyboardInterrupt: as `Waves.run`.
         """
         reporter = Reporter(self.console, sum(bucket.open for bucket in buckets))
-        roster = Roster(self.opened.survey, self._pool_file, self._say)
+        roster = Roster(self.opened.survey, self._pool_file, partial(narrate.pool_changed, self.console))
         with self._desk() as server:
             desk = server.desk if server else None
 
@@ -113,7 +114,7 @@ class Asking:
         beside = max(1, parallelism(self.store.spark) // self.settings.run.lanes)
         return Fleet(
             endpoints=endpoints,
-            slots=sum(endpoint.slots or 0 for endpoint in endpoints),
+            slots=total_slots(endpoints),
             tasks=min(tasks_for(endpoints), beside),
             share=partial(
                 split_shares,
@@ -131,9 +132,6 @@ class Asking:
         if not names_file(settings.pool):
             return None
         return lambda: load_pool(settings.pool, settings.api_key)
-
-    def _say(self, line: str) -> None:
-        self.console.print(f"Pool:     {line}", highlight=False, markup=False, soft_wrap=True)
 
     def _template(self, server: DeskServer | None) -> Assignment:
         return Assignment(

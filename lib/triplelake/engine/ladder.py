@@ -31,6 +31,7 @@ _PUTS = 2
 """Answers that a question may take."""
 
 _HALVINGS = 3
+"""Times that a chunk is cut in two: an eighth that does not fit is not the chunk's fault."""
 
 
 @dataclass(frozen=True)
@@ -63,36 +64,36 @@ class Ladder:
 
     def attempt(self, request: Request) -> Attempt | None:
         """The final outcome of a request; None if the job stops before there is one."""
-        course = _Course(request)
+        history = _History(request)
         try:
-            reply = self._climb(request, course, _HALVINGS)
+            reply = self._climb(request, history, _HALVINGS)
         except Stopped:
             return None
         except ServerFailure as failure:
-            return course.failed(failure.code, failure.message, failure.endpoint)
+            return history.failed(failure.code, failure.message, failure.endpoint)
         except Exception as error:
             # A defect must not cost the task's other rows; it is queryable in `failures`.
             log.exception("request %s", request.request_id)
-            return course.failed("internal", f"{type(error).__name__}: {error}")
-        if reply.derived.error_code not in (None, "truncated"):
-            return course.failed(str(reply.derived.error_code), reply.derived.error_message or "")
-        return course.answered(reply)
+            return history.failed("internal", f"{type(error).__name__}: {error}")
+        if not reply.good:
+            return history.failed(str(reply.derived.error_code), reply.derived.error_message or "")
+        return history.answered(reply)
 
-    def _climb(self, request: Request, course: _Course, halvings: int) -> _Reply:
+    def _climb(self, request: Request, history: _History, halvings: int) -> _Reply:
         try:
-            return self._ask(request, course)
+            return self._ask(request, history)
         except ServerFailure as failure:
-            course.tried_in_vain(failure.failed_tries)
+            history.tried_in_vain(failure.failed_tries)
             halves = halve(request) if failure.code == "context_overflow" and halvings else None
             if halves is None:
                 raise
-        replies = [self._climb(half, course, halvings - 1) for half in halves]
-        if bad := next((reply for reply in replies if reply.derived.error_code not in (None, "truncated")), None):
+        replies = [self._climb(half, history, halvings - 1) for half in halves]
+        if bad := next((reply for reply in replies if not reply.good), None):
             return bad
         text, truncated = join_answers([(reply.text, reply.truncated) for reply in replies])
-        return _Reply(text, truncated, self._method.read(request, text, truncated=truncated))
+        return self._read(request, text, truncated=truncated)
 
-    def _ask(self, request: Request, course: _Course) -> _Reply:
+    def _ask(self, request: Request, history: _History) -> _Reply:
         method = self._method
         prompt = protect(method.renderer.render(request).parts, self._router.tokenize)
         grammar = build_grammar(method.engine, request, method.ontology, method.answer)
@@ -108,21 +109,20 @@ class Ladder:
                 avoid=avoid,
             )
             completion = answer.completion
-            course.tried_in_vain(answer.failed_tries)
-            course.completions.append(completion)
-            reply = _Reply(
-                completion.text,
-                completion.truncated,
-                method.read(request, completion.text, truncated=completion.truncated),
-            )
+            history.tried_in_vain(answer.failed_tries)
+            history.completions.append(completion)
+            reply = self._read(request, completion.text, truncated=completion.truncated)
             code = reply.derived.error_code
             if code is None or (code == "truncated" and put == _PUTS):
                 break
-            course.failed_tries.append(FailedTry(completion.endpoint, code))
+            history.failed_tries.append(FailedTry(completion.endpoint, code))
             avoid = completion.endpoint
             if completion.truncated:
                 limit *= 2
         return reply
+
+    def _read(self, request: Request, text: str, *, truncated: bool) -> _Reply:
+        return _Reply(text, truncated, self._method.read(request, text, truncated=truncated))
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,9 +133,14 @@ class _Reply:
     truncated: bool
     derived: Derivation
 
+    @property
+    def good(self) -> bool:
+        """Whether its triples can be kept, be they all or those before a cut."""
+        return self.derived.error_code in (None, "truncated")
+
 
 @dataclass
-class _Course:
+class _History:
     """One request on its way: what was answered, what was tried in vain."""
 
     request: Request

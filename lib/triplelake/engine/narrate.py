@@ -27,6 +27,11 @@ def waiting(console: Console, holder: Holder) -> None:
     )
 
 
+def pool_changed(console: Console, line: str) -> None:
+    """What became of a server while the run goes on."""
+    _say(console, f"Pool:     {line}")
+
+
 def source(console: Console, found: Source) -> None:
     """The input and the columns chosen."""
     columns = found.columns

@@ -12,6 +12,7 @@ from triplelake.errors import UsageError
 from triplelake.pool.client import LlamaServer
 from triplelake.pool.embedded import EmbeddedServer
 from triplelake.pool.endpoints import Endpoint, load_pool
+from triplelake.pool.shares import total_slots
 from triplelake.pool.survey import Survey, survey
 from triplelake.prompt.ontology import Ontology
 from triplelake.prompt.ontology_file import load_ontology
@@ -53,7 +54,7 @@ class Opened:
     @property
     def slots(self) -> int:
         """Requests that the whole pool decodes at once."""
-        return sum(endpoint.slots or 0 for endpoint in self.survey.endpoints)
+        return total_slots(self.survey.endpoints)
 
     def check(self, endpoints: tuple[Endpoint, ...]) -> None:
         """Look at the servers again.

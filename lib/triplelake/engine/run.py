@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from functools import partial
 
 from rich.console import Console
 
@@ -54,7 +55,7 @@ def extract(settings: Settings, console: Console, *, dry_run: bool = False) -> J
         narrate.source(console, source)
         journal.extraction_key = opened.key
         journal.versions = {**versions(spark), "model": opened.survey.fingerprint, "grammar": opened.survey.engine}
-        lease = Lease(store, journal.run_id, lambda holder: narrate.waiting(console, holder))
+        lease = Lease(store, journal.run_id, partial(narrate.waiting, console))
         job = _Job(settings, console, store, source, opened, journal, missing, lease)
         if dry_run:
             job.preview()
@@ -182,7 +183,7 @@ def republish(settings: Settings, console: Console) -> Journal:
     journal = Journal("republish", settings)
     journal.versions = versions(spark)
     journal.extraction_key = last_key(store, settings)
-    with Lease(store, journal.run_id, lambda holder: narrate.waiting(console, holder)) as lease:
+    with Lease(store, journal.run_id, partial(narrate.waiting, console)) as lease:
         lease.take()
         publisher = Publisher(
             store,

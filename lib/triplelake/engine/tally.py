@@ -7,7 +7,6 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from triplelake.engine.buckets import Bucket
 from triplelake.errors import TooManyFailures
@@ -34,9 +33,6 @@ class Latencies:
 
     def add(self, ms: float) -> None:
         self._counts[round(math.log(max(ms, 0.01)) / _STEP)] += 1
-
-    def update(self, other: Latencies) -> None:
-        self._counts.update(other._counts)
 
     def percentile(self, share: float) -> float | None:
         """Milliseconds that this share of the answers took at most, to 1 %; None if there was no answer."""
@@ -78,11 +74,10 @@ class EndpointTally:
 
 @dataclass(frozen=True, slots=True)
 class WaveResult:
-    """A committed wave: what was sent, how long it took, and its rows (`COUNTED`, and `triples` as a number)."""
+    """A committed wave: what was sent, and its rows (`COUNTED`, and `triples` as a number)."""
 
     wave: int
     sent: int
-    seconds: float
     buckets: tuple[Bucket, ...]
     rows: pa.Table
 
@@ -113,10 +108,10 @@ class Tally:
     def add(self, result: WaveResult, seconds: float) -> None:
         self.seconds = seconds
         self.answered += result.answered
-        self.triples += pc.sum(result.rows["triples"]).as_py() or 0
         for row in result.rows.to_pylist():
-            for failed in row["failed_tries"] or ():
-                self._endpoint(failed["endpoint"]).failed_tries[failed["code"]] += 1
+            self.triples += row["triples"]
+            for each in row["failed_tries"]:
+                self._endpoint(each["endpoint"]).failed_tries[each["code"]] += 1
             failed = row["status"] == "failed"
             self.failed += failed
             endpoint = self._endpoint(row["endpoint"] or "")

@@ -154,10 +154,11 @@ class Waves:
             return taken
 
     def _wave_size(self) -> float:
+        slots = self.fleet().slots
         if not self.tally.answered:
-            return self.fleet().slots * _FIRST_WAVE_ROUNDS
+            return slots * _FIRST_WAVE_ROUNDS
         rate = self.tally.answered / (time.monotonic() - self._began)
-        return max(rate * self.settings.wave_s, self.fleet().slots)
+        return max(rate * self.settings.wave_s, slots)
 
     def _wave(self, lane: int, version: int, buckets: Sequence[Bucket]) -> WaveResult:
         wave = version * MAX_LANES + lane
@@ -168,9 +169,7 @@ class Waves:
         tasks = max(1, min(fleet.tasks, sent))
         if self.desk:
             self.desk.open(wave, fleet.endpoints)
-        assignment = replace(
-            self.template, wave=wave, shares=tuple(fleet.share(tasks)), endpoints=tuple(fleet.endpoints)
-        )
+        assignment = replace(self.template, wave=wave, shares=tuple(fleet.share(tasks)), endpoints=fleet.endpoints)
         rows = (
             self._requests(buckets)
             .repartitionById(tasks, F.expr(f"cast(_rank % {tasks} as int)"))
@@ -178,7 +177,6 @@ class Waves:
             .select(*REQUESTS.names)
             .mapInArrow(assignment, schema=ATTEMPTS.spark)
         )
-        began = time.monotonic()
         self.store.append(
             ATTEMPTS,
             rows,
@@ -188,7 +186,7 @@ class Waves:
                 note={"plan_id": self.template.plan_id, "wave": wave},
             ),
         )
-        return self._read_back(wave, sent, time.monotonic() - began, tuple(buckets))
+        return self._read_back(wave, sent, tuple(buckets))
 
     def _requests(self, buckets: Sequence[Bucket]) -> DataFrame:
         plan = self.template.plan_id
@@ -202,11 +200,11 @@ class Waves:
         longest_first = Window.partitionBy("bucket").orderBy(F.desc("est_tokens"), "request_id")
         return work.withColumn("_rank", F.row_number().over(longest_first))
 
-    def _read_back(self, wave: int, sent: int, seconds: float, buckets: tuple[Bucket, ...]) -> WaveResult:
+    def _read_back(self, wave: int, sent: int, buckets: tuple[Bucket, ...]) -> WaveResult:
         # Delta says nothing when it skips a transaction that it has seen, so the rows themselves are counted.
         mine = (F.col("plan_id") == self.template.plan_id) & (F.col("wave") == wave)
         rows = self.store.read(ATTEMPTS).where(mine).select(*COUNTED, F.size("triples").alias("triples"))
-        return WaveResult(wave, sent, seconds, buckets, rows.toArrow())
+        return WaveResult(wave, sent, buckets, rows.toArrow())
 
     def _check_asked_once(self, result: WaveResult) -> None:
         """Compare what the tasks returned with what was written: a wave that Spark computes twice pays twice."""

@@ -120,7 +120,7 @@ class Desk:
     """Shares a pool out over the tasks that report. Safe to call from several threads.
 
     Args:
-        endpoints: with their slots known.
+        endpoints: with their slots known; as `change` says, later.
         clock: seconds that only grow.
     """
 
@@ -144,6 +144,7 @@ class Desk:
     def change(self, endpoints: Sequence[Endpoint]) -> None:
         """The pool is another now: nothing new goes to a server that is not among them."""
         with self._lock:
+            self.endpoints = endpoints
             self._slots = {endpoint.url: endpoint.slots or 1 for endpoint in endpoints}
             self._full = {endpoint.url: capacity(endpoint) for endpoint in endpoints}
             self._capacity = {url: min(self._capacity.get(url, full), full) for url, full in self._full.items()}

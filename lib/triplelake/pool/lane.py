@@ -17,9 +17,6 @@ STRIKES = 3
 
 _FIRST_REST_S = 1.0
 _LONGEST_REST_S = 30.0
-_OF_THE_SERVER = frozenset(
-    {"connection", "timeout", "http_429", "http_500", "http_503", "loading", "bad_answer", "other_model"}
-)
 
 
 @dataclass(slots=True)
@@ -62,7 +59,8 @@ class Lane:
         """A question came back with a failure."""
         if failure.retry_after_s:
             self.rests_until = max(self.rests_until, now + failure.retry_after_s)
-        if failure.code not in _OF_THE_SERVER:
+        if not failure.retryable:
+            # It says something of the question, and that the server answers.
             self.succeeded()
             return
         if self.broken and now < self.rests_until:

@@ -13,6 +13,7 @@ from typing import Literal
 from triplelake.pool.client import LlamaServer
 from triplelake.pool.endpoints import Endpoint
 from triplelake.pool.failures import ServerFailure
+from triplelake.pool.shares import total_slots
 
 EVERY_S = 5.0
 """Looks at a busy server more often than this can stall it (llama.cpp #29104)."""
@@ -104,7 +105,7 @@ class Sampler:
         if not newest:
             return None
         return Load(
-            slots=sum(endpoint.slots or 0 for endpoint, sample in newest if sample.state == "up"),
+            slots=total_slots(endpoint for endpoint, sample in newest if sample.state == "up"),
             busy=sum(sample.busy for _, sample in newest),
             deferred=sum(sample.deferred for _, sample in newest),
             silent=tuple(endpoint.url for endpoint, sample in newest if sample.state == "silent"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -46,6 +46,11 @@ def capacity(endpoint: Endpoint) -> int:
     """
     slots = _slots(endpoint)
     return slots + max(1, slots // 10)
+
+
+def total_slots(endpoints: Iterable[Endpoint]) -> int:
+    """Requests that these endpoints decode at once; their slots are known."""
+    return sum(map(_slots, endpoints))
 
 
 def tasks_for(endpoints: Sequence[Endpoint], max_in_flight: int = MAX_IN_FLIGHT) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
@@ -14,7 +14,7 @@ from triplelake.config import AnswerSettings, conf_dir
 from triplelake.engine.ladder import Ladder, Method, halve, join_answers
 from triplelake.pool.failures import ServerFailure
 from triplelake.pool.protocol import Prompt
-from triplelake.pool.router import Answer, Stopped
+from triplelake.pool.router import Answer, Router, Stopped
 from triplelake.prompt.ontology_file import load_ontology
 from triplelake.prompt.profile import find_profile
 from triplelake.prompt.prompts import load_prompts
@@ -64,7 +64,7 @@ def reply(text: str, *, truncated: bool = False, endpoint: str = A) -> Completio
 
 def climb(script: Callable[[str, int], str | ServerFailure | Completion], text: str = TEXT) -> tuple[Any, Pool]:
     pool = Pool(script)
-    return Ladder(METHOD, pool).attempt(Request("r", text, "", "", "zh-Hans")), pool  # type: ignore[arg-type]
+    return Ladder(METHOD, cast(Router, pool)).attempt(Request("r", text, "", "", "zh-Hans")), pool
 
 
 def codes(tries: Sequence[FailedTry]) -> list[str]:

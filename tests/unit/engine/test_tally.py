@@ -20,7 +20,7 @@ _SCHEMA = pa.schema([*(ATTEMPTS.arrow.field(name) for name in COUNTED), ("triple
 def wave(*rows: dict[str, Any]) -> WaveResult:
     zero = {"status": "ok", "prompt_tokens": 100, "cached_tokens": 90, "completion_tokens": 10, "latency_ms": 50.0}
     full = [zero | {"failed_tries": [], "triples": 2} | row for row in rows]
-    return WaveResult(0, len(rows), 1.0, (), pa.Table.from_pylist(full, schema=_SCHEMA))
+    return WaveResult(0, len(rows), (), pa.Table.from_pylist(full, schema=_SCHEMA))
 
 
 def test_every_server_gets_what_is_its_own() -> None:
