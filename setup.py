@@ -34,9 +34,10 @@ EXTRAS = {
         "hypothesis>=6.100,<7",
         "import-linter>=2.5,<3",
         "mypy>=1.18,<3",
+        "psutil>=6,<8",  # memory of a benchmark's processes
         "pytest-httpserver>=1.1,<2",
         "pytest-xdist>=3.6,<4",  # a test that waits for Spark leaves its core to another
-        "pytest>=8.2,<10",
+        "pytest>=8.2,<9.2",  # pytest-xdist 3.8 groups no tests with 9.2
         "ruff>=0.14,<0.18",
         "types-PyYAML",
         "types-regex",

@@ -22,22 +22,22 @@ def llama_server() -> Iterator[Endpoint]:
 
 @pytest.fixture(scope="session")
 def spark() -> Iterator[SparkSession]:
-    """A session as `conf/spark-defaults.conf` makes it, with Delta."""
+    """A session as `conf/spark-defaults.conf` makes it, with Delta; its tables are small, so two tasks shuffle them."""
     session = open_session("triplelake tests")
+    session.conf.set("spark.sql.shuffle.partitions", 2)
     yield session
     session.stop()
 
 
+# First: pytest-xdist reads the groups in the same hook.
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Say what two workers must not do at the same time.
 
-    Tests of a shared Spark session share it, and of real servers there is one at a time: each would slow the others
-    down many times, since their threads wait for one another by spinning.
+    The tests of a module share what it has set up, and of real servers there is one at a time: each would slow the
+    others down many times, since their threads wait for one another by spinning.
     """
     for item in items:
         assert isinstance(item, pytest.Function)
-        if "llama_server" in item.fixturenames or item.get_closest_marker("model"):
-            group = "model"
-        else:
-            group = "spark" if "spark" in item.fixturenames else item.path.name
-        item.add_marker(pytest.mark.xdist_group(group))
+        asks_model = "llama_server" in item.fixturenames or item.get_closest_marker("model")
+        item.add_marker(pytest.mark.xdist_group("model" if asks_model else item.path.name))
