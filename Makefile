@@ -13,7 +13,7 @@ SOURCES = lib infra $(wildcard jobs/*.py)
 RUN = env -u SPARK_HOME -u SPARK_CONF_DIR -u PYSPARK_PYTHON -u PYSPARK_DRIVER_PYTHON PATH="$(abspath $(BIN)):$$PATH"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format docs dist bench-quality bench-sizes bench-grammar clean
+.PHONY: help setup demo test lint format docs dist bench-quality bench-sizes bench-grammar bench-pool bench-overhead bench-scale bench-kills clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -52,6 +52,18 @@ bench-sizes: setup ## chunk size and number of examples by documents per second 
 
 bench-grammar: setup ## cost of a grammar per decoded token, by engine and length of the text; ARGS as above
 	@$(RUN) python tests/benchmarks/grammar_cost.py $(ARGS)
+
+bench-pool: setup ## how full a run keeps its servers, against a bare client on the same ones; ARGS as above
+	@$(RUN) python tests/benchmarks/pool.py $(ARGS)
+
+bench-overhead: setup ## what the client costs per request, against servers that answer at once; ARGS as above
+	@$(RUN) python tests/benchmarks/overhead.py $(ARGS)
+
+bench-scale: setup ## time, memory and files of a run by its number of requests; ARGS as above
+	@$(RUN) python tests/benchmarks/scale.py $(ARGS)
+
+bench-kills: setup ## a run with 20 of its drivers and executors killed, against one left alone; ARGS as above
+	@$(RUN) python tests/benchmarks/kill_many.py $(ARGS)
 
 clean: ## remove the environment and everything that was built
 	rm -rf "$(ENV)" build dist lib/*.egg-info spark-warehouse metastore_db derby.log .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -11,11 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-
-pyspark = pytest.importorskip("pyspark")
-
-ROOT = Path(__file__).resolve().parents[2]
-SPARK = Path(pyspark.__file__).parent
+from harness.jobs import ROOT, own_spark
 
 # Its function runs in executors whose Python has no package at all: pyspark comes with Spark, the rest in the archive.
 JOB = """
@@ -72,11 +68,7 @@ def test_the_wheel_holds_every_module_and_setting(dist: Dist) -> None:
 
 @pytest.mark.spark
 def test_bare_executors_run_triplelake_from_the_archive(dist: Dist, tmp_path: Path) -> None:
-    # A Spark of the test's own: executors of a local cluster work below SPARK_HOME.
-    spark_home = tmp_path / "spark"
-    spark_home.mkdir()
-    for part in SPARK.iterdir():
-        (spark_home / part.name).symlink_to(part)
+    spark_home = own_spark(tmp_path / "spark")
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "bare"], check=True)
     python = tmp_path / "bare" / "bin" / "python"
     assert subprocess.run([python, "-I", "-c", "import triplelake"], capture_output=True).returncode != 0

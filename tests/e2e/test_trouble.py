@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import signal
-import time
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import pytest
-from harness.jobs import Job, run_job
-from harness.lake import Lake, check_unique
-from harness.servers import Counted
+from harness.lake import check_unique
+from harness.servers import API_KEY
 from pyspark.sql import DataFrame, SparkSession
 
 from triplelake.errors import OutputError, PoolError, TooManyFailures, TriplelakeError, classified
@@ -111,6 +107,22 @@ def test_a_server_that_dies_ends_the_run_and_the_same_command_goes_on(bench: Any
     check_unique(lake)
 
 
+def test_a_key_that_is_refused_in_the_middle_ends_the_run(bench: Any) -> None:
+    def other_key(question: str) -> bool:
+        # The first wave passes.
+        bench.backend.key = "another" if bench.lake.version("attempts") > 0 else API_KEY
+        return False
+
+    bench.server.hold(other_key)
+    with pytest.raises(PoolError) as caught:
+        bench.extract(bench.corpus(DOCUMENTS[:8]), corpus__id_column="id", run__lanes=1, **_WAVES)
+    assert caught.value.exit_code == 4
+    assert "refuses the API key" in str(caught.value) and bench.server.url in str(caught.value)
+    [row] = bench.lake.rows("runs")
+    assert (row["exit_code"], row["answered"]) == (4, 4)
+    assert len(bench.lake.view("current_documents")) == 4
+
+
 def test_of_two_runs_at_a_time_the_second_is_refused(bench: Any) -> None:
     file = bench.corpus(DOCUMENTS)
     bench.server.hold()
@@ -175,51 +187,3 @@ def test_a_wave_that_spark_computes_twice_fails_loudly(bench: Any, monkeypatch: 
     assert caught.value.exit_code == 1
     # The answers are right, and are published.
     assert len(bench.lake.view("current_documents")) == len(DOCUMENTS)
-
-
-def test_a_signal_of_a_terminal_ends_a_run_whose_answers_do_not_come(scripted: Counted, tmp_path: Path) -> None:
-    file = tmp_path / "in.txt"
-    file.write_text("\n".join(document["text"] for document in DOCUMENTS), encoding="utf-8")
-    words = ["jobs/extract.py", "--input", file, "--format", "lines", "--output", tmp_path / "kg"]
-    words += ["--pool", scripted.url, "--set", "run.bucket_size=4", "--set", "run.wave_s=0.001", "--set", "run.lanes=1"]
-    words += ["--set", "run.grace_s=0.5"]
-    lake = Lake(tmp_path / "kg")
-    scripted.hold(lambda _: lake.version("attempts") > 0)
-    job = Job(words, tmp_path)
-    job.wait_until(lambda: lake.version("attempts") > 0 and scripted.waiting > 0, "the second wave")
-    job.tell_all(signal.SIGINT)
-    ended = job.wait()
-    assert ended.code == 130, ended.text
-    assert "the same command goes on" in ended.stderr
-    assert "Traceback" not in ended.text
-    assert [row["status"] for row in lake.rows("runs")] == ["interrupted"]
-    committed = {row["request_id"]: row for row in lake.rows("attempts")}
-    assert 0 < len(committed) < len(DOCUMENTS)
-    scripted.wait_until(lambda: scripted.waiting == 0, "the workers to go")
-
-
-def test_what_is_in_flight_at_a_signal_is_answered_and_kept(scripted: Counted, tmp_path: Path) -> None:
-    file = tmp_path / "in.txt"
-    file.write_text("\n".join(document["text"] for document in DOCUMENTS), encoding="utf-8")
-    words = ["jobs/extract.py", "--input", file, "--format", "lines", "--output", tmp_path / "kg"]
-    # One wave for all: without a partial commit nothing would be kept.
-    words += ["--pool", scripted.url, "--set", "run.lanes=1"]
-    scripted.hold()
-    job = Job(words, tmp_path)
-    job.wait_until(lambda: scripted.waiting > 0, "the first questions")
-    job.tell(signal.SIGTERM)
-    job.wait_until(lambda: "Stopping: what is in flight is answered and kept." in job.output, "the job to take notice")
-    # Three places, twelve questions, three seconds each: the task is told long before it could ask them all.
-    since: dict[str, float] = {}
-    scripted.hold(lambda asked: time.monotonic() - since.setdefault(asked, time.monotonic()) < 3)
-    ended = job.wait()
-    assert ended.code == 130, ended.text
-    lake = Lake(tmp_path / "kg")
-    assert 0 < lake.counts()["attempts"] == len(scripted.answered) < len(DOCUMENTS)
-    assert [(row["status"], row["answered"]) for row in lake.rows("runs")] == [("interrupted", len(scripted.answered))]
-
-    scripted.release()
-    ended = run_job(words, tmp_path)
-    assert ended.code == 0, ended.text
-    assert lake.counts()["attempts"] == len(DOCUMENTS)
-    check_unique(lake)

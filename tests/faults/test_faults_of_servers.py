@@ -13,7 +13,12 @@ from fake.faults import rule
 from fake.pool import FakePool
 from harness.lake import Lake, check_offsets, check_unique
 
-from triplelake.pool.shares import capacity
+from triplelake.config import load_settings
+from triplelake.engine.ladder import Ladder
+from triplelake.engine.opened import open_pool, read_question
+from triplelake.pool.router import Router
+from triplelake.pool.shares import capacity, split_shares
+from triplelake.types import Request
 
 pytestmark = pytest.mark.spark
 
@@ -31,6 +36,22 @@ def documents() -> Sequence[Mapping[str, str]]:
         {"id": f"d{n}", "text": f"{families[n % 30]}{given[n % 6 * 2 : n % 6 * 2 + 2]}生于临川城，教了{n + 1}年书。"}
         for n in range(150)
     ]
+
+
+def undisturbed(pool: FakePool, documents: Sequence[Mapping[str, str]]) -> dict[str, tuple[str, str]]:
+    """Status and raw answer by text, of servers that are well."""
+    settings = load_settings(None, {"pool": pool.setting, "profile": "base"}, {})
+    with open_pool(settings, read_question(settings)) as opened:
+        router = Router(split_shares(opened.survey.endpoints, 1)[0], settings.asking)
+        ladder = Ladder(opened.method, router)
+        requests = [Request(document["id"], document["text"], "", "", "zh-Hans") for document in documents]
+        attempts = [ladder.attempt(request) for request in requests]
+        router.close()
+    return {
+        request.text: (attempt.status, str(attempt.completion))
+        for request, attempt in zip(requests, attempts, strict=True)
+        if attempt
+    }
 
 
 def answers(lake: Lake) -> dict[str, tuple[str, str]]:
@@ -53,15 +74,9 @@ def test_in_flight_never_passes_the_capacity_of_a_server(job: Start, documents: 
     assert check_offsets(run.lake) > 0
 
 
-def test_a_pool_in_trouble_answers_all_that_can_be_answered(
-    job: Start, documents: Sequence[Mapping[str, str]], tmp_path: Path
-) -> None:
+def test_a_pool_in_trouble_answers_all_that_can_be_answered(job: Start, documents: Sequence[Mapping[str, str]]) -> None:
     with FakePool(servers=1, slots=16) as pool:
-        sound = job(pool)
-        sound.extract(documents)
-        expected = answers(sound.lake)
-        (tmp_path / "kg").rename(tmp_path / "sound")
-
+        expected = undisturbed(pool, documents)
     with FakePool(servers=4, slots=4, latency_s=0.2) as pool:
         poison = rule("bad_request", contains="赵若兰")
         pool.script(poison, rule("unavailable", probability=0.1, seed=1), server=0)
@@ -123,13 +138,13 @@ def test_a_pool_file_that_changes_during_a_run(
         name(0)
         run = job(pool)
         with ThreadPoolExecutor(1) as executor:
-            running = executor.submit(run.extract, documents[:32], pool=str(file), run__bucket_size=4, **_SMALL_WAVES)
+            running = executor.submit(run.extract, documents[:24], pool=str(file), run__bucket_size=4, **_SMALL_WAVES)
             pool.wait("received", at_least=4, server=0)
             name(1)
             pool.wait("received", at_least=4, server=1)
             journal = running.result()
-        assert (journal.tally.answered, journal.tally.failed) == (32, 0)
-        assert pool.counts(0).received + pool.counts(1).received == 32
+        assert (journal.tally.answered, journal.tally.failed) == (24, 0)
+        assert pool.counts(0).received + pool.counts(1).received == 24
         assert f"{pool.urls[1]} joins with 2 slots" in run.said
         assert f"{pool.urls[0]} gets nothing new" in run.said
     check_unique(run.lake)

@@ -12,7 +12,6 @@ from rich.console import Console
 from triplelake.config import Settings
 from triplelake.engine import narrate
 from triplelake.engine.buckets import Bucket
-from triplelake.engine.ladder import Method
 from triplelake.engine.opened import Opened
 from triplelake.engine.progress import Reporter
 from triplelake.engine.session import driver_host, parallelism
@@ -142,12 +141,5 @@ class Asking:
             endpoints=(),
             desk=server.address if server else None,
             asking=self.settings.asking,
-            method=Method(
-                model=self.opened.survey.alias,
-                answer=self.settings.answer,
-                engine=self.opened.survey.engine,
-                renderer=self.opened.renderer,
-                ontology=self.opened.question.ontology,
-                prefix_tokens=self.opened.prefix_tokens,
-            ),
+            method=self.opened.method,
         )

@@ -83,26 +83,23 @@ class Draft:
 
     def _write_states(self) -> int:
         there = self.store.read(DOCUMENTS)
-        seen = there.where((F.col("state") == "rejected") & (F.col("extraction_key") == self.key))
-        rejected = (
-            self.documents.where(F.col("reason").isNotNull())
-            .join(seen.select("source", "place", "reason"), ["source", "place", "reason"], "left_anti")
-            .withColumns({"state": F.lit("rejected"), "lang": _null("string"), "chunks": _null("int")})
-        )
         cut = self.chunks.groupBy(*VERSION).agg(
             F.min_by("lang", "ordinal").alias("lang"), F.count(F.lit(1)).cast("int").alias("chunks")
         )
         planned = (
             self.documents.where(F.col("reason").isNull()).join(cut, VERSION).withColumn("state", F.lit("planned"))
         )
-        states = rejected.unionByName(planned, allowMissingColumns=True)
+        states = planned
+        rejected = self._rejected(there) if self.rejected else None
+        if rejected is not None:
+            states = states.unionByName(rejected, allowMissingColumns=True)
         states = states.withColumns({"failed": _null("int"), "derivation": _null("string")})
         removed = self._removed(there) if self.replaces else None
         count = removed.count() if removed is not None else 0
         if removed is not None and count:
             states = states.unionByName(removed, allowMissingColumns=True)
         # Records that cannot be read are mostly those of the last time: only they have to be looked at first.
-        if count or self.plan.documents or (self.rejected and not rejected.isEmpty()):
+        if count or self.plan.documents or (rejected is not None and not rejected.isEmpty()):
             stamped = states.withColumns(
                 {
                     "extraction_key": F.lit(self.key),
@@ -113,6 +110,15 @@ class Draft:
             )
             self.store.append(DOCUMENTS, stamped, run_id=self.run_id)
         return count
+
+    def _rejected(self, there: DataFrame) -> DataFrame:
+        """Records that cannot be read and are not listed yet."""
+        seen = there.where((F.col("state") == "rejected") & (F.col("extraction_key") == self.key))
+        return (
+            self.documents.where(F.col("reason").isNotNull())
+            .join(seen.select("source", "place", "reason"), ["source", "place", "reason"], "left_anti")
+            .withColumns({"state": F.lit("rejected"), "lang": _null("string"), "chunks": _null("int")})
+        )
 
     def _removed(self, there: DataFrame) -> DataFrame:
         current = select("current_documents", documents=there).drop("state_rank")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -61,6 +62,8 @@ class Ladder:
     def __init__(self, method: Method, router: Router) -> None:
         self._method = method
         self._router = router
+        # Threads that compute at the same time contend for the interpreter's lock, which costs more than their turn.
+        self._turn = threading.Lock()
 
     def attempt(self, request: Request) -> Attempt | None:
         """The final outcome of a request; None if the job stops before there is one."""
@@ -96,7 +99,8 @@ class Ladder:
     def _ask(self, request: Request, history: _History) -> _Reply:
         method = self._method
         prompt = protect(method.renderer.render(request).parts, self._router.tokenize)
-        grammar = build_grammar(method.engine, request, method.ontology, method.answer)
+        with self._turn:
+            grammar = build_grammar(method.engine, request, method.ontology, method.answer)
         limit = method.answer.max_tokens
         avoid = None
         for put in range(1, _PUTS + 1):
@@ -122,7 +126,8 @@ class Ladder:
         return reply
 
     def _read(self, request: Request, text: str, *, truncated: bool) -> _Reply:
-        return _Reply(text, truncated, self._method.read(request, text, truncated=truncated))
+        with self._turn:
+            return _Reply(text, truncated, self._method.read(request, text, truncated=truncated))
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from triplelake.config import Settings
 from triplelake.engine.keys import extraction_key
+from triplelake.engine.ladder import Method
 from triplelake.errors import UsageError
 from triplelake.pool.client import LlamaServer
 from triplelake.pool.embedded import EmbeddedServer
@@ -55,6 +56,18 @@ class Opened:
     def slots(self) -> int:
         """Requests that the whole pool decodes at once."""
         return total_slots(self.survey.endpoints)
+
+    @property
+    def method(self) -> Method:
+        """How every request of the run is asked."""
+        return Method(
+            model=self.survey.alias,
+            answer=self.settings.answer,
+            engine=self.survey.engine,
+            renderer=self.renderer,
+            ontology=self.question.ontology,
+            prefix_tokens=self.prefix_tokens,
+        )
 
     def check(self, endpoints: tuple[Endpoint, ...]) -> None:
         """Look at the servers again.

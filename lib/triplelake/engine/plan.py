@@ -75,9 +75,9 @@ class Planner:
 
     def _documents(self) -> DataFrame:
         """All records; `known` where one can be read and its very version is published under the key."""
-        published = select(
-            "current_documents", documents=self.store.read(DOCUMENTS).where(F.col("extraction_key") == self.key)
-        )
+        # As they are now, because what is persisted here is needed after the plan's own append to them.
+        there = self.store.read_now(DOCUMENTS).where(F.col("extraction_key") == self.key)
+        published = select("current_documents", documents=there)
         if self.settings.run.retry_failed:
             published = published.where(F.col("failed") == 0)
         published = published.select(*VERSION).withColumn("known", F.lit(True))

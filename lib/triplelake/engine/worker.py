@@ -20,7 +20,7 @@ from triplelake.pool.desk import Counts, TaskId
 from triplelake.pool.desk_http import DeskAddress
 from triplelake.pool.endpoints import Endpoint
 from triplelake.pool.router import Router
-from triplelake.pool.shares import Share
+from triplelake.pool.shares import Share, in_flight_for
 from triplelake.pool.window import windowed
 from triplelake.tables.schemas import ATTEMPTS
 from triplelake.types import Attempt, Request
@@ -59,8 +59,10 @@ class Assignment:
         """Rows of `requests` to rows of `attempts`; never raises for a request."""
         context = TaskContext.get()
         share = self.shares[context.partitionId() if context else 0]
+        # What a desk may give it, where there is one.
         others = self.endpoints if self.desk else ()
-        router = Router(share, self.asking, others=others, model=self.method.model)
+        most = in_flight_for(others, len(self.shares)) if others else None
+        router = Router(share, self.asking, others=others, most=most, model=self.method.model)
         try:
             if self.desk is None or context is None:
                 yield from record_batches(self._rows(batches, router, _uncounted), ATTEMPTS.arrow)
@@ -83,7 +85,8 @@ class Assignment:
                 continue
             if attempt.error_code in POOL_FAILURES:
                 silent += 1
-                if silent == _GIVE_UP_AFTER:
+                # A key that is refused will be refused to every other request too.
+                if silent == _GIVE_UP_AFTER or attempt.error_code == "unauthorized":
                     log.warning("task gives up on its endpoints: %s", attempt.error_message)
                     return
                 continue

@@ -65,19 +65,7 @@ class LlamaServer:
         timeout_s: float | None = None,
     ) -> Completion:
         """Decode greedily; see `CompletionClient.complete`."""
-        body: dict[str, Any] = {
-            "prompt": prompt if isinstance(prompt, str) else list(prompt),
-            "n_predict": max_tokens,
-            # A chain of top_k with k = 1 is greedy and leaves out seven samplers that would change nothing.
-            "samplers": ["top_k"],
-            "top_k": 1,
-            "cache_prompt": True,
-            "stream": False,
-            "stop": list(stop),
-            "response_fields": list(COMPLETION_FIELDS),
-        }
-        if grammar is not None:
-            body["grammar"] = grammar
+        body = completion_body(prompt, grammar=grammar, max_tokens=max_tokens, stop=stop)
         started = time.perf_counter()
         raw = self._send("POST", "/completion", body, timeout_s)
         latency_ms = (time.perf_counter() - started) * 1000
@@ -171,6 +159,26 @@ class LlamaServer:
 
     def _fail(self, code: FailureCode, message: str, **details: Any) -> NoReturn:
         raise ServerFailure(code, message, endpoint=self.endpoint.url, **details) from None
+
+
+def completion_body(
+    prompt: Prompt, *, grammar: str | None, max_tokens: int, stop: Sequence[str] = ()
+) -> dict[str, Any]:
+    """What `/completion` is asked with, to be sent as JSON; the arguments are those of `CompletionClient.complete`."""
+    body: dict[str, Any] = {
+        "prompt": prompt if isinstance(prompt, str) else list(prompt),
+        "n_predict": max_tokens,
+        # A chain of top_k with k = 1 is greedy and leaves out seven samplers that would change nothing.
+        "samplers": ["top_k"],
+        "top_k": 1,
+        "cache_prompt": True,
+        "stream": False,
+        "stop": list(stop),
+        "response_fields": list(COMPLETION_FIELDS),
+    }
+    if grammar is not None:
+        body["grammar"] = grammar
+    return body
 
 
 def _error_of(response: requests.Response) -> Mapping[str, Any]:

@@ -175,8 +175,11 @@ class Desk:
             # By first reports, not by numbers: after a resume one lane's may lag behind the other's for good.
             self._order.setdefault(report.task.wave, max(self._order.values(), default=0) + 1)
             holder.granted = self._grant(report.task)
-            share = sum(holder.granted.values()) / sum(self._full.values())
-            return Orders(dict(holder.granted), share, self._stopped)
+            # Of what it holds, not of what it was granted: a question that is in flight may still wait for its turn.
+            share = sum(map(holder.holds, self._full)) / sum(self._full.values())
+            # Where all servers that a wave knows were taken away, it ends, and the next one asks those that are left.
+            stop = self._stopped or not self._usable(report.task.wave)
+            return Orders(dict(holder.granted), share, stop)
 
     def observe(self, url: str, deferred: int) -> None:
         """Take what a server says of requests that wait for a slot.

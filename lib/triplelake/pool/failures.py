@@ -64,8 +64,3 @@ class ServerFailure(Exception):
     def retryable(self) -> bool:
         """Whether the same request may succeed later or elsewhere."""
         return self.code in _RETRYABLE
-
-    @property
-    def fatal(self) -> bool:
-        """Whether every other request to this pool will fail too, so that the job should stop."""
-        return self.code == "unauthorized"

@@ -20,18 +20,15 @@ class RateLimits:
     """
 
     def __init__(self, requests_per_s: float | None, tokens_per_s: float | None) -> None:
-        self._limits = (requests_per_s, tokens_per_s)
         self._requests = _Meter(requests_per_s) if requests_per_s else None
         self._tokens = _Meter(tokens_per_s) if tokens_per_s else None
 
     def change(self, requests_per_s: float | None, tokens_per_s: float | None) -> None:
         """Go on at another pace; a limit of 0 (no place, so nothing is asked) leaves the pace as it is."""
-        requests_before, tokens_before = self._limits
-        if requests_per_s and requests_per_s != requests_before:
-            self._requests = _Meter(requests_per_s, full=False)
-        if tokens_per_s and tokens_per_s != tokens_before:
-            self._tokens = _Meter(tokens_per_s, full=False)
-        self._limits = (requests_per_s or requests_before, tokens_per_s or tokens_before)
+        if self._requests and requests_per_s:
+            self._requests.change(requests_per_s)
+        if self._tokens and tokens_per_s:
+            self._tokens.change(tokens_per_s)
 
     def acquire(self, tokens: int, deadline: float) -> bool:
         """Wait for the turn of one request of `tokens` tokens; False if that would pass the deadline.
@@ -46,21 +43,20 @@ class RateLimits:
 
 
 class _Meter:
-    """One limit, with its burst at hand if `full`.
+    """One limit, at first with its burst at hand.
 
     Only the first in the queue waits at the limiter, else all would wake for one turn.
     """
 
-    def __init__(self, per_s: float, *, full: bool = True) -> None:
-        self._burst = max(1, int(per_s * _BURST_S))
-        rate = Rate(max(1, math.floor(per_s * _INTERVAL_MS / 1000)), _INTERVAL_MS, self._burst)
+    def __init__(self, per_s: float) -> None:
+        self._bucket = StateBucket([_rate(per_s)], GCRA())
         # Nothing leaks from a bucket that is one timestamp, so no thread need look after it.
-        factory = SingleBucketFactory(StateBucket([rate], GCRA()), schedule_leak=False)
-        self._limiter = Limiter(factory, buffer_ms=1)
+        self._limiter = Limiter(SingleBucketFactory(self._bucket, schedule_leak=False), buffer_ms=1)
         self._turn = threading.Lock()
-        if not full:
-            # A pace that changes every second must not give a burst each time.
-            self._limiter.try_acquire(weight=self._burst, timeout=0)
+
+    def change(self, per_s: float) -> None:
+        # In the same bucket: what was spent stays so, and a pace that changes every second gives no burst each time.
+        self._bucket.rates = [_rate(per_s)]
 
     def spend(self, units: int, deadline: float) -> bool:
         if not self._turn.acquire(timeout=_left(deadline)):
@@ -68,13 +64,20 @@ class _Meter:
         try:
             # A request larger than the burst is paid for in parts.
             while units > 0:
-                part = min(units, self._burst)
-                if not self._limiter.try_acquire(weight=part, timeout=_left(deadline)):
+                part = min(units, self._bucket.rates[0].burst)
+                if self._limiter.try_acquire(weight=part, timeout=_left(deadline)):
+                    units -= part
+                elif not _left(deadline):
                     return False
-                units -= part
+                # Else the pace was changed meanwhile, and a part is smaller now.
             return True
         finally:
             self._turn.release()
+
+
+def _rate(per_s: float) -> Rate:
+    limit = max(1, math.floor(per_s * _INTERVAL_MS / 1000))
+    return Rate(limit, _INTERVAL_MS, burst=max(1, int(per_s * _BURST_S)))
 
 
 def _left(deadline: float) -> float:

@@ -21,7 +21,7 @@ from triplelake.pool.failures import ServerFailure
 from triplelake.pool.lane import Lane
 from triplelake.pool.limits import RateLimits
 from triplelake.pool.protocol import ClientFactory, Prompt
-from triplelake.pool.shares import MAX_IN_FLIGHT, Share, capacity
+from triplelake.pool.shares import Share
 from triplelake.pool.survey import declared_name
 from triplelake.types import Completion, FailedTry
 
@@ -69,6 +69,7 @@ class Router:
         client_factory: makes a client from an endpoint and a timeout in seconds.
         sleep: takes the pauses between tries.
         others: the endpoints that orders may name, with their slots known.
+        most: questions in flight at most, whatever orders say; None for what the share allows.
         model: the name that every answer must declare; None for any.
     """
 
@@ -80,6 +81,7 @@ class Router:
         sleep: Callable[[float], None] = time.sleep,
         *,
         others: Sequence[Endpoint] = (),
+        most: int | None = None,
         model: str | None = None,
     ) -> None:
         self._asking = asking
@@ -93,7 +95,7 @@ class Router:
             Lane(endpoint.url, client_factory(endpoint, asking.timeout_s), window)
             for endpoint, window in (*windows.items(), *((endpoint, 0) for endpoint in away))
         )
-        self._most = min(MAX_IN_FLIGHT, sum(map(capacity, others))) if others else share.window
+        self._most = share.window if most is None else most
         self._dark_since: float | None = None
         self._waiting = 0
         self._begun = False

@@ -9,7 +9,10 @@ from itertools import pairwise
 from triplelake.pool.endpoints import Endpoint
 
 MAX_IN_FLIGHT = 64
-"""Requests that one task keeps in flight at most: more threads than that do not pay in one Python process."""
+"""Requests that one task keeps in flight at most, where Spark runs tasks enough to fill the servers that way."""
+
+_MOST_IN_FLIGHT = 512
+"""And where it does not: each is a thread of one Python process."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,12 @@ def total_slots(endpoints: Iterable[Endpoint]) -> int:
 def tasks_for(endpoints: Sequence[Endpoint], max_in_flight: int = MAX_IN_FLIGHT) -> int:
     """As few tasks as can fill the endpoints, none with more than `max_in_flight` requests in flight."""
     return -(-sum(capacity(endpoint) for endpoint in endpoints) // max_in_flight)
+
+
+def in_flight_for(endpoints: Sequence[Endpoint], tasks: int) -> int:
+    """Requests that each of so many tasks must be able to keep in flight, so that they fill the endpoints together."""
+    total = sum(map(capacity, endpoints))
+    return min(total, _MOST_IN_FLIGHT, max(MAX_IN_FLIGHT, -(-total // tasks)))
 
 
 def split_shares(

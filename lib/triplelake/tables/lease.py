@@ -114,16 +114,12 @@ class Lease:
         """Take the lease; wait for one that nobody may hold any more.
 
         Args:
-            first: nobody may have had it yet, because what this run knows of the output is that it is empty.
+            first: this run has just made the tables, so that nobody can have had it.
 
         Raises:
             OutputError: another run holds it.
         """
-        there, version = self._look()
-        if there and first:
-            raise OutputError(
-                self._store.output, f"was filled by run {there.run_id} a moment ago", "The same command goes on."
-            )
+        there, version = (None, 0) if first else self._look()
         if there and not self._free(there):
             version = self._wait_for(there)
         # Whoever saw the same last commit takes the same number, and a later one would have seen this lease.

@@ -66,7 +66,7 @@ class Publisher:
 
     def republish(self) -> Published:
         """Rebuild the triples of documents that an older derivation read; asks nothing."""
-        current = select("current_documents", documents=self.store.read(DOCUMENTS))
+        current = select("current_documents", documents=self.store.read_now(DOCUMENTS))
         stale = ~F.col("derivation").startswith(self._derivation)
         return self._publish(current.where((F.col("extraction_key") == self.key) & stale))
 
@@ -75,7 +75,7 @@ class Publisher:
         return derivation_id(self.ontology, self.answer)
 
     def _open_documents(self) -> DataFrame:
-        mine = self.store.read(DOCUMENTS).where(F.col("plan_id") == self.plan_id)
+        mine = self.store.read_now(DOCUMENTS).where(F.col("plan_id") == self.plan_id)
         published = mine.where(F.col("state") == "published").select(*_VERSION)
         return mine.where(F.col("state") == "planned").join(published, _VERSION, "left_anti")
 

@@ -54,6 +54,7 @@ class Store:
     spark: SparkSession = field(repr=False)
     output: str
     _there: set[str] = field(default_factory=set, init=False, repr=False, compare=False)
+    _new: set[str] = field(default_factory=set, init=False, repr=False, compare=False)
 
     @property
     def in_catalog(self) -> bool:
@@ -71,17 +72,16 @@ class Store:
 
     def read(self, table: Table) -> DataFrame:
         """A table's rows; none before it is made, so that a plan can be drafted without writing."""
-        if table.name not in self._there:
-            if not self.exists(table):
-                return self.spark.createDataFrame([], table.spark)
-            self._there.add(table.name)
-        return self.spark.read.table(self.sql_name(table))
+        return self.spark.read.table(self.sql_name(table)) if self._filled(table) else self._nothing(table)
 
     def read_now(self, table: Table) -> DataFrame:
         """The rows of a table as they are now, whatever is committed before they are evaluated.
 
-        A plain read looks at the newest version each time that it is evaluated, so two evaluations may differ.
+        A plain read looks at the newest version each time that it is evaluated, so two evaluations may differ. And what
+        is persisted of it is lost with the next append to the table: Spark evaluates it anew.
         """
+        if not self._filled(table):
+            return self._nothing(table)
         newest = self.spark.sql(f"DESCRIBE HISTORY {self.sql_name(table)} LIMIT 1").collect()[0]["version"]
         return self.spark.sql(f"SELECT * FROM {self.sql_name(table)} VERSION AS OF {newest}")
 
@@ -138,6 +138,7 @@ class Store:
         for table in wanted:
             try:
                 self._guard(partial(self._create, table))
+                self._new.add(table.name)
             except OutputError:
                 if not self.exists(table):
                     raise
@@ -162,6 +163,7 @@ class Store:
             run_id: goes into the commit's metadata.
             commit: what else it says.
         """
+        self._new.discard(table.name)
         metadata = json.dumps({"run_id": run_id, **commit.note}, ensure_ascii=False)
         writer = frame.select(*table.names).write.format("delta").mode("append").option("userMetadata", metadata)
         if commit.txn is not None:
@@ -171,6 +173,16 @@ class Store:
             writer.saveAsTable(self.location(table))
         else:
             writer.save(self.location(table))
+
+    def _filled(self, table: Table) -> bool:
+        """Whether a table may hold rows."""
+        if table.name not in self._there and self.exists(table):
+            self._there.add(table.name)
+        return table.name in self._there and table.name not in self._new
+
+    def _nothing(self, table: Table) -> DataFrame:
+        """No rows, of which Spark knows without a look that there are none: it drops the joins with them."""
+        return self.spark.createDataFrame(table.arrow.empty_table(), table.spark)
 
     def _create(self, table: Table) -> None:
         # In SQL, because Delta's own builder takes no name of three parts.

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
+import pyspark
+
 from harness.deadline import DEADLINE_S, wait_until
 from harness.servers import API_KEY
 
@@ -23,6 +25,7 @@ _OF_ANOTHER_SPARK = (
     "PYSPARK_SUBMIT_ARGS",
     "PYTHONPATH",
 )
+_EXECUTOR = "CoarseGrainedExecutorBackend"
 _NUMBERS = count()
 
 
@@ -48,10 +51,17 @@ class Job:
         folder: where it runs.
         api_key: of its pool.
         spark: more properties of Spark.
+        spark_home: a Spark of its own (`own_spark`).
     """
 
     def __init__(
-        self, words: Sequence[object], folder: Path, *, api_key: str = API_KEY, spark: Sequence[str] = ()
+        self,
+        words: Sequence[object],
+        folder: Path,
+        *,
+        api_key: str = API_KEY,
+        spark: Sequence[str] = (),
+        spark_home: Path | None = None,
     ) -> None:
         number = next(_NUMBERS)
         self._out, self._err = folder / f"job-{number}.out", folder / f"job-{number}.err"
@@ -60,6 +70,8 @@ class Job:
         environment["PATH"] = f"{binaries}{os.pathsep}{environment['PATH']}"
         environment["TRIPLELAKE__API_KEY"] = api_key
         environment["COLUMNS"] = "400"
+        if spark_home:
+            environment["SPARK_HOME"] = str(spark_home)
         properties = [word for each in spark for word in ("--conf", each)]
         script, *arguments = map(str, words)
         starter = [binaries / "spark-submit", *properties] if spark else [sys.executable]
@@ -97,6 +109,13 @@ class Job:
         self._process.wait(DEADLINE_S)
         wait_until(lambda: not _members(self._process.pid), "the end of Spark's workers")
 
+    def kill_executors(self, most: int | None = None) -> int:
+        """`kill -9` on executors of a local cluster, each a JVM of its own: all, or `most`; how many there were."""
+        executors = [pid for pid in _members(self._process.pid) if _EXECUTOR in _command_line(pid)]
+        for pid in executors[:most]:
+            os.kill(pid, signal.SIGKILL)
+        return len(executors)
+
     def tell(self, number: signal.Signals) -> None:
         """A signal to the driver alone, as a scheduler sends it."""
         self._process.send_signal(number)
@@ -118,6 +137,21 @@ class Job:
 def run_job(words: Sequence[object], folder: Path, *, api_key: str = API_KEY, spark: Sequence[str] = ()) -> Done:
     """Run a command to its end."""
     return Job(words, folder, api_key=api_key, spark=spark).wait()
+
+
+def own_spark(folder: Path) -> Path:
+    """The environment's Spark under a home of its own: executors of a local cluster work below SPARK_HOME."""
+    folder.mkdir()
+    for part in Path(pyspark.__file__).parent.iterdir():
+        (folder / part.name).symlink_to(part)
+    return folder
+
+
+def _command_line(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text(errors="replace")
+    except OSError:
+        return ""
 
 
 def _members(session: int) -> list[int]:

@@ -176,16 +176,20 @@ class Scripted:
     Args:
         slots: that it declares.
         refused: questions that get HTTP 400, so that they fail.
+
+    Attributes:
+        key: the one that it takes.
     """
 
     def __init__(self, *, slots: int = 2, refused: Callable[[str], bool] = lambda _: False) -> None:
         self._slots = slots
         self.refused = refused
+        self.key = API_KEY
 
     def reply(self, method: str, path: str, body: bytes, key: str) -> tuple[int, bytes]:
         if path == "/health":
             return _json({"status": "ok"})
-        if key != API_KEY:
+        if key != self.key:
             return _json({"error": {"message": "Invalid API Key", "type": "authentication_error"}}, 401)
         match path:
             case "/props":

@@ -48,7 +48,7 @@ class Task:
 
     def __init__(self, **asking: float) -> None:
         self.clients: dict[str, Slow] = {}
-        self.router = Router(FIRST, AskingSettings(**asking), self._client, others=POOL)
+        self.router = Router(FIRST, AskingSettings(**asking), self._client, others=POOL, most=8)
         self._threads = ThreadPoolExecutor(20)
 
     def _client(self, endpoint: Endpoint, timeout_s: float) -> Slow:

@@ -94,7 +94,6 @@ def test_status_becomes_code(
     httpserver.expect_request("/completion").respond_with_json({"error": {"message": "why"}}, status=status)
     failure = ask(client)
     assert (failure.code, failure.retryable, failure.endpoint) == (code, retryable, client.endpoint.url)
-    assert failure.fatal == (code == "unauthorized")
     assert "why" in str(failure)
     assert "secret" not in str(failure)
 

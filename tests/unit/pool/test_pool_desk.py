@@ -110,6 +110,19 @@ def test_a_server_that_leaves_gets_nothing_new_and_one_that_joins_is_for_waves_t
     assert office.report(Report(task(1), 64, {"http://new": 5})).windows == {A: 5, "http://new": 5}
 
 
+def test_a_wave_whose_servers_were_all_taken_away_ends() -> None:
+    office = desk(4, 8)
+    one, two = office.endpoints[0], Endpoint("http://new", slots=4)
+    office.open(0, [one])
+    assert not office.report(Report(task(0), 64, {})).stop
+    office.change([two])
+    # Else its tasks would wait for ever for a place, and the next wave for them.
+    assert office.report(Report(task(0), 64, {A: 5})).stop
+    office.open(1, [two])
+    orders = office.report(Report(task(1), 64, {}))
+    assert (orders.stop, orders.windows) == (False, {"http://new": 5})
+
+
 def test_a_lost_task_gives_its_places_back_after_its_lease() -> None:
     clock = Clock()
     office = desk(4, clock=clock)

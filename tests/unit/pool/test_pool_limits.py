@@ -44,3 +44,17 @@ def test_a_deadline_ends_the_wait() -> None:
     started = time.monotonic()
     assert not limits.acquire(1, started + 0.05)
     assert time.monotonic() - started < 5
+
+
+def test_a_pace_that_changes_gives_nothing_away() -> None:
+    limits = RateLimits(None, 1_000)
+    started = time.monotonic()
+    with ThreadPoolExecutor(1) as executor:
+        turn = executor.submit(limits.acquire, 500, started + 30)
+        for _ in range(20):
+            for pace in (500, 20, 1_000):
+                limits.change(None, pace)
+        assert turn.result()
+        assert limits.acquire(100, started + 30)
+    # 100 tokens are at hand at the start, and every other pace was slower.
+    assert time.monotonic() - started >= 0.49

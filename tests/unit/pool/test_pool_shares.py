@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from triplelake.pool.endpoints import Endpoint
-from triplelake.pool.shares import capacity, split_shares, tasks_for
+from triplelake.pool.shares import capacity, in_flight_for, split_shares, tasks_for
 
 pools = st.lists(st.integers(1, 256), min_size=1, max_size=20).map(
     lambda slots: [Endpoint(f"http://gpu-{i}", None, n) for i, n in enumerate(slots)]
@@ -72,3 +72,12 @@ def test_a_number_of_tasks_that_cannot_be(tasks: int) -> None:
 def test_slots_must_be_known() -> None:
     with pytest.raises(ValueError, match="survey"):
         tasks_for([Endpoint("http://a")])
+
+
+@pytest.mark.parametrize(("tasks", "most"), [(1, 512), (4, 272), (17, 64), (40, 64)])
+def test_few_tasks_have_more_in_flight_each(tasks: int, most: int) -> None:
+    assert in_flight_for([Endpoint(f"http://{number}", slots=16) for number in range(64)], tasks) == most
+
+
+def test_no_task_has_more_in_flight_than_the_pool() -> None:
+    assert in_flight_for([Endpoint("http://a", slots=4)], 1) == 5

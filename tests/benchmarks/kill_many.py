@@ -1,0 +1,193 @@
+"""One run over fake servers on a cluster of two executors, with drivers and executors killed by `kill -9` on the way.
+
+    python tests/benchmarks/kill_many.py --requests 20000 --kills 20 --seed 1
+
+Every second kill, in random order, is of the driver with all that it started, after which the same command is started
+again; the others are of one executor. Each comes a random moment after a random number of questions. At the end the
+triples are compared, row for row, with those of a run that was left alone.
+
+`open` are the requests that were asked and not committed when the kill came, `again` those that were asked a further
+time from then until the next kill, which can be no others. A driver takes along what its two waves had asked, an
+executor what its tasks had.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "e2e"))
+
+from fake.pool import FakePool
+from harness.deadline import wait_until
+from harness.jobs import Job, own_spark
+from harness.lake import Lake, check_offsets, check_unique
+from passages import write_corpus
+from simulated import API_KEY, ONE_CHUNK
+
+_SERVERS, _SLOTS = 8, 16
+_CHARACTERS = 120
+_CLUSTER = ("spark.master=local-cluster[2,4,1024]", "spark.executor.memory=1g")
+_WITHIN_S = 5.0
+_OF_THE_RUN = ("run_id", "extracted_at")
+
+
+@dataclass(frozen=True, slots=True)
+class Kill:
+    """What a kill met: how often each text had been asked that was not committed."""
+
+    what: str
+    committed: int
+    open: Counter[str]
+
+    def again(self, asked: Counter[str]) -> int:
+        """How often its open requests were asked again since."""
+        return sum(asked[text] - count for text, count in self.open.items())
+
+
+class Run:
+    """A command over one output, started as often as needed."""
+
+    def __init__(self, folder: Path, corpus: Path, pool: FakePool, output: str) -> None:
+        self._folder = folder
+        self._pool = pool
+        self._spark = folder / "spark"
+        self.lake = Lake(folder / output)
+        self._words = ["jobs/extract.py", "--input", corpus, "--output", folder / output, "--profile", "base"]
+        chosen = {name.replace("__", "."): value for name, value in ONE_CHUNK.items()}
+        # Short waves, so that most kills find some that are committed.
+        chosen |= {"pool": pool.setting, "run.wave_s": 5}
+        self._words += [word for name, value in chosen.items() for word in ("--set", f"{name}={value}")]
+
+    def start(self) -> Job:
+        return Job(self._words, self._folder, api_key=API_KEY, spark=_CLUSTER, spark_home=self._spark)
+
+    def finish(self, job: Job) -> None:
+        ended = job.wait()
+        if ended.code:
+            raise SystemExit(ended.text)
+
+    def committed(self) -> set[str]:
+        """Texts whose answer stands in `attempts`."""
+        if self.lake.version("attempts") < 0:
+            return set()
+        rows = self.lake.query("SELECT c.text FROM attempts a JOIN chunks c USING (request_id)")
+        return {row["text"] for row in rows}
+
+    def asked(self) -> Counter[str]:
+        return self._pool.counts().asked
+
+    def triples(self) -> Counter[str]:
+        """All triples, but for what names the run and the moment."""
+        rows = self.lake.rows("triples")
+        return Counter(repr({name: each for name, each in row.items() if name not in _OF_THE_RUN}) for row in rows)
+
+
+def disturb(run: Run, pool: FakePool, requests: int, kills: int, chance: random.Random) -> list[tuple[Kill, int]]:
+    """Let the run go through its kills and then to its end; each with what was asked again until the next."""
+    kinds = ["driver", "executor"] * (kills // 2)
+    chance.shuffle(kinds)
+    done: list[tuple[Kill, int]] = []
+    last: Kill | None = None
+    job = run.start()
+
+    def settle() -> None:
+        if last:
+            done.append((last, last.again(run.asked())))
+            kill, again = done[-1]
+            print(f"| {kill.what:<8} | {kill.committed:9} | {len(kill.open):6} | {again:6} |", flush=True)
+
+    for left, kind in zip(range(len(kinds), 0, -1), kinds, strict=True):
+        share = max(1, 2 * (requests - len(run.committed())) // (left + 1))
+        _wait_for_questions(job, pool, chance.randint(1, share), chance.uniform(0, _WITHIN_S))
+        if not job.runs:
+            break
+        settle()
+        if kind == "driver":
+            job.kill()
+        else:
+            job.kill_executors(1)
+        there = run.committed()
+        last = Kill(kind, len(there), Counter({text: n for text, n in run.asked().items() if text not in there}))
+        if kind == "driver":
+            job = run.start()
+    run.finish(job)
+    settle()
+    return done
+
+
+def _wait_for_questions(job: Job, pool: FakePool, count: int, pause_s: float) -> None:
+    """Wait until so many more questions have come, and a moment longer; or until the job ends."""
+    until = pool.counts(texts=False).received + count
+    wait_until(lambda: pool.counts(texts=False).received >= until or not job.runs, "the questions to kill after")
+    end = time.monotonic() + pause_s
+    wait_until(lambda: time.monotonic() >= end or not job.runs, "the moment to kill at")
+
+
+def verdict(sound: Run, run: Run, done: Sequence[tuple[Kill, int]], requests: int) -> int:
+    """Print what holds; 1 if anything does not."""
+    waves = run.lake.query("SELECT wave, count(*) AS size FROM attempts GROUP BY wave ORDER BY size DESC")
+    two_waves = sum(wave["size"] for wave in waves[:2])
+    received = run.asked().total()
+    checks = {
+        "each request is answered once": len(run.lake.rows("attempts")) == requests == len(run.committed()),
+        "nothing is there twice": _passes(lambda: check_unique(run.lake)),
+        "offsets give back every surface": _passes(lambda: check_offsets(run.lake)),
+        "the triples are those of the run left alone": run.triples() == sound.triples(),
+        "nothing committed was asked again": received == requests + sum(again for _, again in done),
+        "a driver took along two waves at most": all(
+            len(kill.open) <= two_waves for kill, _ in done if kill.what == "driver"
+        ),
+        "an executor took along what was open at most": all(
+            again <= len(kill.open) for kill, again in done if kill.what == "executor"
+        ),
+    }
+    print(f"\n{len(done)} kills; {received} questions for {requests} requests; the two largest waves: {two_waves}")
+    for name, good in checks.items():
+        print(f"  {'yes' if good else 'NO ':4}{name}")
+    return 0 if all(checks.values()) else 1
+
+
+def _passes(check: Callable[[], object]) -> bool:
+    try:
+        check()
+    except AssertionError as error:
+        print(error)
+        return False
+    return True
+
+
+def main(argv: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--requests", type=int, default=20_000)
+    parser.add_argument("--kills", type=int, default=20, help="half of the driver, half of an executor")
+    parser.add_argument("--seed", type=int, default=1, help="of their order and moments")
+    parser.add_argument("--latency", type=float, default=1.0, help="seconds of a request")
+    options = parser.parse_args(argv)
+    speed = {"latency_s": options.latency, "spread": 0.5}
+    with (
+        tempfile.TemporaryDirectory() as name,
+        FakePool(_SERVERS, slots=_SLOTS, api_key=API_KEY, **speed) as pool,
+    ):
+        folder = Path(name)
+        corpus = write_corpus(folder / "corpus.jsonl", range(options.requests), _CHARACTERS)
+        own_spark(folder / "spark")
+        sound = Run(folder, corpus, pool, "sound")
+        sound.finish(sound.start())
+        pool.forget()
+        run = Run(folder, corpus, pool, "kg")
+        print("| killed   | committed |   open |  again |\n|---|---|---|---|", flush=True)
+        done = disturb(run, pool, options.requests, options.kills, random.Random(options.seed))
+        return verdict(sound, run, done, options.requests)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

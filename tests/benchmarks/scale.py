@@ -1,0 +1,189 @@
+"""How a run grows with its requests: time, memory, files; time to resume, and a thousand new documents on many known.
+
+    python tests/benchmarks/scale.py --requests 10000 100000 --json OUT
+
+Each document is one request, and fake servers answer at once, so that what is seen is the job itself. For each size it
+runs three times over one output: the whole corpus; the same command once more, which finds its plan finished; and the
+corpus with `--new` more documents. Memory is the most that was resident of the driver's Python, of its JVM and of all
+Python workers together, looked at twice a second. `files per wave` are the files of `requests` that hold a bucket of
+the wave, by their statistics in the log: what Delta reads for it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import mean
+
+import psutil
+from passages import write_corpus
+from simulated import ONE_CHUNK, FakePool, Watched, fake_pool, open_spark, settings, watch
+
+from triplelake.tables.schemas import TABLES
+
+_SERVERS, _SLOTS = 8, 64
+_CHARACTERS = 120
+_LOOK_S = 0.5
+_MB = 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One run.
+
+    Args:
+        requests: documents of the corpus, each of which is one.
+        asked: questions that came to the servers.
+        seconds: by phase, as `Watched.seconds`, and `asking`.
+        memory_mb: the most that was resident, by what.
+        waves, files_per_wave: of the asking.
+        files: of each table at the end.
+    """
+
+    requests: int
+    what: str
+    asked: int
+    seconds: Mapping[str, float]
+    memory_mb: Mapping[str, int]
+    waves: int
+    files_per_wave: float
+    files: Mapping[str, int]
+
+
+class Memory:
+    """The most that was resident while it looked."""
+
+    def __init__(self) -> None:
+        self.peak_mb = {"driver": 0, "jvm": 0, "workers": 0}
+        self._ending = threading.Event()
+        self._thread = threading.Thread(target=self._loop, daemon=True)
+
+    @contextmanager
+    def watched(self) -> Iterator[Mapping[str, int]]:
+        self._thread.start()
+        try:
+            yield self.peak_mb
+        finally:
+            self._ending.set()
+            self._thread.join()
+
+    def _loop(self) -> None:
+        while not self._ending.wait(_LOOK_S):
+            now = dict.fromkeys(self.peak_mb, 0)
+            me = psutil.Process()
+            now["driver"] = me.memory_info().rss
+            for child in me.children(recursive=True):
+                try:
+                    words = child.cmdline()
+                    kind = "jvm" if "java" in words[0] else "workers" if "pyspark.daemon" in words else None
+                    if kind:
+                        now[kind] += child.memory_info().rss
+                except (psutil.Error, IndexError):
+                    continue
+            for kind, size in now.items():
+                self.peak_mb[kind] = max(self.peak_mb[kind], size // _MB)
+
+
+class Series:
+    """Runs over one growing corpus and one output."""
+
+    def __init__(self, folder: Path, pool: FakePool) -> None:
+        self._folder = folder
+        self._pool = pool
+        self._documents = 0
+
+    def grow(self, count: int) -> None:
+        """Add documents, in a file of their own."""
+        numbers = range(self._documents, self._documents + count)
+        (self._folder / "corpus").mkdir(exist_ok=True)
+        write_corpus(self._folder / "corpus" / f"{numbers.start}.jsonl", numbers, _CHARACTERS)
+        self._documents += count
+
+    def run(self, what: str) -> Step:
+        """The job over all of it."""
+        self._pool.forget()
+        corpus, output = str(self._folder / "corpus"), str(self._folder / "kg")
+        chosen = settings(self._pool.setting, input=(corpus,), output=output, **ONE_CHUNK)
+        with Memory().watched() as memory_mb:
+            watched = watch(chosen)
+        assert watched.journal
+        asked = watched.journal.tally
+        assert asked.failed == 0
+        waves, files = files_per_wave(watched)
+        return Step(
+            requests=self._documents,
+            what=what,
+            asked=self._pool.counts(texts=False).received,
+            seconds={**watched.seconds, "ask": asked.seconds},
+            memory_mb=dict(memory_mb),
+            waves=waves,
+            files_per_wave=files,
+            files={table.name: len(watched.lake.delta(table.name).file_uris()) for table in TABLES},
+        )
+
+
+def files_per_wave(watched: Watched) -> tuple[int, float]:
+    """Waves of a run, and how many files of `requests` hold the buckets of one."""
+    actions = watched.lake.delta("requests").get_add_actions(flatten=True).to_pylist()
+    bounds = [(each["min.bucket"], each["max.bucket"], each["min.plan_id"], each["max.plan_id"]) for each in actions]
+    assert watched.journal
+    waves = watched.lake.query(
+        f"""SELECT a.wave, min(r.bucket) AS low, max(r.bucket) AS high
+        FROM attempts a JOIN requests r USING (plan_id, request_id)
+        WHERE a.plan_id = '{watched.journal.plan_id}' GROUP BY a.wave"""
+    )
+    read = [
+        sum(
+            low <= wave["high"] and high >= wave["low"] and first <= watched.journal.plan_id <= last
+            for low, high, first, last in bounds
+        )
+        for wave in waves
+    ]
+    return len(waves), mean(read) if read else 0.0
+
+
+def report(step: Step) -> None:
+    """A line of the table."""
+    seconds = [f"{step.seconds.get(phase, 0.0):7.1f}" for phase in ("all", "plan", "ask", "publish")]
+    memory = [f"{step.memory_mb[kind]:6}" for kind in ("driver", "jvm", "workers")]
+    files = [f"{step.files[name]:5}" for name in ("requests", "attempts", "documents", "chunks", "triples")]
+    cells = [f"{step.requests:8}", f"{step.what:<8}", f"{step.asked:8}", *seconds, *memory]
+    cells += [f"{step.waves:5}", f"{step.files_per_wave:5.1f}", *files]
+    print(f"| {' | '.join(cells)} |", flush=True)
+
+
+def main() -> None:
+    """Run the benchmark and print its table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--requests", type=int, nargs="+", default=[10_000, 100_000], help="sizes (default: 10k, 100k)")
+    parser.add_argument("--new", type=int, default=1000, help="documents that come to those known (default: 1000)")
+    parser.add_argument("--tasks", type=int, default=4, help="of Spark at a time (default: 4)")
+    parser.add_argument("--json", type=Path, metavar="OUT", help="write the results here too")
+    options = parser.parse_args()
+    spark = open_spark(options.tasks)
+    steps = []
+    print("| requests | run | asked | s: all | plan | ask | publish | MB: driver | JVM | workers | waves ", end="")
+    print("| files per wave | files: requests | attempts | documents | chunks | triples |")
+    print("|---" * 17 + "|", flush=True)
+    for count in options.requests:
+        with tempfile.TemporaryDirectory() as name, fake_pool(_SERVERS, _SLOTS) as pool:
+            series = Series(Path(name), pool)
+            series.grow(count)
+            for what in ("first", "again", "new"):
+                if what == "new":
+                    series.grow(options.new)
+                steps.append(series.run(what))
+                report(steps[-1])
+    spark.stop()
+    if options.json:
+        options.json.write_text(json.dumps([asdict(step) for step in steps], indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

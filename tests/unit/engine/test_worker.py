@@ -1,0 +1,85 @@
+"""A task of a wave without Spark: requests in, attempts out."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from fake.pool import FakePool
+from pytest_httpserver import HTTPServer
+
+from triplelake.config import load_settings
+from triplelake.engine.opened import open_pool, read_question
+from triplelake.engine.worker import Assignment
+from triplelake.pool.endpoints import Endpoint
+from triplelake.pool.shares import capacity, split_shares
+from triplelake.tables.schemas import REQUESTS
+
+_KEY = "the right key"
+_REQUESTS = 60
+
+Wave = Callable[..., Assignment]
+"""Makes what the tasks of a wave know, from the URLs of the servers and the number of tasks."""
+
+
+@pytest.fixture(scope="module")
+def pool() -> Iterator[FakePool]:
+    with FakePool(servers=2, slots=4, api_key=_KEY, latency_s=0.02) as servers:
+        yield servers
+
+
+@pytest.fixture
+def wave(pool: FakePool) -> Iterator[Wave]:
+    """Makes waves as a run does that found the fake servers, and that no desk can tell anything."""
+    pool.forget()
+    settings = load_settings(None, {"pool": pool.setting, "api_key": _KEY, "profile": "base"}, {})
+    with open_pool(settings, read_question(settings)) as opened:
+
+        def over(urls: Sequence[str], tasks: int = 1) -> Assignment:
+            endpoints = tuple(Endpoint(url, _KEY, slots=4) for url in urls)
+            shares = tuple(split_shares(endpoints, tasks))
+            return Assignment("plan", 0, "k", shares, endpoints, None, settings.asking, opened.method)
+
+        yield over
+
+
+def batches() -> Iterator[pa.RecordBatch]:
+    texts = {f"r{number}": f"林若兰生于临川城，教了{number}年书。" for number in range(_REQUESTS)}
+    rows = [
+        {"request_id": name, "text": text, "title": "", "context": "", "lang": "zh-Hans"}
+        for name, text in texts.items()
+    ]
+    yield pa.RecordBatch.from_pylist(rows, schema=REQUESTS.arrow)
+
+
+def test_every_request_has_its_attempt(wave: Wave, pool: FakePool) -> None:
+    rows = [row for batch in wave(pool.urls)(batches()) for row in batch.to_pylist()]
+    assert sorted(row["request_id"] for row in rows) == sorted(f"r{number}" for number in range(_REQUESTS))
+    assert {row["status"] for row in rows} == {"ok"}
+    assert pool.counts().received == _REQUESTS
+
+
+def test_a_refused_key_ends_the_task_at_once(wave: Wave, httpserver: HTTPServer) -> None:
+    refusal = {"error": {"code": 401, "message": "Invalid API Key", "type": "authentication_error"}}
+    httpserver.expect_request("/completion").respond_with_json(refusal, status=401)
+    assert list(wave([httpserver.url_for("")])(batches())) == []
+    # Those that were in flight when the first one came back, and those that took their places before it was seen.
+    assert 0 < len(httpserver.log) < _REQUESTS / 3
+
+
+def test_without_a_desk_each_task_keeps_to_its_share(wave: Wave, pool: FakePool) -> None:
+    whole = wave(pool.urls, tasks=3)
+    alone = [replace(whole, shares=(share,)) for share in whole.shares]
+    with ThreadPoolExecutor(3) as threads:
+        rows = [row for found in threads.map(lambda task: list(task(batches())), alone) for row in found]
+    assert sum(batch.num_rows for batch in rows) == 3 * _REQUESTS
+    for number, endpoint in enumerate(whole.endpoints):
+        assert pool.counts(number).peak == capacity(endpoint)
