@@ -18,7 +18,7 @@ from triplelake.types import Request
 
 pytestmark = pytest.mark.spark
 
-_FAMILIES = "赵钱孙李周"
+_FAMILIES = "赵钱孙李周吴郑王冯陈"
 _TEXTS = [
     *(f"{family}若兰生于临川城，后来在云梦书院教书{number}年。" for number, family in enumerate(_FAMILIES)),
     *(f"{family}若蘭生於臨川城，後來在雲夢書院教書{number}年。" for number, family in enumerate(_FAMILIES)),
@@ -30,7 +30,7 @@ _TEXTS = [
 
 
 def write_corpus(folder: Path) -> Path:
-    """15 documents of one chunk each, in three languages."""
+    """30 documents of one chunk each, in three languages."""
     file = folder / "corpus.jsonl"
     lines = [json.dumps({"id": f"d{number}", "text": text}, ensure_ascii=False) for number, text in enumerate(_TEXTS)]
     file.write_text("\n".join(lines), encoding="utf-8")
@@ -59,7 +59,7 @@ class Interrupted:
         self.lake = Lake(folder / "kg")
         self.file = write_corpus(folder)
         # Small buckets and waves, so that there are several commits to die between.
-        self.settings = {"corpus__id_column": "id", "run__bucket_size": 3, "run__wave_s": 0.001}
+        self.settings = {"corpus__id_column": "id", "run__bucket_size": 4, "run__wave_s": 0.001}
         chosen = [f"{name.replace('__', '.')}={value}" for name, value in self.settings.items()]
         self.words = ["jobs/extract.py", "--input", self.file, "--output", folder / "kg", "--pool", server.url]
         self.words += [word for each in chosen for word in ("--set", each)]

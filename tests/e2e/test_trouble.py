@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from harness.lake import check_unique
-from harness.servers import API_KEY
 from pyspark.sql import DataFrame, SparkSession
 
 from triplelake.errors import OutputError, PoolError, TooManyFailures, TriplelakeError, classified
@@ -105,22 +104,6 @@ def test_a_server_that_dies_ends_the_run_and_the_same_command_goes_on(bench: Any
     assert {name: after[name] for name in committed} == committed
     assert len(lake.view("current_documents")) == len(DOCUMENTS)
     check_unique(lake)
-
-
-def test_a_key_that_is_refused_in_the_middle_ends_the_run(bench: Any) -> None:
-    def other_key(question: str) -> bool:
-        # The first wave passes.
-        bench.backend.key = "another" if bench.lake.version("attempts") > 0 else API_KEY
-        return False
-
-    bench.server.hold(other_key)
-    with pytest.raises(PoolError) as caught:
-        bench.extract(bench.corpus(DOCUMENTS[:8]), corpus__id_column="id", run__lanes=1, **_WAVES)
-    assert caught.value.exit_code == 4
-    assert "refuses the API key" in str(caught.value) and bench.server.url in str(caught.value)
-    [row] = bench.lake.rows("runs")
-    assert (row["exit_code"], row["answered"]) == (4, 4)
-    assert len(bench.lake.view("current_documents")) == 4
 
 
 def test_of_two_runs_at_a_time_the_second_is_refused(bench: Any) -> None:

@@ -1,4 +1,4 @@
-"""A cluster whose executors are lost, and which starts copies of tasks that take long: nothing is there twice."""
+"""Executors that are lost in the middle of a wave: their tasks are done again, and nothing is there twice."""
 
 from __future__ import annotations
 
@@ -16,16 +16,10 @@ from triplelake.config import AnswerSettings
 pytestmark = pytest.mark.spark
 
 _CLUSTER = ("spark.master=local-cluster[2,1,1024]", "spark.executor.memory=1g")
-_SPECULATION = (
-    "spark.speculation=true",
-    "spark.speculation.interval=100ms",
-    # A stage of one task is copied when it takes longer than this.
-    "spark.speculation.task.duration.threshold=1s",
-)
 _DOCUMENTS = 90
 
 
-def test_lost_executors_and_copied_tasks(tmp_path: Path) -> None:
+def test_lost_executors_cost_what_their_tasks_had_asked(tmp_path: Path) -> None:
     corpus = tmp_path / "corpus.jsonl"
     texts = [f"林若兰生于临川城，教了{number + 1}年书。" for number in range(_DOCUMENTS)]
     corpus.write_text("".join(json.dumps({"text": text}, ensure_ascii=False) + "\n" for text in texts), "utf-8")
@@ -34,7 +28,7 @@ def test_lost_executors_and_copied_tasks(tmp_path: Path) -> None:
         job = Job(
             [*words, "--pool", pool.setting, "--set", "run.lanes=1"],
             tmp_path,
-            spark=[*_CLUSTER, *_SPECULATION],
+            spark=_CLUSTER,
             spark_home=own_spark(tmp_path / "spark"),
         )
         # In the second wave, which holds all that the first has left.
@@ -43,9 +37,10 @@ def test_lost_executors_and_copied_tasks(tmp_path: Path) -> None:
         done = job.wait()
         assert done.code == 0, done.text
         asked = pool.counts().asked
-    # By the task that was lost, by the one that took its place, and by the copy of that.
+    # By the task that was lost, and by the one that took its place; in the order of the wave, so that it is a few.
     assert set(asked) == set(texts)
-    assert max(asked.values()) >= 3
+    assert max(asked.values()) == 2
+    assert 0 < sum(asked.values()) - len(asked) <= 20
     lake = Lake(tmp_path / "kg")
     assert len(lake.rows("attempts")) == _DOCUMENTS
     check_unique(lake)
