@@ -29,17 +29,12 @@ class Loop:
     """What a loop took.
 
     Args:
-        answers: good ones. tokens: decoded for them.
+        answers: good ones.
         seconds: from the first question to the last answer.
-        cpu_s: of this process.
-        full_s: of the seconds, those in which no server had less in flight than it may.
     """
 
     answers: int
-    tokens: int
     seconds: float
-    cpu_s: float
-    full_s: float
 
 
 def ask_all(endpoints: Sequence[Endpoint], bodies: Sequence[Body], *, in_flight: int | None = None) -> Loop:
@@ -60,29 +55,23 @@ async def _ask_all(endpoints: Sequence[Endpoint], bodies: Sequence[Body], in_fli
     else:
         places = list(islice(cycle(endpoints), in_flight))
     left = iter(bodies)
-    answers = tokens = 0
-    # A worker that finds nothing left ends the time in which every place was taken.
-    full_until: float | None = None
+    answers = 0
 
     async def work(endpoint: Endpoint, session: aiohttp.ClientSession) -> None:
-        nonlocal answers, tokens, full_until
+        nonlocal answers
         for body in left:
             first = await _post(session, endpoint, body)
-            tokens += first["tokens_predicted"]
             if read_completion(first, endpoint=endpoint.url, latency_ms=0).truncated:
-                again = await _post(session, endpoint, {**body, "n_predict": 2 * body["n_predict"]})
-                tokens += again["tokens_predicted"]
+                await _post(session, endpoint, {**body, "n_predict": 2 * body["n_predict"]})
             answers += 1
-        full_until = full_until or time.monotonic()
 
     # Shorter than a llama-server keeps a connection that is idle.
     connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=3.0)
     timeout = aiohttp.ClientTimeout(total=None)
     async with aiohttp.ClientSession(connector=connector, timeout=timeout, raise_for_status=True) as session:
-        began, cpu = time.monotonic(), time.process_time()
+        began = time.monotonic()
         await asyncio.gather(*(work(endpoint, session) for endpoint in places))
-        seconds, cpu_s = time.monotonic() - began, time.process_time() - cpu
-    return Loop(answers, tokens, seconds, cpu_s, (full_until or began) - began)
+    return Loop(answers, time.monotonic() - began)
 
 
 async def _post(session: aiohttp.ClientSession, endpoint: Endpoint, body: Body) -> dict[str, Any]:

@@ -32,6 +32,7 @@ from harness.deadline import wait_until
 from harness.jobs import Job, run_job
 from harness.lake import Lake, Row, check_derived, check_offsets, check_unique
 from harness.servers import Counted, Forwarded, general_ontology, question
+from verdict import passes, print_checks
 
 from triplelake.config import AnswerSettings, EmbeddedSettings
 from triplelake.pool.embedded import EmbeddedServer
@@ -148,16 +149,16 @@ def _verdict(series: Series) -> int:
     series.finish()
     checks: dict[str, Callable[[], bool]] = {
         "nothing committed was asked again": lambda: series.again == 0,
-        "each request is answered once": lambda: _passes(lambda: check_unique(lake)),
+        "each request is answered once": lambda: passes(lambda: check_unique(lake)),
         "every planned document is published": lambda: (
             not lake.query(
                 "SELECT doc_id FROM documents WHERE state = 'planned' EXCEPT SELECT doc_id FROM current_documents"
             )
         ),
-        "triples are those that the answers give": lambda: _passes(
+        "triples are those that the answers give": lambda: passes(
             lambda: check_derived(lake, general_ontology(), AnswerSettings())
         ),
-        "offsets give back every surface": lambda: _passes(lambda: check_offsets(lake)),
+        "offsets give back every surface": lambda: passes(lambda: check_offsets(lake)),
         "once more: a row in `runs`, nothing else": lambda: (
             not series.proxy.asked
             and lake.versions() == versions | {"runs": versions["runs"] + 2}
@@ -166,18 +167,7 @@ def _verdict(series: Series) -> int:
     }
     held = {name: check() for name, check in checks.items()}
     print(f"\n{requests} requests answered and {triples} triples; {series.spent} answers were decoded for them")
-    for name, good in held.items():
-        print(f"  {'yes' if good else 'NO ':4}{name}")
-    return 0 if all(held.values()) else 1
-
-
-def _passes(check: Callable[[], object]) -> bool:
-    try:
-        check()
-    except AssertionError as error:
-        print(error)
-        return False
-    return True
+    return print_checks(held)
 
 
 def _parser() -> argparse.ArgumentParser:

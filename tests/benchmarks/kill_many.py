@@ -19,7 +19,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,6 +32,7 @@ from harness.jobs import Job, own_spark
 from harness.lake import Lake, check_offsets, check_unique
 from passages import write_corpus
 from simulated import API_KEY, ONE_CHUNK
+from verdict import passes, print_checks
 
 _SERVERS, _SLOTS = 8, 16
 _CHARACTERS = 120
@@ -132,15 +133,16 @@ def _wait_for_questions(job: Job, pool: FakePool, count: int, pause_s: float) ->
     wait_until(lambda: time.monotonic() >= end or not job.runs, "the moment to kill at")
 
 
-def verdict(sound: Run, run: Run, done: Sequence[tuple[Kill, int]], requests: int) -> int:
+def verdict(sound: Run, run: Run, done: Sequence[tuple[Kill, int]], requests: int, kills: int) -> int:
     """Print what holds; 1 if anything does not."""
     waves = run.lake.query("SELECT wave, count(*) AS size FROM attempts GROUP BY wave ORDER BY size DESC")
     two_waves = sum(wave["size"] for wave in waves[:2])
     received = run.asked().total()
     checks = {
+        "every kill met the run": len(done) == kills,
         "each request is answered once": len(run.lake.rows("attempts")) == requests == len(run.committed()),
-        "nothing is there twice": _passes(lambda: check_unique(run.lake)),
-        "offsets give back every surface": _passes(lambda: check_offsets(run.lake)),
+        "nothing is there twice": passes(lambda: check_unique(run.lake)),
+        "offsets give back every surface": passes(lambda: check_offsets(run.lake)),
         "the triples are those of the run left alone": run.triples() == sound.triples(),
         "nothing committed was asked again": received == requests + sum(again for _, again in done),
         "a driver took along two waves at most": all(
@@ -151,18 +153,7 @@ def verdict(sound: Run, run: Run, done: Sequence[tuple[Kill, int]], requests: in
         ),
     }
     print(f"\n{len(done)} kills; {received} questions for {requests} requests; the two largest waves: {two_waves}")
-    for name, good in checks.items():
-        print(f"  {'yes' if good else 'NO ':4}{name}")
-    return 0 if all(checks.values()) else 1
-
-
-def _passes(check: Callable[[], object]) -> bool:
-    try:
-        check()
-    except AssertionError as error:
-        print(error)
-        return False
-    return True
+    return print_checks(checks)
 
 
 def main(argv: Sequence[str]) -> int:
@@ -186,7 +177,7 @@ def main(argv: Sequence[str]) -> int:
         run = Run(folder, corpus, pool, "kg")
         print("| killed   | committed |   open |  again |\n|---|---|---|---|", flush=True)
         done = disturb(run, pool, options.requests, options.kills, random.Random(options.seed))
-        return verdict(sound, run, done, options.requests)
+        return verdict(sound, run, done, options.requests, options.kills)
 
 
 if __name__ == "__main__":

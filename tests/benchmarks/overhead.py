@@ -17,6 +17,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from closed_loop import Body, ask_all
@@ -67,7 +68,7 @@ def client_costs(endpoints: Sequence[Endpoint], method: Method, requests: Sequen
     )
     for width in (_MANY, _FEW):
         name = f"threads, {width} in flight, questions ready"
-        yield timed(name, count, lambda width=width: _put_all(endpoints, ready, width))  # type: ignore[misc]
+        yield timed(name, count, partial(_put_all, endpoints, ready, width))
 
 
 def _put_all(endpoints: Sequence[Endpoint], ready: Sequence[Body], width: int) -> None:

@@ -40,7 +40,7 @@ class Step:
     Args:
         requests: documents of the corpus, each of which is one.
         asked: questions that came to the servers.
-        seconds: by phase, as `Watched.seconds`, and `asking`.
+        seconds: by phase, as `Watched.seconds`, and `ask`.
         memory_mb: the most that was resident, by what.
         waves, files_per_wave: of the asking.
         files: of each table at the end.

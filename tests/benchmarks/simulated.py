@@ -23,6 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "e2e"))
 
 from closed_loop import Body
 from fake.answers import answer
+from fake.faults import rule as rule
 from fake.pool import FakePool
 from harness.lake import Lake
 
