@@ -22,6 +22,7 @@ from pathlib import Path
 from statistics import mean
 
 import psutil
+import pyarrow as pa
 from passages import write_corpus
 from simulated import ONE_CHUNK, FakePool, Watched, fake_pool, open_spark, settings, watch
 
@@ -130,7 +131,7 @@ class Series:
 
 def files_per_wave(watched: Watched) -> tuple[int, float]:
     """Waves of a run, and how many files of `requests` hold the buckets of one."""
-    actions = watched.lake.delta("requests").get_add_actions(flatten=True).to_pylist()
+    actions = pa.table(watched.lake.delta("requests").get_add_actions(flatten=True)).to_pylist()
     bounds = [(each["min.bucket"], each["max.bucket"], each["min.plan_id"], each["max.plan_id"]) for each in actions]
     assert watched.journal
     waves = watched.lake.query(

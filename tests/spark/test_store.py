@@ -118,6 +118,23 @@ def test_rows_as_they_are_now_stay_as_they_are(store: Store) -> None:
     assert [row["plan_id"] for row in now.collect()] == ["a"]
 
 
+def test_what_is_persisted_of_rows_as_they_are_now_outlives_an_append(store: Store) -> None:
+    store.append(PLANS, rows(store, PLANS, plan("a")), run_id="r")
+    evaluated = store.spark.sparkContext.accumulator(0)
+
+    def count(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            evaluated.add(batch.num_rows)
+            yield batch
+
+    kept = store.read_now(PLANS).select("plan_id").mapInArrow(count, "plan_id string").persist()
+    assert kept.count() == 1
+    store.append(PLANS, rows(store, PLANS, plan("b")), run_id="r")
+    # Of a plain read Spark would evaluate it anew, and find two.
+    assert (kept.count(), evaluated.value) == (1, 1)
+    kept.unpersist()
+
+
 @dataclass(frozen=True)
 class Waiting:
     """Lets rows through when a file is there; says by another file that it has begun."""
