@@ -2,80 +2,22 @@
 
 from __future__ import annotations
 
-import io
-import json
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pytest
 from pyspark.sql import SparkSession
-from rich.console import Console
 
 # Test modules have unique names instead of packages, so what they share is found by its folder.
 sys.path.insert(0, str(Path(__file__).parent))
 
-from harness.lake import Lake
-from harness.servers import API_KEY, Counted, Scripted
-
-from triplelake.config import load_settings
-from triplelake.engine import run
-from triplelake.engine.journal import Journal
-
-
-@dataclass
-class Bench:
-    """A scripted server, an output, and the job run in this process.
-
-    Attributes:
-        said: what the last run printed.
-    """
-
-    folder: Path
-    backend: Scripted
-    server: Counted
-    said: str = field(default="", init=False)
-
-    @property
-    def output(self) -> Path:
-        return self.folder / "kg"
-
-    @property
-    def lake(self) -> Lake:
-        return Lake(self.output)
-
-    def corpus(self, documents: Sequence[Mapping[str, str]], name: str = "corpus.jsonl") -> Path:
-        """Write documents as JSON Lines."""
-        file = self.folder / name
-        lines = [json.dumps(document, ensure_ascii=False) for document in documents]
-        file.write_text("\n".join(lines) + "\n", encoding="utf-8")
-        return file
-
-    def extract(self, file: Path, output: Path | None = None, **overrides: Any) -> Journal:
-        """Run the job; `run__mode="replace"` sets `run.mode`."""
-        return self._run(run.extract, file, output or self.output, overrides)
-
-    def republish(self, file: Path, **overrides: Any) -> Journal:
-        return self._run(run.republish, file, self.output, overrides)
-
-    def _run(self, command: Any, file: Path, output: Path, overrides: Mapping[str, Any]) -> Journal:
-        console = Console(file=io.StringIO(), width=400)
-        given = {"input": (str(file),), "output": str(output), "pool": self.server.url, "api_key": API_KEY}
-        settings = load_settings(None, given | {name.replace("__", "."): each for name, each in overrides.items()}, {})
-        try:
-            journal: Journal = command(settings, console)
-            return journal
-        finally:
-            assert isinstance(console.file, io.StringIO)
-            self.said = console.file.getvalue()
+from harness.bench import Bench
+from harness.servers import Counted, Scripted
 
 
 @pytest.fixture
 def bench(spark: SparkSession, tmp_path: Path) -> Bench:
-    backend = Scripted()
-    return Bench(tmp_path, backend, Counted(backend))
+    return Bench.make(tmp_path)
 
 
 @pytest.fixture

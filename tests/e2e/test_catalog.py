@@ -28,13 +28,11 @@ def test_two_sessions_share_a_catalog(scripted: Counted, tmp_path: Path) -> None
     assert "Traceback" not in ended.text
     assert len(scripted.asked) == len(_TEXTS)
 
-    # Tables and views stand in the catalog itself, for every other tool.
+    # Tables and views stand in the catalog itself, for every other tool: a query that names a missing one fails.
     stored = [*(table.name for table in TABLES), *VIEWS]
-    each = [f"(SELECT '{name} is there' AS seen FROM {_OUTPUT}.{name} LIMIT 1)" for name in stored]
     facts = f"SELECT concat_ws('|', subject, predicate, object) FROM {_OUTPUT}.facts"
-    ended = run_job(["jobs/sql.py", "--output", _OUTPUT, " UNION ALL ".join([*each, facts])], tmp_path, spark=_HIVE)
+    each = [f"(SELECT '' FROM {_OUTPUT}.{name} LIMIT 0)" for name in stored]
+    ended = run_job(["jobs/sql.py", "--output", _OUTPUT, " UNION ALL ".join([facts, *each])], tmp_path, spark=_HIVE)
     assert ended.code == 0, ended.text
-    # Nothing failed here.
-    assert {name for name in stored if f"{name} is there" in ended.stdout} == {*stored} - {"failures"}
     for fact in ("林若|born_in|兰生", "陳若|born_in|蘭生", "Edda|born_in|Lund"):
         assert fact in ended.stdout

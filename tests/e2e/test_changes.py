@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from shutil import copytree
 from typing import Any
 
 import pytest
+from harness.bench import Bench
 from harness.lake import Lake, check_offsets, check_unique
 from harness.servers import question
+from pyspark.sql import SparkSession
 
 from triplelake.config import ChunkingSettings
 from triplelake.corpus.chunking import chunk_document
@@ -20,6 +23,7 @@ pytestmark = pytest.mark.spark
 
 _SMALL = {"chunking__target_tokens": 24, "chunking__max_tokens": 48, "chunking__context_tokens": 40}
 _CHUNKING = ChunkingSettings(target_tokens=24, max_tokens=48, context_tokens=40)
+_READ = {"corpus__id_column": "id", "corpus__title_column": "title"}
 
 _RIVER = "\n\n".join(
     f"{name}河发源于{other}山，流经{other}城，最后注入{name}湖。沿岸的{other}镇出产茶叶和丝绸，{name}河的水路通往各地。"
@@ -35,6 +39,21 @@ def corpus(river: str = _RIVER) -> list[dict[str, str]]:
         {"id": "writer", "title": "蘇晚晴", "text": _WRITER},
         {"id": "ship", "title": "Meridian Star", "text": _SHIP},
     ]
+
+
+@pytest.fixture(scope="module")
+def first(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Bench:
+    """The job over the corpus, once for all that follows it."""
+    bench = Bench.make(tmp_path_factory.mktemp("first"))
+    bench.extract(bench.corpus(corpus()), **_READ, **_SMALL)
+    return bench
+
+
+@pytest.fixture
+def bench(bench: Bench, first: Bench) -> Bench:
+    """An output of its own with what the first run left."""
+    copytree(first.output, bench.output)
+    return bench
 
 
 def questions(document: Mapping[str, str]) -> set[str]:
@@ -55,23 +74,20 @@ def triples_of(lake: Lake, doc_id: str) -> set[str]:
     return {row["triple_id"] for row in lake.view("current_triples", f"doc_id = '{doc_id}'")}
 
 
-def test_a_changed_sentence_asks_what_it_touches_and_shows_when_it_is_whole(bench: Any) -> None:
+def test_a_changed_sentence_asks_what_it_touches_and_shows_when_it_is_whole(bench: Bench, first: Bench) -> None:
     old, new = corpus(), corpus(_RIVER.replace("金河发源于", "金河起源于"))
     assert old != new
-    file = bench.corpus(old)
-    bench.extract(file, corpus__id_column="id", corpus__title_column="title", **_SMALL)
-    assert Counter(bench.server.asked) == Counter(asked for each in old for asked in questions(each))
+    assert Counter(first.server.asked) == Counter(asked for each in old for asked in questions(each))
     before = triples_of(bench.lake, "river")
     others = {doc_id: triples_of(bench.lake, doc_id) for doc_id in ("writer", "ship")}
     changed = questions(new[0]) - questions(old[0])
     # The sentence itself, and the chunk that it is the context of.
     assert (len(changed), len(questions(old[0]))) == (2, 16)
 
-    bench.corpus(new)
-    bench.server.forget()
+    file = bench.corpus(new)
     bench.server.hold()
     with ThreadPoolExecutor(1) as executor:
-        running = executor.submit(bench.extract, file, corpus__id_column="id", corpus__title_column="title", **_SMALL)
+        running = executor.submit(bench.extract, file, **_READ, **_SMALL)
         try:
             bench.server.wait_until(lambda: bench.server.waiting > 0 or running.done(), "the changed chunk to be asked")
             assert not running.done(), running.result()
@@ -97,46 +113,42 @@ def test_a_changed_sentence_asks_what_it_touches_and_shows_when_it_is_whole(benc
     # The old text again: every answer is there, nothing is asked, and its triples are the current ones.
     bench.corpus(old)
     bench.server.forget()
-    bench.extract(file, corpus__id_column="id", corpus__title_column="title", **_SMALL)
+    bench.extract(file, **_READ, **_SMALL)
     assert bench.server.asked == []
     assert triples_of(bench.lake, "river") == before
     check_unique(bench.lake)
 
 
-def test_only_replace_removes(bench: Any) -> None:
+def test_only_replace_removes(bench: Bench) -> None:
     file = bench.corpus(corpus())
-    bench.extract(file, corpus__id_column="id")
     fewer = bench.corpus(corpus()[1:], "fewer.jsonl")
-    asked = list(bench.server.asked)
 
     def current() -> set[str]:
         return {row["doc_id"] for row in bench.lake.view("current_documents")}
 
-    bench.extract(fewer, corpus__id_column="id")
+    bench.extract(fewer, **_READ, **_SMALL)
     assert current() == {"river", "writer", "ship"}
-    bench.extract(file, corpus__id_column="id", run__limit=1, run__mode="replace")
+    bench.extract(file, **_READ, **_SMALL, run__limit=1, run__mode="replace")
     assert current() == {"river", "writer", "ship"}
 
-    journal = bench.extract(fewer, corpus__id_column="id", run__mode="replace")
+    journal = bench.extract(fewer, **_READ, **_SMALL, run__mode="replace")
     assert journal.removed == 1
     assert current() == {"writer", "ship"}
     assert triples_of(bench.lake, "river") == set()
     assert {row["doc_id"] for row in bench.lake.rows("triples")} >= {"river"}
-    assert bench.extract(fewer, corpus__id_column="id", run__mode="replace").removed == 0
-    assert bench.server.asked == asked
+    assert bench.extract(fewer, **_READ, **_SMALL, run__mode="replace").removed == 0
+    assert bench.server.asked == []
     check_unique(bench.lake)
 
 
-def test_republish_rebuilds_without_a_request(bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_republish_rebuilds_without_a_request(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     file = bench.corpus(corpus())
-    bench.extract(file, corpus__id_column="id")
     assert facts(bench.lake)
     before, derivations = facts(bench.lake), {row["derivation"] for row in bench.lake.rows("triples")}
     versions = bench.lake.versions()
-    bench.server.forget()
 
     monkeypatch.setattr(derive, "DERIVATION_VERSION", "of a test")
-    journal = bench.republish(file)
+    journal = bench.republish(file, **_READ, **_SMALL)
     assert journal.documents == 3
     assert journal.triples == len(bench.lake.view("current_triples"))
     assert bench.server.asked == []
@@ -148,7 +160,7 @@ def test_republish_rebuilds_without_a_request(bench: Any, monkeypatch: pytest.Mo
 
     # Nothing is stale any more, for republishing and for the job alike.
     counts = bench.lake.counts()
-    assert bench.republish(file).documents == 0
-    bench.extract(file, corpus__id_column="id")
+    assert bench.republish(file, **_READ, **_SMALL).documents == 0
+    bench.extract(file, **_READ, **_SMALL)
     assert bench.lake.counts() == counts | {"runs": counts["runs"] + 2}
     assert bench.server.asked == []

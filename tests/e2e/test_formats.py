@@ -1,4 +1,4 @@
-"""Every format gives the same documents, documents become triples, and what cannot be read is listed."""
+"""Every format gives the same documents, and what cannot be read is listed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from deltalake import write_deltalake
-from harness.lake import check_offsets
 from pyspark.sql import SparkSession
 
 from triplelake.config import load_settings
@@ -103,23 +102,6 @@ def test_every_format_gives_the_same_documents(form: str, spark: SparkSession, t
     by_path = chosen.get("corpus.format") == "text"
     names = {f"{number}/内容.txt" for number in range(3)} if by_path else {row["doc_version"] for row in documents}
     assert {row["doc_id"] for row in documents} == names
-
-
-def test_documents_become_triples(bench: Any) -> None:
-    journal = bench.extract(_json(bench.folder))
-    assert (journal.documents, journal.rejected) == (3, 0)
-    found = {
-        (row["subject"], row["object"], row["evidence"], row["lang"]) for row in bench.lake.view("current_triples")
-    }
-    assert found == {
-        ("林若", "兰生", TEXTS[0], "zh-Hans"),
-        ("林若", "于临", TEXTS[0], "zh-Hans"),
-        ("陳若", "蘭生", TEXTS[1], "zh-Hant"),
-        ("陳若", "於臨", TEXTS[1], "zh-Hant"),
-        ("Edda", "Lund", TEXTS[2], "en"),
-        ("Edda", "Harrow", TEXTS[2], "en"),
-    }
-    check_offsets(bench.lake)
 
 
 def test_records_that_cannot_be_read_are_listed_and_stop_nothing(bench: Any) -> None:

@@ -108,11 +108,6 @@ def test_killed_again_and_again(bench: Any) -> None:
         job.wait_until(runs.grown("documents"), "planning has written documents")
     assert runs.committed == 0
 
-    scripted.hold()
-    with runs.start() as job:
-        job.wait_until(lambda: scripted.waiting > 0, "a first question")
-    assert runs.committed == 0
-
     # A wave is answered and committed, and not a single question after it.
     commit = runs.grown("attempts")
     scripted.hold(lambda _: commit())

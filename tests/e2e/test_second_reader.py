@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from harness.bench import Bench
+from harness.lake import check_offsets
 from pyspark.sql import SparkSession
 
 from triplelake.tables.schemas import TABLES
@@ -32,7 +34,10 @@ def sorted_rows(rows: Sequence[dict[str, Any]]) -> list[str]:
     return sorted(repr(plain(row)) for row in rows)
 
 
-def test_both_engines_see_the_same_rows(bench: Any, spark: SparkSession) -> None:
+@pytest.fixture(scope="module")
+def done(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Bench:
+    """The job over documents of all kinds, once for all that read its tables."""
+    bench = Bench.make(tmp_path_factory.mktemp("done"))
     bench.backend.refused = lambda question: "拒绝" in question
     documents = [
         {"id": "a", "text": "林若兰生于临川城，在云梦书院教书。", "kind": "人物"},
@@ -44,27 +49,43 @@ def test_both_engines_see_the_same_rows(bench: Any, spark: SparkSession) -> None
     bench.extract(
         bench.corpus(documents), corpus__id_column="id", corpus__keep_columns=["kind"], run__max_failure_rate=0.5
     )
-    store = Store(spark, str(bench.output))
+    return bench
+
+
+def test_documents_become_triples(done: Bench) -> None:
+    found = {(row["subject"], row["object"], row["doc_id"], row["lang"]) for row in done.lake.view("current_triples")}
+    assert found == {
+        ("林若", "兰生", "a", "zh-Hans"),
+        ("林若", "于临", "a", "zh-Hans"),
+        ("陳若", "蘭生", "b", "zh-Hant"),
+        ("陳若", "於臨", "b", "zh-Hant"),
+        ("Edda", "Lund", "c", "en"),
+        ("Edda", "Harrow", "c", "en"),
+    }
+    check_offsets(done.lake)
+
+
+def test_both_engines_see_the_same_rows(done: Bench, spark: SparkSession) -> None:
+    store = Store(spark, str(done.output))
     register(store)
     for name in (*(table.name for table in TABLES), *VIEWS):
         by_spark = [row.asDict(recursive=True) for row in spark.table(name).collect()]
         assert by_spark, f"{name} is empty, so this compares nothing"
-        assert sorted_rows(by_spark) == sorted_rows(bench.lake.view(name)), name
+        assert sorted_rows(by_spark) == sorted_rows(done.lake.view(name)), name
     for table in TABLES:
-        protocol = bench.lake.delta(table.name).protocol()
+        protocol = done.lake.delta(table.name).protocol()
         assert (protocol.min_reader_version, protocol.reader_features or []) == (1, [])
 
 
 def test_the_script_beside_the_tables_runs_from_any_folder(
-    bench: Any, spark: SparkSession, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    done: Bench, spark: SparkSession, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    bench.extract(bench.corpus([{"id": "a", "text": "林若兰生于临川城，在云梦书院教书。"}]))
-    statements = (bench.output / "sql" / "spark.sql").read_text(encoding="utf-8")
+    statements = (done.output / "sql" / "spark.sql").read_text(encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     session = spark.newSession()
     code = "\n".join(line for line in statements.splitlines() if not line.startswith("--"))
     for statement in filter(str.strip, code.split(";")):
         session.sql(statement)
-    expected = {row["fact_id"] for row in bench.lake.view("facts")}
+    expected = {row["fact_id"] for row in done.lake.view("facts")}
     assert expected
     assert {row["fact_id"] for row in session.table("facts").collect()} == expected

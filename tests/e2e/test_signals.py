@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import io
+import os
 import signal
+import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
+from harness.deadline import wait_until
 from harness.jobs import Job
 from harness.lake import Lake, check_unique
-from harness.servers import Counted
+from harness.servers import API_KEY, Counted
+
+from triplelake.cli import extract_command
 
 pytestmark = pytest.mark.spark
 
@@ -38,28 +46,47 @@ def test_a_signal_of_a_terminal_ends_a_run_whose_answers_do_not_come(scripted: C
     scripted.wait_until(lambda: scripted.waiting == 0, "the workers to go")
 
 
-def test_what_is_in_flight_at_a_signal_is_answered_and_kept(bench: Any) -> None:
-    scripted, tmp_path = bench.server, bench.folder
-    file = tmp_path / "in.txt"
+def test_what_is_in_flight_at_a_signal_is_answered_and_kept(bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    scripted = bench.server
+    file = bench.folder / "in.txt"
     file.write_text("\n".join(_TEXTS), encoding="utf-8")
-    words = ["jobs/extract.py", "--input", file, "--format", "lines", "--output", tmp_path / "kg"]
+    words = ["--input", str(file), "--format", "lines", "--output", str(bench.output)]
     # One wave for all: without a partial commit nothing would be kept.
     words += ["--pool", scripted.url, "--set", "run.lanes=1"]
     scripted.hold()
-    job = Job(words, tmp_path)
-    job.wait_until(lambda: scripted.waiting > 0, "the first questions")
-    job.tell(signal.SIGTERM)
-    job.wait_until(lambda: "Stopping: what is in flight is answered and kept." in job.output, "the job to take notice")
-    # Three places, twelve questions, three seconds each: the task is told long before it could ask them all.
-    since: dict[str, float] = {}
-    scripted.hold(lambda asked: time.monotonic() - since.setdefault(asked, time.monotonic()) < 3)
-    ended = job.wait()
-    assert ended.code == 130, ended.text
-    lake = Lake(tmp_path / "kg")
-    assert 0 < lake.counts()["attempts"] == len(scripted.answered) < len(_TEXTS)
-    assert [(row["status"], row["answered"]) for row in lake.rows("runs")] == [("interrupted", len(scripted.answered))]
+    said = io.StringIO()
+    ended = threading.Event()
+
+    def tell() -> None:
+        scripted.wait_until(lambda: scripted.waiting > 0 or ended.is_set(), "the first questions")
+        if ended.is_set():
+            return
+        # To this process, which is the driver here, as a scheduler sends it.
+        os.kill(os.getpid(), signal.SIGTERM)
+        stopping = "Stopping: what is in flight is answered and kept."
+        wait_until(lambda: stopping in said.getvalue() or ended.is_set(), "the job to take notice")
+        # Three places, twelve questions, three seconds each: the task is told long before it could ask them all.
+        since: dict[str, float] = {}
+        scripted.hold(lambda asked: time.monotonic() - since.setdefault(asked, time.monotonic()) < 3)
+
+    monkeypatch.setenv("TRIPLELAKE__API_KEY", API_KEY)
+    monkeypatch.setenv("COLUMNS", "400")
+    monkeypatch.setattr(sys, "stdout", said)
+    before = signal.getsignal(signal.SIGTERM)
+    with ThreadPoolExecutor(1) as executor:
+        telling = executor.submit(tell)
+        try:
+            code = extract_command(words)
+        finally:
+            ended.set()
+            signal.signal(signal.SIGTERM, before)
+        telling.result()
+    assert code == 130, said.getvalue()
+    assert 0 < bench.lake.counts()["attempts"] == len(scripted.answered) < len(_TEXTS)
+    [row] = bench.lake.rows("runs")
+    assert (row["status"], row["answered"]) == ("interrupted", len(scripted.answered))
 
     scripted.release()
     bench.extract(file, corpus__format="lines", run__lanes=1)
-    assert lake.counts()["attempts"] == len(_TEXTS)
-    check_unique(lake)
+    assert bench.lake.counts()["attempts"] == len(_TEXTS)
+    check_unique(bench.lake)

@@ -23,8 +23,9 @@ DOCUMENTS = [
 _WAVES = {"run__bucket_size": 4, "run__wave_s": 0.001}
 
 
-def test_too_many_failures_end_the_run_and_keep_what_is_done(bench: Any) -> None:
-    bench.backend.refused = lambda question: any(family in question for family in _FAMILIES[:3])
+def test_too_many_failures_end_the_run_and_can_be_asked_again(bench: Any) -> None:
+    refused = set(_FAMILIES[:3])
+    bench.backend.refused = lambda question: any(family in question for family in refused)
     file = bench.corpus(DOCUMENTS)
     with pytest.raises(TooManyFailures) as caught:
         bench.extract(file, corpus__id_column="id", **_WAVES)
@@ -35,7 +36,8 @@ def test_too_many_failures_end_the_run_and_keep_what_is_done(bench: Any) -> None
     assert row["remedy"]
     assert {each["doc_id"] for each in bench.lake.view("failures")} == {"d0", "d1", "d2"}
     assert {each["error_code"] for each in bench.lake.view("failures")} == {"bad_request"}
-    assert {each["doc_id"] for each in bench.lake.view("current_triples")} == {f"d{i}" for i in range(3, 12)}
+    before = {row["triple_id"]: row for row in bench.lake.view("current_triples")}
+    assert {each["doc_id"] for each in before.values()} == {f"d{i}" for i in range(3, 12)}
     assert {each["doc_id"]: each["failed"] for each in bench.lake.view("current_documents", "failed > 0")} == {
         "d0": 1,
         "d1": 1,
@@ -48,30 +50,22 @@ def test_too_many_failures_end_the_run_and_keep_what_is_done(bench: Any) -> None
     bench.extract(file, corpus__id_column="id", run__max_failure_rate=0.5, **_WAVES)
     assert bench.server.asked == []
 
+    # One fails again: nothing is lost by trying.
+    refused -= set(_FAMILIES[1:3])
+    journal = bench.extract(file, corpus__id_column="id", run__retry_failed=True, run__max_failure_rate=0.5)
+    assert (journal.tally.answered, journal.tally.failed, len(bench.server.asked)) == (3, 1, 3)
+    assert [row["doc_id"] for row in bench.lake.view("failures")] == ["d0"]
+    after = {row["triple_id"]: row for row in bench.lake.view("current_triples")}
+    assert {name: after[name] for name in before} == before
+    assert {row["doc_id"] for row in after.values()} == {f"d{i}" for i in range(1, 12)}
 
-def test_failures_below_the_limit_are_a_success_and_can_be_asked_again(bench: Any) -> None:
-    bench.backend.refused = lambda question: _FAMILIES[0] in question
-    file = bench.corpus(DOCUMENTS)
-    journal = bench.extract(file, corpus__id_column="id", **_WAVES)
-    assert (journal.tally.answered, journal.tally.failed, journal.documents) == (12, 1, 12)
-    assert [row["exit_code"] for row in bench.lake.rows("runs")] == [0]
-    before = {row["triple_id"]: row for row in bench.lake.view("current_triples")}
-
-    # It fails again: nothing is lost by trying.
-    bench.server.forget()
-    journal = bench.extract(file, corpus__id_column="id", run__retry_failed=True, run__max_failure_rate=1.0)
-    assert (journal.tally.answered, journal.tally.failed, len(bench.server.asked)) == (1, 1, 1)
-    assert {row["triple_id"]: row for row in bench.lake.view("current_triples")} == before
-
-    bench.backend.refused = lambda question: False
+    refused.clear()
     bench.server.forget()
     journal = bench.extract(file, corpus__id_column="id", run__retry_failed=True)
     assert (journal.tally.answered, journal.tally.failed, journal.documents) == (1, 0, 1)
     assert [_FAMILIES[0] in asked for asked in bench.server.asked] == [True]
     assert bench.lake.view("failures") == []
-    after = {row["triple_id"]: row for row in bench.lake.view("current_triples")}
-    assert {name: after[name] for name in before} == before
-    assert {row["doc_id"] for row in after.values()} == {document["id"] for document in DOCUMENTS}
+    assert {row["doc_id"] for row in bench.lake.view("current_triples")} == {document["id"] for document in DOCUMENTS}
     assert [row["doc_id"] for row in bench.lake.view("current_documents", "failed > 0")] == []
 
 
@@ -104,6 +98,29 @@ def test_a_server_that_dies_ends_the_run_and_the_same_command_goes_on(bench: Any
     assert {name: after[name] for name in committed} == committed
     assert len(lake.view("current_documents")) == len(DOCUMENTS)
     check_unique(lake)
+
+
+def test_a_key_that_is_refused_from_now_on_ends_the_run_at_once(bench: Any) -> None:
+    file = bench.corpus(DOCUMENTS)
+    lake = bench.lake
+    bench.server.hold(lambda _: lake.version("attempts") > 0)
+    with ThreadPoolExecutor(1) as executor:
+        running = executor.submit(bench.extract, file, corpus__id_column="id", run__lanes=1, **_WAVES)
+        bench.server.wait_until(
+            lambda: running.done() or (lake.version("attempts") > 0 and bench.server.waiting > 0), "the second wave"
+        )
+        asked = len(bench.server.asked)
+        bench.backend.key = "another key"
+        bench.server.release()
+        error = running.exception()
+    assert isinstance(error, PoolError), error
+    assert error.exit_code == 4
+    assert bench.server.url in str(error) and "API key" in str(error) and error.remedy
+    # Those that were on their way when the first was refused, and nothing a second time.
+    assert len(bench.server.asked) <= asked + bench.server.peak
+    assert len(set(bench.server.asked)) == len(bench.server.asked)
+    assert 0 < lake.counts()["attempts"] < len(DOCUMENTS)
+    assert [row["exit_code"] for row in lake.rows("runs")] == [4]
 
 
 def test_of_two_runs_at_a_time_the_second_is_refused(bench: Any) -> None:

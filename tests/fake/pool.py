@@ -161,7 +161,8 @@ class FakePool:
             raise AssertionError(f"waited {timeout_s:g} s for {counter} {bounds}: {self.counts(server, texts=False)}")
 
     def _order(self, do: str, server: int | None, **more: Any) -> Any:
-        answer = self._session.post(self._control, json={"do": do, "server": server, **more}, timeout=2 * DEADLINE_S)
+        longest_s = more.get("timeout_s", 0.0) + DEADLINE_S
+        answer = self._session.post(self._control, json={"do": do, "server": server, **more}, timeout=longest_s)
         answer.raise_for_status()
         return answer.json()
 

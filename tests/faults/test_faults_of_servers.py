@@ -23,8 +23,8 @@ from triplelake.types import Request
 pytestmark = pytest.mark.spark
 
 Start = Callable[[FakePool], Any]
-_WAVES = {"run__bucket_size": 8, "run__wave_s": 0.001}
-"""Many small waves, two at a time."""
+_WAVES = {"run__bucket_size": 20, "run__wave_s": 0.001}
+"""Several small waves, two at a time."""
 _SMALL_WAVES = {"run__wave_s": 0.001, "run__lanes": 1}
 
 

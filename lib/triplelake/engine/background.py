@@ -9,17 +9,23 @@ from types import TracebackType
 from triplelake.tables.publish import Publisher
 
 _SHARE_OF_TIME = 0.1
+_FIRST_AFTER_S = 10.0
 
 
 class BackgroundPublisher:
     """Publishes after commits in a thread of its own, and when the block ends what came since.
 
     A publication reads all answers of the plan, so the next one waits until publishing has taken no
-    more than a tenth of the time.
+    more than a tenth of the time; and a run that is over within seconds publishes once.
+
+    Args:
+        publisher: of the run's plan.
+        first_after_s: seconds from the start to the first publication.
     """
 
-    def __init__(self, publisher: Publisher) -> None:
+    def __init__(self, publisher: Publisher, first_after_s: float = _FIRST_AFTER_S) -> None:
         self._publisher = publisher
+        self._first_after_s = first_after_s
         self._changed = threading.Condition()
         self._pending = False
         # What a run that was killed has committed may be unpublished still.
@@ -57,6 +63,7 @@ class BackgroundPublisher:
 
     def _loop(self) -> None:
         try:
+            self._rest(self._first_after_s)
             while self._due():
                 began = time.monotonic()
                 self._publish()

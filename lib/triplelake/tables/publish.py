@@ -8,7 +8,7 @@ two commits leaves triples without their row; the next publication finds them an
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 
 import pyarrow as pa
 from pyspark.sql import Column, DataFrame, Observation
@@ -19,7 +19,7 @@ from triplelake.config import AnswerSettings
 from triplelake.prompt.ontology import Ontology
 from triplelake.tables.mentions import AnsweredChunk, document_rows
 from triplelake.tables.schemas import ATTEMPTS, CHUNKS, DOCUMENTS, TRIPLES
-from triplelake.tables.store import Commit, Store
+from triplelake.tables.store import Store
 from triplelake.tables.views import select
 from triplelake.triples.derive import derivation_id
 
@@ -54,7 +54,6 @@ class Publisher:
     ontology: Ontology | None
     answer: AnswerSettings
     check: Callable[[], None]
-    _publications: int = field(default=0, init=False)
 
     def publish(self) -> Published:
         """Publish the planned documents of which every chunk has an answer by now."""
@@ -101,7 +100,6 @@ class Publisher:
             count = self._append_documents(settled)
         finally:
             complete.unpersist()
-        self._publications += 1
         return Published(count, triples)
 
     def _answered(self, documents: DataFrame) -> DataFrame:
@@ -139,7 +137,7 @@ class Publisher:
             .observe(count, F.count(F.lit(1)).alias("rows"))
         )
         self.check()
-        self.store.append(TRIPLES, rows, run_id=self.run_id, commit=self._commit("triples"))
+        self.store.append(TRIPLES, rows, run_id=self.run_id)
         return int(count.get["rows"])
 
     def _append_documents(self, settled: DataFrame) -> int:
@@ -152,11 +150,8 @@ class Publisher:
             }
         ).observe(count, F.count(F.lit(1)).alias("rows"))
         self.check()
-        self.store.append(DOCUMENTS, rows, run_id=self.run_id, commit=self._commit("documents"))
+        self.store.append(DOCUMENTS, rows, run_id=self.run_id)
         return int(count.get["rows"])
-
-    def _commit(self, table: str) -> Commit:
-        return Commit(txn=(f"{self.run_id}/publish/{table}", self._publications))
 
 
 _FROM_DOCUMENT = [name for name in TRIPLES.names if name not in {"confidence", "extraction_key", "run_id"}]

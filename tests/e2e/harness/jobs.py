@@ -15,6 +15,7 @@ import pyspark
 
 from harness.deadline import DEADLINE_S, wait_until
 from harness.servers import API_KEY
+from harness.sessions import kill_executors, members
 
 ROOT = Path(__file__).resolve().parents[3]
 _OF_ANOTHER_SPARK = (
@@ -25,7 +26,6 @@ _OF_ANOTHER_SPARK = (
     "PYSPARK_SUBMIT_ARGS",
     "PYTHONPATH",
 )
-_EXECUTOR = "CoarseGrainedExecutorBackend"
 _NUMBERS = count()
 
 
@@ -107,14 +107,11 @@ class Job:
         """`kill -9` on driver and JVM at once; returns when nothing of the session is left."""
         os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait(DEADLINE_S)
-        wait_until(lambda: not _members(self._process.pid), "the end of Spark's workers")
+        wait_until(lambda: not members(self._process.pid), "the end of Spark's workers")
 
     def kill_executors(self, most: int | None = None) -> int:
-        """`kill -9` on executors of a local cluster, each a JVM of its own: all, or `most`; how many there were."""
-        executors = [pid for pid in _members(self._process.pid) if _EXECUTOR in _command_line(pid)]
-        for pid in executors[:most]:
-            os.kill(pid, signal.SIGKILL)
-        return len(executors)
+        """`kill -9` on executors of a local cluster: all, or `most`; how many there were."""
+        return kill_executors([self._process.pid], most)
 
     def tell(self, number: signal.Signals) -> None:
         """A signal to the driver alone, as a scheduler sends it."""
@@ -145,23 +142,3 @@ def own_spark(folder: Path) -> Path:
     for part in Path(pyspark.__file__).parent.iterdir():
         (folder / part.name).symlink_to(part)
     return folder
-
-
-def _command_line(pid: int) -> str:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_text(errors="replace")
-    except OSError:
-        return ""
-
-
-def _members(session: int) -> list[int]:
-    """Processes of a session, on Linux; a killed one that nobody waited for yet is not counted."""
-    found = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            state, _, _, of = stat.read_text().rpartition(")")[2].split()[:4]
-        except (OSError, ValueError):
-            continue
-        if int(of) == session and state != "Z":
-            found.append(int(stat.parent.name))
-    return found

@@ -29,7 +29,7 @@ class Counting:
 
 
 def background(publisher: Counting) -> BackgroundPublisher:
-    return BackgroundPublisher(cast(Publisher, publisher))
+    return BackgroundPublisher(cast(Publisher, publisher), first_after_s=0.0)
 
 
 def test_what_an_earlier_run_left_is_published_without_a_commit() -> None:
@@ -44,6 +44,14 @@ def test_what_is_published_already_is_not_published_again_at_the_end() -> None:
     with background(publisher) as published:
         published.wake()
         assert publisher.done.wait(20)
+    assert publisher.publications == 1
+
+
+def test_a_run_that_is_over_soon_publishes_once() -> None:
+    publisher = Counting()
+    with BackgroundPublisher(cast(Publisher, publisher), first_after_s=600.0) as published:
+        published.wake()
+        published.wake()
     assert publisher.publications == 1
 
 
