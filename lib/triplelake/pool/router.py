@@ -241,6 +241,8 @@ class Router:
                 with self._changed:
                     lane.failed(failure, time.monotonic())
                     self._look_for_light()
+                    # A key that is refused is refused to all that wait for a place, too.
+                    self._stopped = self._stopped or failure.code == "unauthorized"
                 raise
             with self._changed:
                 lane.succeeded()

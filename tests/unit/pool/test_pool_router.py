@@ -322,3 +322,18 @@ def test_any_endpoint_tokenizes() -> None:
 
 def test_the_real_client_fits_the_seam() -> None:
     Router(Share((EndpointShare(Endpoint(A), 1),)), AskingSettings(), LlamaServer).close()
+
+
+def test_a_refused_key_stops_all_that_wait_for_a_place() -> None:
+    both = threading.Barrier(2, timeout=20)
+
+    def refuse(url: str) -> None:
+        both.wait()
+        raise ServerFailure("unauthorized", "Invalid API Key")
+
+    pool = Pool(refuse)
+    router = pool.router({A: 2})
+    with ThreadPoolExecutor(12) as executor:
+        errors = [future.exception() for future in [executor.submit(ask, router) for _ in range(12)]]
+    assert len(pool.visits) == 2
+    assert sorted(type(error).__name__ for error in errors) == ["ServerFailure"] * 2 + ["Stopped"] * 10
