@@ -33,6 +33,7 @@ from passages import passages, write_corpus
 from simulated import ONE_CHUNK, FakePool, Watched, bodies, fake_pool, method_of, open_spark, rule, settings, watch
 
 from triplelake.config import EmbeddedSettings, Settings
+from triplelake.pool.client import LlamaServer
 from triplelake.pool.embedded import EmbeddedServer
 from triplelake.pool.endpoints import Endpoint
 from triplelake.pool.shares import total_slots
@@ -106,7 +107,9 @@ class Place:
             requests = [
                 Request(row["request_id"], row["text"], row["title"], row["context"], row["lang"]) for row in asked
             ]
-            loop = ask_all(self.endpoints, list(bodies(method, requests)))
+            first = LlamaServer(self.endpoints[0], self.chosen.asking.timeout_s)
+            loop = ask_all(self.endpoints, list(bodies(method, requests, first.tokenize)))
+            first.close()
         assert watched.journal
         assert watched.journal.tally.answered == loop.answers == len(requests)
         assert not watched.journal.tally.failed

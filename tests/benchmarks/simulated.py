@@ -64,11 +64,18 @@ def method_of(chosen: Settings) -> Iterator[Method]:
         yield opened.method
 
 
-def bodies(method: Method, requests: Iterable[Request]) -> Iterator[Body]:
+def no_tokens(text: str) -> list[int]:
+    """For texts that hold nothing that looks like a special token."""
+    raise AssertionError(f"needs the server's tokens: {text!r}")
+
+
+def bodies(
+    method: Method, requests: Iterable[Request], tokenize: Callable[[str], list[int]] = no_tokens
+) -> Iterator[Body]:
     """What a task would send for each request."""
     for request in requests:
         yield completion_body(
-            protect(method.renderer.render(request).parts, no_tokens),
+            protect(method.renderer.render(request).parts, tokenize),
             grammar=build_grammar(method.engine, request, method.ontology, method.answer),
             max_tokens=method.answer.max_tokens,
             stop=method.renderer.stop,
@@ -78,11 +85,6 @@ def bodies(method: Method, requests: Iterable[Request]) -> Iterator[Body]:
 def fake_answer(body: Body, text: str) -> str:
     """What a fake server would answer to a question about a text."""
     return answer(body["prompt"], text, body["grammar"], most_tokens=body["n_predict"])[0]
-
-
-def no_tokens(text: str) -> list[int]:
-    """For texts that hold nothing that looks like a special token."""
-    raise AssertionError(f"needs the server's tokens: {text!r}")
 
 
 def open_spark(tasks: int) -> SparkSession:
