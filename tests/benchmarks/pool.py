@@ -23,7 +23,7 @@ import argparse
 import json
 import tempfile
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -107,9 +107,8 @@ class Place:
             requests = [
                 Request(row["request_id"], row["text"], row["title"], row["context"], row["lang"]) for row in asked
             ]
-            first = LlamaServer(self.endpoints[0], self.chosen.asking.timeout_s)
-            loop = ask_all(self.endpoints, list(bodies(method, requests, first.tokenize)))
-            first.close()
+            with closing(LlamaServer(self.endpoints[0], self.chosen.asking.timeout_s)) as first:
+                loop = ask_all(self.endpoints, list(bodies(method, requests, first.tokenize)))
         assert watched.journal
         assert watched.journal.tally.answered == loop.answers == len(requests)
         assert not watched.journal.tally.failed

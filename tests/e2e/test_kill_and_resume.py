@@ -30,7 +30,7 @@ _TEXTS = [
 
 
 def write_corpus(folder: Path) -> Path:
-    """30 documents of one chunk each, in three languages."""
+    """25 documents of one chunk each, in three languages."""
     file = folder / "corpus.jsonl"
     lines = [json.dumps({"id": f"d{number}", "text": text}, ensure_ascii=False) for number, text in enumerate(_TEXTS)]
     file.write_text("\n".join(lines), encoding="utf-8")

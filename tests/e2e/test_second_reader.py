@@ -1,4 +1,4 @@
-"""DuckDB over delta-rs reads the tables and the views as Spark does."""
+"""What a run leaves, read by others: DuckDB over delta-rs, another session of Spark, and as triples."""
 
 from __future__ import annotations
 
@@ -17,6 +17,15 @@ from triplelake.tables.store import Store
 from triplelake.tables.views import VIEWS, register
 
 pytestmark = pytest.mark.spark
+
+
+DOCUMENTS = [
+    {"id": "a", "text": "林若兰生于临川城，在云梦书院教书。", "kind": "人物"},
+    {"id": "b", "text": "陳若蘭生於臨川城，在雲夢書院教書。", "kind": "人物"},
+    {"id": "c", "text": "Edda Lund was born in Harrow and lived in Ostrell.", "kind": "person"},
+    {"id": "d", "text": "这一句会被拒绝回答，所以它失败。", "kind": "other"},
+    {"id": "e", "text": "……", "kind": "empty"},
+]
 
 
 def plain(value: Any) -> Any:
@@ -39,22 +48,15 @@ def done(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Bench
     """The job over documents of all kinds, once for all that read its tables."""
     bench = Bench.make(tmp_path_factory.mktemp("done"))
     bench.backend.refused = lambda question: "拒绝" in question
-    documents = [
-        {"id": "a", "text": "林若兰生于临川城，在云梦书院教书。", "kind": "人物"},
-        {"id": "b", "text": "陳若蘭生於臨川城，在雲夢書院教書。", "kind": "人物"},
-        {"id": "c", "text": "Edda Lund was born in Harrow and lived in Ostrell.", "kind": "person"},
-        {"id": "d", "text": "这一句会被拒绝回答，所以它失败。", "kind": "other"},
-        {"id": "e", "text": "……", "kind": "empty"},
-    ]
     bench.extract(
-        bench.corpus(documents), corpus__id_column="id", corpus__keep_columns=["kind"], run__max_failure_rate=0.5
+        bench.corpus(DOCUMENTS), corpus__id_column="id", corpus__keep_columns=["kind"], run__max_failure_rate=0.5
     )
     return bench
 
 
 def test_documents_become_triples(done: Bench) -> None:
-    found = {(row["subject"], row["object"], row["doc_id"], row["lang"]) for row in done.lake.view("current_triples")}
-    assert found == {
+    rows = done.lake.view("current_triples")
+    assert {(row["subject"], row["object"], row["doc_id"], row["lang"]) for row in rows} == {
         ("林若", "兰生", "a", "zh-Hans"),
         ("林若", "于临", "a", "zh-Hans"),
         ("陳若", "蘭生", "b", "zh-Hant"),
@@ -62,6 +64,9 @@ def test_documents_become_triples(done: Bench) -> None:
         ("Edda", "Lund", "c", "en"),
         ("Edda", "Harrow", "c", "en"),
     }
+    # Each document is one sentence.
+    texts = {document["id"]: document["text"] for document in DOCUMENTS}
+    assert all(row["evidence"] == texts[row["doc_id"]] for row in rows)
     check_offsets(done.lake)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -67,6 +68,8 @@ def test_too_many_failures_end_the_run_and_can_be_asked_again(bench: Any) -> Non
     assert bench.lake.view("failures") == []
     assert {row["doc_id"] for row in bench.lake.view("current_triples")} == {document["id"] for document in DOCUMENTS}
     assert [row["doc_id"] for row in bench.lake.view("current_documents", "failed > 0")] == []
+    # Failures below the limit are a success.
+    assert Counter(row["exit_code"] for row in bench.lake.rows("runs")) == {5: 1, 0: 3}
 
 
 def test_a_server_that_dies_ends_the_run_and_the_same_command_goes_on(bench: Any) -> None:
