@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import chain
 
 import pyarrow as pa
 from pyspark import TaskContext
@@ -10,7 +11,7 @@ from pyspark import TaskContext
 from triplelake.config import ChunkingSettings
 from triplelake.corpus.chunking import chunk_document
 from triplelake.corpus.tokens import estimate_tokens
-from triplelake.engine.arrow import record_batches
+from triplelake.tables.batches import record_batches
 from triplelake.tables.schemas import CHUNKS
 from triplelake.triples.identity import chunk_id, request_id
 
@@ -25,9 +26,8 @@ class Chunker:
         self._key = key
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        for batch in batches:
-            for document in batch.to_pylist():
-                yield from record_batches(self._rows(document), CHUNKS.arrow)
+        documents = chain.from_iterable(batch.to_pylist() for batch in batches)
+        yield from record_batches(chain.from_iterable(map(self._rows, documents)), CHUNKS.arrow)
 
     def _rows(self, document: dict[str, str]) -> Iterator[dict[str, object]]:
         version = (document["doc_id"], document["doc_version"])

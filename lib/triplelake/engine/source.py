@@ -16,9 +16,9 @@ from triplelake.corpus.columns import Columns, choose_columns, record_from_field
 from triplelake.corpus.files import CorpusFile, detect_format, fingerprint, list_files
 from triplelake.corpus.readers import read_split
 from triplelake.corpus.splits import Split, plan_splits
-from triplelake.engine.arrow import record_batches
 from triplelake.engine.session import parallelism
 from triplelake.errors import InputError, UsageError
+from triplelake.tables.batches import record_batches
 from triplelake.triples.identity import doc_version, stable_hash
 from triplelake.types import Record, Rejected
 

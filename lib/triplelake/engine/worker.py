@@ -13,7 +13,6 @@ import pyarrow as pa
 from pyspark import TaskContext
 
 from triplelake.config import AskingSettings
-from triplelake.engine.arrow import record_batches
 from triplelake.engine.ladder import Ladder, Method
 from triplelake.pool.clerk import Clerk
 from triplelake.pool.desk import Counts, TaskId
@@ -22,6 +21,7 @@ from triplelake.pool.endpoints import Endpoint
 from triplelake.pool.router import Router
 from triplelake.pool.shares import Share, in_flight_for
 from triplelake.pool.window import windowed
+from triplelake.tables.batches import record_batches
 from triplelake.tables.schemas import ATTEMPTS
 from triplelake.types import Attempt, Request
 

@@ -1,6 +1,6 @@
 """The columns of every table, declared once for Spark and for Arrow.
 
-`mapInArrow` and `applyInArrow` match columns by position, so both sides take their schema from here.
+`mapInArrow` matches columns by position, so both sides take their schema from here.
 """
 
 from __future__ import annotations
