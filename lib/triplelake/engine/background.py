@@ -10,12 +10,13 @@ from triplelake.tables.publish import Publisher
 
 _SHARE_OF_TIME = 0.1
 _FIRST_AFTER_S = 10.0
+_REST_S = 60.0
 
 
 class BackgroundPublisher:
     """Publishes after commits in a thread of its own, and when the block ends what came since.
 
-    A publication reads all answers of the plan, so the next one waits until publishing has taken no
+    A publication reads all answers of the plan, so the next one waits for a minute, and until publishing has taken no
     more than a tenth of the time; and a run that is over within seconds publishes once.
 
     Args:
@@ -67,7 +68,7 @@ class BackgroundPublisher:
             while self._due():
                 began = time.monotonic()
                 self._publish()
-                self._rest((time.monotonic() - began) / _SHARE_OF_TIME)
+                self._rest(max(_REST_S, (time.monotonic() - began) / _SHARE_OF_TIME))
         except Exception as error:
             self._error = error
 
