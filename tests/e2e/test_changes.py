@@ -119,7 +119,7 @@ def test_a_changed_sentence_asks_what_it_touches_and_shows_when_it_is_whole(benc
     check_unique(bench.lake)
 
 
-def test_only_replace_removes(bench: Bench) -> None:
+def test_only_replace_removes(bench: Bench, first: Bench) -> None:
     file = bench.corpus(corpus())
     fewer = bench.corpus(corpus()[1:], "fewer.jsonl")
 
@@ -137,6 +137,10 @@ def test_only_replace_removes(bench: Bench) -> None:
     assert triples_of(bench.lake, "river") == set()
     assert {row["doc_id"] for row in bench.lake.rows("triples")} >= {"river"}
     assert bench.extract(fewer, **_READ, **_SMALL, run__mode="replace").removed == 0
+
+    # What the first command has done does not stand any more, so it is not taken for done.
+    bench.extract(first.folder / "corpus.jsonl", **_READ, **_SMALL)
+    assert current() == {"river", "writer", "ship"}
     assert bench.server.asked == []
     check_unique(bench.lake)
 

@@ -72,6 +72,16 @@ def draft(console: Console, found: Draft) -> None:
     )
 
 
+def resumed(console: Console, plan: Plan) -> None:
+    """Say that an interrupted run left work."""
+    _say(console, f"Going on with the plan of an earlier run ({plan.requests} requests).")
+
+
+def covered(console: Console) -> None:
+    """Say that there is no work."""
+    _say(console, "Plan:     nothing new to extract; an earlier run has done all of this input")
+
+
 def estimate(console: Console, store: Store, pool: Opened, plan: Plan) -> None:
     """Tokens and time of a plan, by the rate of earlier runs with the same key."""
     prompt = plan.requests * pool.prefix_tokens + plan.est_tokens

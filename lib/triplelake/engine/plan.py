@@ -58,6 +58,18 @@ class Planner:
         )
         return Plan(**{name: found[0][name] for name in _PLAN}) if found else None
 
+    def covers(self, plan: Plan) -> bool:
+        """Whether a plan that is settled still says all of its input, so that there is nothing to read.
+
+        A later run over another input may have removed what this one published, and failed documents may be asked for
+        again.
+        """
+        if self.settings.run.retry_failed:
+            return False
+        [sealed] = self.store.read(PLANS).where(F.col("plan_id") == plan.plan_id).select("at").collect()
+        others = (F.col("plan_id") != plan.plan_id) & (F.col("at") > sealed["at"])
+        return self.store.read(DOCUMENTS).where(others).isEmpty()
+
     @contextmanager
     def draft(self) -> Iterator[Draft]:
         """Read, chunk and count; nothing is written until `Draft.write`.

@@ -120,8 +120,15 @@ class _Job:
         """Ask what is open and publish what is complete."""
         if RUNS not in self._missing:
             self._lease.take()
-        resumed = self._resume()
-        plan = resumed or self._plan_anew()
+        plan = self._planner.find()
+        resumes = plan is not None and self._publisher(plan).unsettled()
+        if plan and resumes:
+            narrate.resumed(self._console, plan)
+        elif plan and self._planner.covers(plan):
+            narrate.covered(self._console)
+            return
+        else:
+            plan = self._plan_anew()
         if plan is None:
             return
         journal = self._journal
@@ -129,20 +136,12 @@ class _Job:
         journal.chunks, journal.requests, journal.reused = plan.chunks, plan.requests, plan.reused
         publisher = self._publisher(plan)
         with BackgroundPublisher(publisher) as published:
-            buckets = (open_buckets if resumed else new_buckets)(self._store, plan.plan_id)
+            buckets = (open_buckets if resumes else new_buckets)(self._store, plan.plan_id)
             if buckets:
                 asking = Asking(self._settings, self._opened, self._store, self._console, plan.plan_id, journal.run_id)
                 asking.run(buckets, journal.tally, published.wake, self._lease.check)
         journal.documents, journal.triples = published.documents, published.triples
         check_failures(journal.tally, self._settings.run.max_failure_rate)
-
-    def _resume(self) -> Plan | None:
-        """The plan that an interrupted run of the same command left over this very input."""
-        plan = self._planner.find()
-        if plan is None or not self._publisher(plan).unsettled():
-            return None
-        self._console.print(f"Going on with the plan of an earlier run ({plan.requests} requests).", highlight=False)
-        return plan
 
     def _plan_anew(self) -> Plan | None:
         with self._planner.draft() as draft:
