@@ -14,6 +14,8 @@ from harness.lake import Lake, Row, check_derived, check_offsets, check_unique
 from harness.servers import Counted, general_ontology, question
 
 from triplelake.config import AnswerSettings
+from triplelake.engine.draft import Draft
+from triplelake.engine.journal import Journal
 from triplelake.types import Request
 
 pytestmark = pytest.mark.spark
@@ -104,9 +106,12 @@ def test_killed_again_and_again(bench: Any) -> None:
     scripted = bench.server
     runs = Interrupted(bench.folder, scripted)
 
+    # The plan is sealed, and nobody has been asked.
+    scripted.hold()
     with runs.start() as job:
-        job.wait_until(runs.grown("documents"), "planning has written documents")
+        job.wait_until(runs.grown("plans"), "the plan is sealed")
     assert runs.committed == 0
+    scripted.release()
 
     # A wave is answered and committed, and not a single question after it.
     commit = runs.grown("attempts")
@@ -135,11 +140,46 @@ def test_killed_again_and_again(bench: Any) -> None:
     check_nothing_left(runs, bench)
 
 
+class Gone(Exception):
+    """Stands for the end of the driver."""
+
+
+def test_a_driver_that_is_gone_before_its_plan_is_sealed_and_before_the_end(
+    bench: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def go(*_: object) -> None:
+        raise Gone
+
+    file = write_corpus(bench.folder)
+    with monkeypatch.context() as patch, pytest.raises(Gone):
+        patch.setattr(Draft, "_seal", go)
+        bench.extract(file, corpus__id_column="id")
+    assert bench.lake.counts()["requests"] == len(_TEXTS)
+    assert bench.server.asked == []
+
+    # A new plan over the same documents, whose chunks are there already.
+    with monkeypatch.context() as patch, pytest.raises(Gone):
+        patch.setattr(Journal, "write", go)
+        bench.extract(file, corpus__id_column="id")
+    assert "Going on" not in bench.said
+    assert len(bench.server.asked) == len(_TEXTS)
+    assert bench.lake.counts()["chunks"] == bench.lake.counts()["attempts"] == len(_TEXTS)
+    check_unique(bench.lake)
+    assert len(bench.lake.view("current_documents")) == len(_TEXTS)
+
+    bench.server.forget()
+    counts = bench.lake.counts()
+    bench.extract(file, corpus__id_column="id")
+    assert bench.server.asked == []
+    assert bench.lake.counts() == counts | {"runs": counts["runs"] + 1}
+
+
 def check_nothing_left(runs: Interrupted, bench: Any) -> None:
     """The same command once more adds a row to `runs`, and nothing to any other table."""
     runs.server.forget()
     versions, counts = runs.lake.versions(), runs.lake.counts()
     bench.extract(runs.file, **runs.settings)
+    assert "an earlier run has done all of this input" in bench.said
     assert runs.server.asked == []
     # The lease is taken by a commit without a row, and given back with the row.
     assert runs.lake.versions() == versions | {"runs": versions["runs"] + 2}

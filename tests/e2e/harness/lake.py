@@ -39,7 +39,7 @@ class Lake:
         with duckdb.connect() as connection:
             connection.execute("SET TimeZone = 'UTC'")
             for table in _NAMES:
-                connection.register(table, self._arrow(table))
+                connection.register(table, self.delta(table).to_pyarrow_dataset())
             names = {name: name for name in (*VIEWS, *_NAMES)}
             for view, query in VIEWS.items():
                 connection.execute(f"CREATE VIEW {view} AS {render(query, names, 'duckdb')}")
