@@ -1,11 +1,13 @@
 """How full the job keeps a pool: its goodput, from the first question to the last commit, over what a bare client gets.
 
-    python tests/benchmarks/pool.py --real FILE --limit 150 --pools 1x4 4x8 64x16 --json OUT
+    python tests/benchmarks/pool.py --pools 1x4 4x8 64x16 --json OUT
+    python tests/benchmarks/pool.py --real FILE --limit 150
 
 After the job the bare client (`closed_loop.py`) puts the very questions of the job, in the job's order, to the same
-servers, with as many in flight at each, and does nothing else: its goodput is the ceiling. `real` is the embedded
-llama.cpp server over a corpus. `NxS` are N fake servers of S slots, whose requests take a second, give or take a
-quarter; 6 seconds from 512 slots on, which is what two cores can serve.
+servers, with as many in flight at each, and does nothing else: its goodput is the ceiling. `NxS` are N fake servers of
+S slots, whose requests take a second, give or take a quarter; 6 seconds from 512 slots on, which is what two cores can
+serve. `real` is the embedded llama.cpp server over a corpus, on a core of its own, as a server has its own machine: the
+job and the bare client have the others.
 
 The last columns tell where the job's slot-seconds went that no request used: `ramp` until every slot was first taken,
 `tail` from the last moment at which all were until the last answer, `gaps` in between, and `commit` after the last
@@ -21,6 +23,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
@@ -41,6 +44,7 @@ from triplelake.types import Request
 
 _CHARACTERS = 120
 _BIG_POOL = 512
+_SERVER_CORE = min(os.sched_getaffinity(0))
 _POISON = ("13篇。", "57篇。")
 """One or the other is in every 50th passage."""
 
@@ -160,7 +164,11 @@ def simulated(name: str, seconds: float, folder: Path) -> Iterator[Place]:
 @contextmanager
 def real(corpus: Path, limit: int, slots: int, folder: Path) -> Iterator[Place]:
     """The embedded server over a corpus."""
+    others = os.sched_getaffinity(0)
+    # A process keeps the cores on which it was started.
+    os.sched_setaffinity(0, {_SERVER_CORE})
     with EmbeddedServer(EmbeddedSettings(slots=slots)) as server:
+        os.sched_setaffinity(0, others)
         url, key = server.endpoint.url, server.endpoint.api_key
         chosen = settings(url, key, input=(str(corpus),), output=str(folder / "real"), run__limit=limit, profile="auto")
         yield Place("real", (Endpoint(url, key, slots),), chosen)
@@ -220,7 +228,7 @@ def main() -> None:
         "--pools", nargs="*", default=["1x4", "4x8", "64x16"], metavar="NxS", help="fake servers x slots"
     )
     parser.add_argument("--seconds", type=float, default=90.0, help="of work for each fake pool (default: 90)")
-    parser.add_argument("--real", type=Path, metavar="FILE", help="a corpus to ask the embedded server about, too")
+    parser.add_argument("--real", type=Path, metavar="FILE", help="ask the embedded server about this corpus instead")
     parser.add_argument("--limit", type=int, default=150, help="documents of that corpus (default: 150)")
     parser.add_argument("--slots", type=int, default=4, help="of the embedded server (default: 4)")
     parser.add_argument("--rounds", type=int, default=1, help="of each pool (default: 1)")
@@ -228,10 +236,13 @@ def main() -> None:
     parser.add_argument("--json", type=Path, metavar="OUT", help="write the results here too")
     options = parser.parse_args()
     found = []
+    names = ["real"] if options.real else options.pools
+    if options.real:
+        os.sched_setaffinity(0, os.sched_getaffinity(0) - {_SERVER_CORE})
     spark = open_spark(_TASKS)
     print("| pool   | slots | requests | ceiling/s |   job/s | share |  ramp |  gaps |  tail | commit |")
     print("|---" * 10 + "|", flush=True)
-    for name in [*(["real"] if options.real else []), *options.pools] * options.rounds:
+    for name in names * options.rounds:
         with tempfile.TemporaryDirectory() as folder, _place(name, options, Path(folder)) as place:
             found.append(place.measure())
             report(found[-1])

@@ -92,7 +92,7 @@ class Memory:
             for child in me.children(recursive=True):
                 try:
                     words = child.cmdline()
-                    kind = "jvm" if "java" in words[0] else "workers" if "pyspark.daemon" in words else None
+                    kind = "jvm" if "java" in words[0] else "workers" if "pyspark.worker" in words else None
                     if kind:
                         now[kind] += child.memory_info().rss
                 except (psutil.Error, IndexError):
