@@ -8,12 +8,13 @@ PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13 python3.14 p
 # Tests that run at the same time; each may have a Spark of its own, of 2 GB.
 JOBS ?= 2
 SOURCES = lib infra $(wildcard jobs/*.py)
+SCRIPTS = $(shell find infra -name '*.sh')
 
 # As in the activated environment, whatever this shell has set for another Spark.
 RUN = env -u SPARK_HOME -u SPARK_CONF_DIR -u PYSPARK_PYTHON -u PYSPARK_DRIVER_PYTHON PATH="$(abspath $(BIN)):$$PATH"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format docs dist bench-quality bench-sizes bench-grammar bench-pool bench-overhead bench-scale bench-kills clean
+.PHONY: help setup demo test test-infra lint format docs dist bench-quality bench-sizes bench-grammar bench-pool bench-overhead bench-scale bench-kills clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -25,14 +26,18 @@ setup: ## make the environment in .venv (only where something changed)
 demo: setup ## extract the sample corpus with a real model and query it
 	@$(RUN) python jobs/demo.py
 
-test: setup ## run all tests; one of them: make test ARGS="tests/unit/corpus -k csv"
+test: setup ## run all tests but those of test-infra; one of them: make test ARGS="tests/unit/corpus -k csv"
 	@$(RUN) pytest -n $(JOBS) --dist loadgroup --no-loadscope-reorder $(ARGS)
 
-lint: setup ## check style, types and the direction of imports
+test-infra: setup ## build llama.cpp, convert a model and serve it: 40 minutes at first, then it is cached; ARGS as above
+	@$(RUN) pytest -m infra tests/infra $(ARGS)
+
+lint: setup ## check style, types, the direction of imports and the shell scripts
 	@$(RUN) ruff check .
 	@$(RUN) ruff format --check .
 	@$(RUN) mypy $(SOURCES)
 	@$(RUN) lint-imports
+	@$(RUN) shellcheck $(SCRIPTS)
 
 format: setup ## bring the code into its form
 	@$(RUN) ruff check --fix .

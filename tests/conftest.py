@@ -29,6 +29,13 @@ def spark() -> Iterator[SparkSession]:
     session.stop()
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Leave out the tests that take minutes, unless `-m` speaks of them."""
+    expression = config.option.markexpr
+    if "infra" not in expression:
+        config.option.markexpr = f"({expression}) and not infra" if expression else "not infra"
+
+
 # First: pytest-xdist reads the groups in the same hook.
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
