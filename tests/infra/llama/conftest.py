@@ -1,0 +1,73 @@
+"""What the tests of the scripts in infra/llama run in."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from llama_host import STUBS, Host
+
+CMAKE_LISTS = """\
+set(GIT_DIR "${PROJECT_SOURCE_DIR}/.git")
+if (LLAMA_LLGUIDANCE)
+    set(LLGUIDANCE_SRC ${CMAKE_BINARY_DIR}/llguidance/source)
+    ExternalProject_Add(llguidance_ext
+        GIT_REPOSITORY https://github.com/guidance-ai/llguidance
+        # v1.0.1:
+        GIT_TAG d795912fedc7d393de740177ea9ea761e7905774
+        SOURCE_DIR ${LLGUIDANCE_SRC}
+    )
+endif()
+"""
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Host:
+    return Host(tmp_path / "the host")
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    """As much of llama.cpp as the script looks at, in the place where the archive of llama-cpp-python has it."""
+    root = tmp_path / "llama_cpp_python-0.0.0" / "vendor" / "llama.cpp"
+    for folder in ("tools/server", "common", "conversion", "gguf-py", "requirements"):
+        (root / folder).mkdir(parents=True)
+    for file in ("CMakeLists.txt", "convert_hf_to_gguf.py", "LICENSE"):
+        (root / file).write_text(file)
+    (root / "common" / "CMakeLists.txt").write_text(CMAKE_LISTS)
+    return root
+
+
+@pytest.fixture
+def crate(tmp_path: Path) -> Path:
+    folder = tmp_path / "llguidance-1.0.1"
+    folder.mkdir()
+    (folder / "Cargo.toml").write_text('[package]\nname = "llguidance"\nversion = "1.0.1"\n')
+    (folder / "llguidance.h").write_text("")
+    return folder
+
+
+@pytest.fixture
+def builder(host: Host, tmp_path: Path) -> Host:
+    """A host with all that a build needs, and a file for the proof's model."""
+    host.stub("cmake", "make", "c++", "cargo", "git", "nvidia-smi")
+    toolkit = tmp_path / "cuda-13.0" / "bin"
+    toolkit.mkdir(parents=True)
+    shutil.copy(STUBS / "nvcc", toolkit)
+    host.put("nvcc", toolkit / "nvcc")
+    library = tmp_path / "libcublas.so.13"
+    library.write_text("cuBLAS")
+    host.write("ldd", f'echo "libcublas.so.13 => {library} (0x1)"; echo "libc.so.6 => /lib/libc.so.6 (0x2)"')
+    host.write("ldconfig", "")  # no driver
+    (tmp_path / "tiny.gguf").write_text("GGUF")
+    return host
+
+
+@pytest.fixture
+def offline(source: Path, crate: Path, tmp_path: Path) -> list[str | Path]:
+    return ["--source", source, "--llguidance-source", crate, "--proof-model", tmp_path / "tiny.gguf"]
