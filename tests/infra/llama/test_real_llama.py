@@ -1,0 +1,134 @@
+"""The real thing: llama.cpp built from source, a model converted, quantised, and served by what was built.
+
+What takes minutes is kept in the cache of this user (`~/.cache/triplelake-infra`) and done once.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from llama_host import LLAMA, ROOT, read_manifest
+from random_atom import make_random_atom
+
+sys.path.insert(0, str(LLAMA))
+
+from prove_server import running
+
+pytestmark = pytest.mark.infra
+
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "triplelake-infra"
+PREFIX = CACHE / "prefix"
+SDIST = "llama_cpp_python-0.3.36"  # carries llama.cpp b11312
+CRATE = "llguidance-1.0.1"
+
+
+def run(*command: str | Path, **options: Any) -> str:
+    done = subprocess.run(command, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **options)
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+@pytest.fixture(scope="session")
+def source() -> Path:
+    """The source archive of llama-cpp-python, from the package index."""
+    archive = CACHE / f"{SDIST}.tar.gz"
+    if not archive.exists():
+        name, _, version = SDIST.rpartition("-")
+        pip = [sys.executable, "-m", "pip", "download", "--no-deps", "--no-binary", name, "--dest", CACHE]
+        run(*pip, f"{name}=={version}")
+    return archive
+
+
+@pytest.fixture(scope="session")
+def crate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The unpacked crate, from where cargo keeps what it fetched for a package that depends on it."""
+    registry = Path(os.environ.get("CARGO_HOME") or Path.home() / ".cargo") / "registry" / "src"
+    if not list(registry.glob(f"*/{CRATE}")):
+        package = tmp_path_factory.mktemp("package")
+        name, _, version = CRATE.rpartition("-")
+        (package / "lib.rs").write_text("")
+        metadata = '[package]\nname = "fetcher"\nversion = "0.0.0"\n[lib]\npath = "lib.rs"\n'
+        (package / "Cargo.toml").write_text(f'{metadata}[dependencies]\n{name} = "={version}"\n')
+        run("cargo", "fetch", cwd=package)
+    return next(registry.glob(f"*/{CRATE}"))
+
+
+@pytest.fixture(scope="session")
+def build(source: Path, crate: Path) -> list[str | Path]:
+    """The command that built PREFIX/llama."""
+    command = [LLAMA / "build.sh", "--prefix", PREFIX, "--cpu", "--source", source, "--llguidance-source", crate]
+    run(*command)
+    return command
+
+
+@pytest.fixture(scope="session")
+def model(build: list[str | Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a model of Atom's shape that model.sh made."""
+    files = CACHE / "Atom-7B-Chat"
+    if not (files / "model.safetensors.index.json").exists():
+        texts = tmp_path_factory.mktemp("texts") / "texts.txt"
+        texts.write_text(
+            "".join((ROOT / name).read_text("utf-8") for name in ("README.md", "README.zh-CN.md")), "utf-8"
+        )
+        make_random_atom(files, texts)
+    run(LLAMA / "model.sh", "--prefix", PREFIX, "--model", files)
+    return PREFIX / "zh-models" / "7B"
+
+
+def test_the_built_server_has_proved_itself(build: list[str | Path]) -> None:
+    manifest = read_manifest(PREFIX / "llama")
+    assert manifest["inputs"]["architectures"] == "none" and manifest["built"]["cargo"].startswith("cargo ")
+    proof = manifest["proof"]
+    assert proof["model"] == "gemma-3-270m-q4_k_m.gguf" and "鲁迅" not in proof["free"]
+    assert proof["gbnf"] in ("鲁迅", "周树人", "浙江绍兴") and 2 <= len(proof["llguidance"]) <= 8
+
+
+def test_the_same_build_again_takes_no_time(build: list[str | Path]) -> None:
+    started = time.monotonic()
+    assert run(*build).startswith("Built already: ")
+    assert time.monotonic() - started < 3
+
+
+def test_the_model_is_quantised_and_named(model: Path) -> None:
+    manifest = read_manifest(model)
+    f16, q8_0 = (manifest["files"][f"ggml-model-{kind}.gguf"]["bytes"] for kind in ("f16", "q8_0"))
+    assert 0.5 < q8_0 / f16 < 0.62  # 34 bytes for 32 numbers of 2, and the vocabulary, which stays as it is
+    reader = "import sys, gguf; f = gguf.GGUFReader(sys.argv[1]).fields; print(f['general.name'].contents())"
+    environment = os.environ | {"PYTHONPATH": str(PREFIX / "llama" / "convert" / "gguf-py")}
+    python = PREFIX / "convert-env" / "bin" / "python"
+    assert run(python, "-c", reader, model / "ggml-model-q8_0.gguf", env=environment).strip() == "Atom-7B-Chat"
+
+
+def test_the_same_model_again_takes_no_time(model: Path) -> None:
+    started = time.monotonic()
+    again = run(LLAMA / "model.sh", "--prefix", PREFIX, "--model", CACHE / "Atom-7B-Chat")
+    assert again.startswith("Whole already: ")
+    assert time.monotonic() - started < 3
+
+
+def test_it_is_served_with_the_template_that_the_project_knows(model: Path) -> None:
+    profile = yaml.safe_load((ROOT / "conf" / "models" / "atom-7b-chat.yaml").read_text("utf-8"))
+    template = ("--chat-template-file", str(model / "chat-template.jinja"))
+    with running(PREFIX / "llama" / "bin" / "llama-server", model / "ggml-model-q8_0.gguf", *template) as url:
+        question = [{"role": "user", "content": "鲁迅是谁？"}]
+        asked = post(url, "apply-template", {"messages": question})["prompt"]
+        assert asked == f"{profile['prefix']}鲁迅是谁？{profile['suffix']}"
+        answer = post(url, "completion", {"prompt": asked, "n_predict": 8, "grammar": 'root ::= "[]"'})
+        assert answer["content"] == "[]"
+        tokens = post(url, "tokenize", {"content": "</s>", "add_special": True})["tokens"]
+        assert tokens == [1, 2]
+
+
+def post(url: str, path: str, body: dict[str, Any]) -> Any:
+    request = urllib.request.Request(f"{url}/{path}", json.dumps(body).encode(), {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        return json.load(answer)
