@@ -27,7 +27,7 @@ TEXT = "鲁迅原名周树人，浙江绍兴人。"
 # Every model completes this with a word that the text lacks.
 PROMPT = "The capital of France is the city of"
 GBNF = 'root ::= "鲁迅" | "周树人" | "浙江绍兴"'
-LLGUIDANCE = "%llguidance {}\nstart: SPAN & /.{2,8}/\nSPAN: %regex " + json.dumps({"substring_chars": TEXT})
+LLGUIDANCE = "%llguidance {}\nstart: SPAN\nSPAN: PART & /.{2,8}/\nPART: %regex " + json.dumps({"substring_chars": TEXT})
 _START_S = 300
 _ANSWER_S = 300
 _STOP_S = 10
