@@ -1,0 +1,195 @@
+"""How many slots a llama-server gets, from the memory that it may use and the header of its GGUF.
+
+    python3 sizing.py --model FILE --device gpu|cpu --memory-mib N [--servers K] [--slots N] …
+
+Prints `SLOTS TOKENS_PER_SLOT NAME` on one line for serve.sh, and on stderr how it came to them. Runs on the hosts, so it needs
+Python 3.10 and its standard library only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import struct
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+MIB = 1 << 20
+GIB = 1 << 30
+
+# Bytes of one number of the KV cache; q8_0 stores 32 numbers and a scale of two bytes.
+KV_BYTES = {"f16": 2.0, "q8_0": 34 / 32}
+
+# Of a card, CUDA's context, fragmentation and the display take a part that grows with it; each server needs its
+# compute buffers besides. A CPU host keeps a quarter for the rest of the machine.
+SHARE = {"gpu": 0.92, "cpu": 0.75}
+BUFFERS = {"gpu": GIB, "cpu": GIB // 4}
+
+# Where memory is not the limit: the start line for a GPU until `tune` has measured, and what a CPU's cores can feed.
+MOST_SLOTS = {"gpu": 32, "cpu": 4}
+SERVER_MAX_SLOTS = 256
+
+_SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
+_STRING, _ARRAY = 8, 9
+
+
+class CannotServe(Exception):
+    """What is wrong, with the exit code of infra's commands: 2 usage, 3 the machine does not suffice."""
+
+    def __init__(self, code: int, subject: str, reason: str, remedy: str) -> None:
+        super().__init__(code, subject, reason, remedy)
+        self.code = code
+        self.text = f"error: {subject}: {reason}\n  {remedy}"
+
+
+@dataclass(frozen=True)
+class Model:
+    """What the size of a server depends on.
+
+    Args:
+        name: `general.name` in the form of an alias.
+        file_bytes: the weights, as they lie in memory.
+        kv_numbers: numbers that one token of context adds to the KV cache.
+        context_length: tokens that the model was trained on.
+    """
+
+    name: str
+    file_bytes: int
+    kv_numbers: int
+    context_length: int
+
+
+def read_model(path: Path) -> Model:
+    """The header of a GGUF file.
+
+    Raises:
+        CannotServe: it is missing, torn or no GGUF.
+    """
+    try:
+        with path.open("rb") as file:
+            fields = read_fields(file)
+        size = path.stat().st_size
+    except OSError as error:
+        raise CannotServe(2, str(path), error.strerror or "cannot be read", "Name a GGUF file with --model.") from None
+    except (struct.error, ValueError, KeyError) as error:
+        raise CannotServe(4, str(path), f"is not a whole GGUF file ({error})", "Make or copy it again.") from None
+    kind = fields.get("general.architecture")
+
+    def field(key: str) -> Any:
+        return fields.get(f"{kind}.{key}")
+
+    try:
+        heads = int(field("attention.head_count"))
+        head_size = int(field("embedding_length")) // heads
+        numbers_per_head = (field("attention.key_length") or head_size) + (field("attention.value_length") or head_size)
+        kv_heads = field("attention.head_count_kv") or heads
+        # One number, or one for each layer. A layer with a sliding window needs less, which is left as a reserve.
+        all_kv_heads = sum(kv_heads) if isinstance(kv_heads, list) else kv_heads * field("block_count")
+        context_length = int(field("context_length"))
+    except (TypeError, ZeroDivisionError):
+        raise CannotServe(
+            2, str(path), f"its header lacks the shape of a {kind} model", "Give --slots and --context-per-slot."
+        ) from None
+    return Model(
+        name=slug(str(fields.get("general.name") or path.stem)),
+        file_bytes=size,
+        kv_numbers=all_kv_heads * numbers_per_head,
+        context_length=context_length,
+    )
+
+
+def slug(name: str) -> str:
+    """A name as an alias carries it: `Atom-7B Chat` is `atom-7b-chat`."""
+    return re.sub(r"[^a-z0-9.]+", "-", name.lower()).strip("-") or "model"
+
+
+def read_fields(file: BinaryIO) -> dict[str, Any]:
+    """The metadata of a GGUF file; https://github.com/ggml-org/ggml/blob/master/docs/gguf.md describes it."""
+    magic, version, _tensors, count = struct.unpack("<4sIQQ", file.read(24))
+    if magic != b"GGUF" or version < 2:
+        raise ValueError(f"starts with {magic!r} and version {version}")
+    return {_read_string(file): _read_value(file, *_unpack(file, "I")) for _ in range(count)}
+
+
+def _read_value(file: BinaryIO, kind: int) -> Any:
+    if kind == _STRING:
+        return _read_string(file)
+    if kind == _ARRAY:
+        item, count = _unpack(file, "IQ")
+        if item in _SCALARS:
+            return list(_unpack(file, f"{count}{_SCALARS[item]}"))
+        return [_read_value(file, item) for _ in range(count)]
+    return _unpack(file, _SCALARS[kind])[0]
+
+
+def _read_string(file: BinaryIO) -> str:
+    (length,) = _unpack(file, "Q")
+    if length > 64 * MIB:
+        raise ValueError(f"a text of {length} bytes")
+    return file.read(length).decode("utf-8", "replace")
+
+
+def _unpack(file: BinaryIO, form: str) -> tuple[Any, ...]:
+    return struct.unpack(f"<{form}", file.read(struct.calcsize(f"<{form}")))
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description="Slots and context of a llama-server, from memory and GGUF header.")
+    parser.add_argument("--model", type=Path, required=True, metavar="FILE", help="GGUF file")
+    parser.add_argument("--device", choices=("gpu", "cpu"), required=True)
+    parser.add_argument("--memory-mib", type=int, required=True, metavar="N", help="memory of the card or the machine")
+    parser.add_argument("--servers", type=int, default=1, metavar="K", help="servers that share that memory")
+    parser.add_argument("--kv-type", choices=tuple(KV_BYTES), default="f16", help="type of the KV cache")
+    parser.add_argument("--context-per-slot", type=int, default=3072, metavar="N", help="tokens of prompt and answer")
+    parser.add_argument("--slots", type=int, default=0, metavar="N", help="by hand; 0: what fits")
+    options = parser.parse_args(argv)
+    try:
+        model = read_model(options.model)
+        slots, per_slot = plan(model, options)
+    except CannotServe as error:
+        print(error.text, file=sys.stderr)
+        return error.code
+    print(slots, per_slot, model.name)
+    return 0
+
+
+def plan(model: Model, options: argparse.Namespace) -> tuple[int, int]:
+    """Slots and tokens per slot; says on stderr how they came about.
+
+    Raises:
+        CannotServe: not even one slot fits.
+    """
+    device = options.device
+    memory = options.memory_mib * MIB
+    per_token = model.kv_numbers * KV_BYTES[options.kv_type]
+    per_slot = min(options.context_per_slot, model.context_length)
+    room = memory * SHARE[device] / options.servers - BUFFERS[device] - model.file_bytes
+    tokens = int(room // per_token)
+    fit = tokens // per_slot
+    if max(fit, 0) < max(options.slots, 1):
+        raise CannotServe(
+            3,
+            str(options.model),
+            f"{max(options.slots, 1)} slots of {per_slot} tokens need "
+            f"{(model.file_bytes + max(options.slots, 1) * per_slot * per_token) / GIB:.1f} GiB; one of "
+            f"{options.servers} servers has {(room + model.file_bytes) / GIB:.1f} GiB of the {device}'s memory",
+            "Take fewer --slots, a smaller --context-per-slot, --kv-type q8_0, fewer servers or a smaller quantisation.",
+        )
+    slots = options.slots or min(fit, MOST_SLOTS[device])
+    print(
+        f"memory    {memory / GIB:.1f} GiB of the {device}, {SHARE[device]:.0%} of it for {options.servers} servers, "
+        f"{BUFFERS[device] / GIB:.2g} GiB of compute buffers each\n"
+        f"model     {model.file_bytes / GIB:.2f} GiB\n"
+        f"KV        {per_token / 1024:.1f} KiB per token as {options.kv_type}: room for {tokens} tokens, "
+        f"{fit} slots of {per_slot}\n"
+        f"slots     {slots}{' (by hand)' if options.slots else ''} of {per_slot} tokens, "
+        f"{slots * per_slot} in all, {slots * per_slot * per_token / GIB:.2f} GiB",
+        file=sys.stderr,
+    )
+    return slots, per_slot
+
+
+if __name__ == "__main__":
+    sys.exit(main())
