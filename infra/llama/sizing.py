@@ -2,8 +2,8 @@
 
     python3 sizing.py --model FILE --device gpu|cpu --memory-mib N [--servers K] [--slots N] …
 
-Prints `SLOTS TOKENS_PER_SLOT NAME` on one line for serve.sh, and on stderr how it came to them. Runs on the hosts, so it needs
-Python 3.10 and its standard library only.
+Prints `SLOTS TOKENS_PER_SLOT NAME` on one line for serve.sh, and on stderr how it came to them. Runs on the hosts, so
+it needs Python 3.10 and its standard library only.
 """
 
 from __future__ import annotations
@@ -175,7 +175,7 @@ def plan(model: Model, options: argparse.Namespace) -> tuple[int, int]:
             f"{max(options.slots, 1)} slots of {per_slot} tokens need "
             f"{(model.file_bytes + max(options.slots, 1) * per_slot * per_token) / GIB:.1f} GiB; one of "
             f"{options.servers} servers has {(room + model.file_bytes) / GIB:.1f} GiB of the {device}'s memory",
-            "Take fewer --slots, a smaller --context-per-slot, --kv-type q8_0, fewer servers or a smaller quantisation.",
+            "Take fewer --slots or servers, a smaller --context-per-slot or quantisation, or --kv-type q8_0.",
         )
     slots = options.slots or min(fit, MOST_SLOTS[device])
     print(

@@ -2,9 +2,9 @@
 
     watchdog.py [--url URL] … -- RESTART COMMAND…
 
-The server says by `/health` that it is well even when its main loop hangs, so its counters are watched: it has work, and
-for a while nothing is decoded; or `/metrics` itself does not answer. An idle server shows neither, so it is given a
-question of one token now and then; a busy one never is, since that would wait in its queue like any other.
+The server says by `/health` that it is well even when its main loop hangs, so its counters are watched: it has work,
+and for a while nothing is decoded; or `/metrics` itself does not answer. An idle server shows neither, so it is given
+a question of one token now and then; a busy one never is, since that would wait in its queue like any other.
 
 A server that is down or loads its model is left to whoever supervises it. Runs on the hosts: Python 3.10, no packages.
 """
@@ -207,7 +207,7 @@ def parse(argv: list[str], environment: Mapping[str, str]) -> argparse.Namespace
     parser = argparse.ArgumentParser(
         prog="watchdog.py",
         description="Find a llama-server that hangs, wait for the work it has, and start it again.",
-        epilog="The defaults of --url, --key-file and --ca-file come from the variables SERVE_* of the server's settings.",
+        epilog="--url, --key-file and --ca-file default to the server's own settings, the variables SERVE_*.",
     )
     add = parser.add_argument
     add("--url", default=url, help="of the server (%(default)s)")
@@ -215,9 +215,21 @@ def parse(argv: list[str], environment: Mapping[str, str]) -> argparse.Namespace
     add("--ca-file", default=get("SERVE_TLS_CERT", ""), metavar="FILE", help="certificate to trust")
     add("--every", type=float, default=10.0, metavar="S", help="seconds between two looks, at least 5 (%(default)g)")
     add("--timeout", type=float, default=15.0, metavar="S", help="seconds that /metrics may take (%(default)g)")
-    add("--stall", type=float, default=120.0, metavar="S", help="seconds without progress that make a wedge (%(default)g)")
+    add(
+        "--stall",
+        type=float,
+        default=120.0,
+        metavar="S",
+        help="seconds without progress that make a wedge (%(default)g)",
+    )
     add("--drain", type=float, default=60.0, metavar="S", help="seconds to wait for the work in hand (%(default)g)")
-    add("--canary-every", type=float, default=300.0, metavar="S", help="between questions to an idle server (%(default)g)")
+    add(
+        "--canary-every",
+        type=float,
+        default=300.0,
+        metavar="S",
+        help="between questions to an idle server (%(default)g)",
+    )
     add("--canary-timeout", type=float, default=60.0, metavar="S", help="seconds that one may take (%(default)g)")
     add("--dry-run", action="store_true", help="look once, say what was seen, start nothing again")
     add("restart", nargs="+", metavar="COMMAND", help="what starts the server again, after --")

@@ -12,14 +12,14 @@ from typing import Any
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from fake.faults import rule
 from fake.pool import FakePool
 
 from triplelake.pool.client import LlamaServer
 
-LLAMA = Path(__file__).resolve().parents[2] / "infra" / "llama"
+LLAMA = Path(__file__).resolve().parents[3] / "infra" / "llama"
 
 UP, SILENT, AWAY = "up", "silent", "away"
 

@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from gguf_header import ATOM_7B, ATOM_7B_Q8_BYTES, write_header
 
-LLAMA = Path(__file__).resolve().parents[2] / "infra" / "llama"
+LLAMA = Path(__file__).resolve().parents[3] / "infra" / "llama"
 
 Serve = Callable[..., subprocess.CompletedProcess[str]]
 

@@ -1,0 +1,18 @@
+"""Bring llama.cpp servers to hosts, look after them, take them away: `python infra/pool.py --help`.
+
+Hosts are reached over SSH and need no agent. `infra/inventory.example.yaml` shows what an inventory says.
+"""
+
+from __future__ import annotations
+
+# pyinfra works on all hosts at once by gevent, which must come before whatever else opens connections.
+from gevent import monkey
+
+monkey.patch_all()
+
+import sys  # noqa: E402
+
+from deploy.cli import main  # noqa: E402
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
