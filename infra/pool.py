@@ -11,6 +11,10 @@ from gevent import monkey
 monkey.patch_all()
 
 import sys  # noqa: E402
+from pathlib import Path  # noqa: E402
+
+# What serve.sh uses on a host counts here, too; there its scripts import one another by their bare names.
+sys.path.append(str(Path(__file__).parent / "llama"))
 
 from deploy.cli import main  # noqa: E402
 

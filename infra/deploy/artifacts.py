@@ -11,7 +11,7 @@ from typing import Any
 
 from deploy.errors import BadUsage, Missing
 from deploy.inventory import Inventory
-from llama.sizing import CannotServe, read_model, slug
+from sizing import CannotServe, read_model, slug
 
 _SHORT = 12
 _TEMPLATE = "chat-template.jinja"

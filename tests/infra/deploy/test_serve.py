@@ -121,7 +121,7 @@ def test_a_small_card_gets_the_slots_that_fit(serve: Serve, bin_dir: Path) -> No
 def test_a_card_that_is_too_small_is_refused_with_the_numbers(serve: Serve, bin_dir: Path) -> None:
     cards(bin_dir, 1, 8192)
     remedy = refused(serve("--dry-run"), 3, "atom.gguf", "6.")
-    assert "smaller quantisation" in remedy
+    assert "a smaller --context-per-slot or quantisation" in remedy
 
 
 def test_more_slots_by_hand_than_fit_are_refused(serve: Serve, bin_dir: Path) -> None:
