@@ -166,12 +166,12 @@ check_prerequisites() {
     end_if_prerequisites_missing
 }
 
-# Measured: source and CPU build 0.9 GB; CUDA adds its objects and, from PyPI, the toolkit.
+# Measured: 0.8 GB for a CPU build, 0.9 GB for the toolkit from PyPI; what the objects of CUDA take is a guess.
 check_room() {
     local gigabytes=2
     $cpu || gigabytes=8
     if $cuda_from_pypi && [[ ! -f $cuda_env/.complete ]]; then
-        gigabytes=$((gigabytes + 4))
+        gigabytes=$((gigabytes + 2))
     fi
     require_disk "$prefix" $((gigabytes << 30)) "the build"
 }

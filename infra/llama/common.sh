@@ -130,6 +130,7 @@ require_disk() {
 
 # require_writable FOLDER: it, or the folder that it will be made in.
 require_writable() {
+    [[ ! -e $1 || -d $1 ]] || die "$EXIT_USAGE" "$1" "is not a folder" "Name a folder with --prefix."
     [[ -w $(existing_parent "$1") ]] ||
         die "$EXIT_USAGE" "$1" "cannot be written by $(id -un)" "Run this as root, or name another folder with --prefix."
 }

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from llama_host import STUBS, Host, read_manifest
 
+pytestmark = pytest.mark.infra  # makes an environment
+
 EXTRAS = ("nvcc", "nvvm", "crt", "cudart", "cublas", "cccl")
 EXECUTABLE, PLAIN = (stat.S_IFREG | 0o755) << 16, (stat.S_IFREG | 0o644) << 16
 

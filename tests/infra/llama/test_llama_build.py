@@ -89,6 +89,11 @@ def test_wrong_usage(builder: Host, options: list[str], subject: str) -> None:
     assert not builder.prefix.exists()
 
 
+def test_a_prefix_that_is_a_file(builder: Host, offline: list[str | Path]) -> None:
+    builder.prefix.write_text("")
+    assert_refused(builder.run("build.sh", "--cpu", *offline), 2, str(builder.prefix), "is not a folder")
+
+
 def test_a_crate_of_another_version(builder: Host, source: Path, crate: Path) -> None:
     (crate / "Cargo.toml").write_text('[package]\nname = "llguidance"\nversion = "1.9.0"\n')
     done = builder.run("build.sh", "--cpu", "--source", source, "--llguidance-source", crate)

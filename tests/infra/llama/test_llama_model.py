@@ -114,6 +114,14 @@ def test_the_whole_way_and_the_same_again(maker: Host, model: Path) -> None:
     assert contents(folder) == before and maker.called().count("convert") == 1
 
 
+def test_the_folder_of_somebody_who_followed_the_guide(maker: Host, model: Path) -> None:
+    folder = shutil.copytree(model, maker.prefix / "zh-models" / "7B")
+    done = maker.run("model.sh", "--model", folder, "--name", "Atom-7B-Chat")
+    assert done.returncode == 0 and "Alias: atom-7b-chat@" in done.stdout
+    assert (folder / F16).read_bytes().startswith(b"f16 of Atom-7B-Chat ")
+    assert (folder / "chat-template.jinja").exists()
+
+
 def test_another_type_and_no_f16(maker: Host, model: Path) -> None:
     folder = maker.prefix / "zh-models" / "7B"
     assert maker.run("model.sh", "--model", model, "--drop-f16").returncode == 0
@@ -182,6 +190,7 @@ def test_dry_run_does_nothing(maker: Host, model: Path) -> None:
     [
         (["--model", "Atom"], "--model Atom", "neither a folder nor the name of a repository"),
         (["--model", "/tmp", "--revision", "main"], "--revision", "does not go with a folder"),
+        (["--name", "Atom 7B"], "--name Atom 7B", "not a plain name"),
         (["--folder", "../7B"], "--folder ../7B", "not a plain name"),
         (["--type", "q9"], "--type q9", "is not a type"),
         (["--type", "f16"], "--type f16", "is not a type"),
@@ -242,16 +251,20 @@ def test_no_room_for_a_download(maker: Host, online: dict[str, str]) -> None:
     assert_refused(done, 5, "zh-models", "Atom-7B-Chat needs 31.2KB")
 
 
-def test_the_packages_of_the_conversion(maker: Host, model: Path) -> None:
-    """Made anew where they are not those that this llama.cpp asks for; upstream's own index is not asked."""
-    (maker.prefix / "convert-env" / ".complete").write_text("numpy\n")
-    offline = {"PIP_NO_INDEX": "1", "PIP_CONFIG_FILE": "/dev/null"}
+def test_no_room_for_the_packages_of_the_conversion(maker: Host, model: Path) -> None:
+    (maker.prefix / "convert-env" / ".complete").write_text("those of another llama.cpp")
     maker.stub("df")
-    done = maker.run("model.sh", "--model", model, STUB_FREE="1000000000", **offline)
+    done = maker.run("model.sh", "--model", model, STUB_FREE="1000000000")
     assert_refused(done, 5, "convert-env", "the conversion's packages needs 7")
-    done = maker.run("model.sh", "--model", model, STUB_FREE="8000000000", **offline)
+
+
+@pytest.mark.infra  # makes an environment
+def test_the_packages_of_the_conversion_cannot_be_installed(maker: Host, model: Path) -> None:
+    """They are those that this llama.cpp asks for, but upstream's own index is not asked."""
+    (maker.prefix / "convert-env" / ".complete").write_text("those of another llama.cpp")
+    done = maker.run("model.sh", "--model", model, PIP_NO_INDEX="1", PIP_CONFIG_FILE="/dev/null")
     assert_refused(done, 4, "pip", "could not install")
-    assert "No matching distribution found for" in done.stderr
+    assert "No matching distribution found for" in done.stderr and "--extra-index-url" not in done.stderr
     assert not (maker.prefix / "convert-env" / ".complete").exists()
 
 
