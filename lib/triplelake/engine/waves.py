@@ -14,7 +14,6 @@ from pyspark.sql import functions as F
 
 from triplelake.config import RunSettings
 from triplelake.engine.buckets import Bucket, open_buckets
-from triplelake.engine.session import cancel_all
 from triplelake.engine.tally import COUNTED, Tally, WaveResult, check_failures
 from triplelake.engine.worker import Assignment
 from triplelake.errors import PoolError, TriplelakeError
@@ -108,7 +107,7 @@ class Waves:
             except BaseException as error:
                 self._stop()
                 if not (isinstance(error, KeyboardInterrupt) and self._end_in_peace(lanes)):
-                    cancel_all(self.store.spark)
+                    self.store.spark.sparkContext.cancelAllJobs()
                 raise
         for lane in lanes:
             lane.result()
