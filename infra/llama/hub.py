@@ -18,6 +18,7 @@ from typing import Any
 from huggingface_hub import HfApi, snapshot_download
 from huggingface_hub.constants import ENDPOINT
 from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
+
 from model_files import EXIT_FAILED, EXIT_USAGE, fail, wanted
 
 _BLOCK = 1 << 20
