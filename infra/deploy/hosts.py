@@ -199,6 +199,7 @@ class _Heard(BaseStateCallback):
     def __init__(self) -> None:
         self.errors: dict[str, str] = {}
 
+    # pyinfra declares its callbacks static, and calls them on an instance: this one remembers.
     def host_connect_error(self, state: State, host: Host, error: Exception) -> None:  # type: ignore[override]
         self.errors[host.name] = " ".join(str(error).split())
 
@@ -229,11 +230,9 @@ def _failure_on(state: State, host: Host) -> DeployError:
         meta = data.operation_meta
         if meta.is_complete() and meta.did_error():
             said = [line for line in (*meta.stdout_lines, *meta.stderr_lines) if line.strip()][-_LAST_LINES:]
-            reason = f"{_name_of(state, operation)} failed"
-            return DeployError(
-                host.name, reason, "\n".join(said) or "The connection broke; run the same command again."
-            )
-    return DeployError(host.name, "failed", "The connection broke; run the same command again.")
+            reason = f"could not {_name_of(state, operation)}"
+            return DeployError(host.name, reason, "\n".join(said) or _BROKEN)
+    return DeployError(host.name, "failed", _BROKEN)
 
 
 def _name_of(state: State, operation: str) -> str:

@@ -1,4 +1,8 @@
-"""What is done on a host, as pyinfra's operations: install, start, stop, remove. Each may be done again."""
+"""What is done on a host, as pyinfra's operations: install, start, stop, remove. Each may be done again.
+
+An operation is named alike on all hosts: pyinfra keeps one list of names for what it does on several at a time, so a
+name that holds a port or a folder of one host would be told of every other.
+"""
 
 from __future__ import annotations
 
@@ -29,9 +33,9 @@ def install(inventory: Inventory, payload: Payload, name: str) -> None:
     """All that servers need, next to what those that run are using; nothing of theirs changes."""
     entry = inventory.hosts[name]
     prefix, group = entry.prefix, entry.user
-    server.group(name=f"make the group {group}", group=group, system=True)
+    server.group(name="make the group of the servers", group=group, system=True)
     server.user(
-        name=f"make the user {entry.user}",
+        name="make the user of the servers",
         user=entry.user,
         group=group,
         system=True,
@@ -40,13 +44,13 @@ def install(inventory: Inventory, payload: Payload, name: str) -> None:
         shell="/usr/sbin/nologin",
         comment=_USER_COMMENT,
     )
-    files.directory(name=f"make {prefix}", path=prefix, mode="755")
+    files.directory(name="make the prefix", path=prefix, mode="755")
     for folder in ("builds", "models", "libexec", "etc"):
-        files.directory(name=f"make {prefix}/{folder}", path=f"{prefix}/{folder}", group=group, mode="750")
+        files.directory(name=f"make {folder}", path=f"{prefix}/{folder}", group=group, mode="750")
     for folder in ("run", "log"):
-        files.directory(name=f"make {prefix}/{folder}", path=f"{prefix}/{folder}", mode="755")
+        files.directory(name=f"make {folder}", path=f"{prefix}/{folder}", mode="755")
     # Of the SSH user, who copies without sudo: gigabytes are then written once, and keys never lie in /tmp.
-    files.directory(name=f"make {prefix}/{INCOMING}", path=f"{prefix}/{INCOMING}", user=entry.ssh_user, mode="700")
+    files.directory(name=f"make {INCOMING}", path=f"{prefix}/{INCOMING}", user=entry.ssh_user, mode="700")
     for artifact in payload.artifacts:
         _store(artifact, prefix, group)
     for script in SCRIPTS:
@@ -111,18 +115,18 @@ def replace(inventory: Inventory, one: Server, settings: str) -> None:
     entry = inventory.hosts[one.host]
     stop(entry, [one])
     files.put(
-        name=f"write the settings of {one.port}",
+        name=f"write the settings of server {one.index}",
         src=StringIO(settings),
         dest=f"{entry.prefix}/etc/llama-server@{one.port}.env",
         group=entry.user,
         mode="640",
     )
     if entry.supervisor == "process":
-        server.shell(name=f"start {one.port}", commands=[_process(entry, "start", one)])
+        server.shell(name=f"start server {one.index}", commands=[_process(entry, "start", one)])
         return
     for kind in ("server", "watchdog"):
         systemd.service(
-            name=f"start llama-{kind}@{one.port}",
+            name=f"start {kind} {one.index}",
             service=f"llama-{kind}@{one.port}.service",
             running=True,
             enabled=True,
@@ -137,12 +141,12 @@ def stop(entry: HostEntry, servers: Sequence[Server]) -> None:
             command = _process(entry, "stop", one)
             # A host where nothing was deployed has no such script, and nothing to stop.
             script = command.partition(" ")[0]
-            server.shell(name=f"stop {one.port}", commands=[f"test ! -x {script} || {command}"])
+            server.shell(name=f"stop server {one.index}", commands=[f"test ! -x {script} || {command}"])
             continue
         # The watchdog first, so that it starts nothing again.
         for kind in ("watchdog", "server"):
             systemd.service(
-                name=f"stop llama-{kind}@{one.port}",
+                name=f"stop {kind} {one.index}",
                 service=f"llama-{kind}@{one.port}.service",
                 running=False,
                 enabled=False,
@@ -158,14 +162,14 @@ def remove(inventory: Inventory, name: str, servers: Sequence[Server]) -> None:
             files.file(name=f"delete {unit.name}", path=f"{UNIT_FOLDER}/{unit.name}", present=False)
         systemd.daemon_reload(name="let systemd forget them")
     for folder in _OWN_FOLDERS:
-        files.directory(name=f"delete {entry.prefix}/{folder}", path=f"{entry.prefix}/{folder}", present=False)
+        files.directory(name=f"delete {folder}", path=f"{entry.prefix}/{folder}", present=False)
     if host.get_fact(Directory, path=entry.prefix):
         command = f"rmdir --ignore-fail-on-non-empty {entry.prefix}"
-        server.shell(name=f"delete {entry.prefix}, if it is empty", commands=[command])
+        server.shell(name="delete the prefix, if it is empty", commands=[command])
     user = host.get_fact(Users).get(entry.user)
     if user and user["comment"] == _USER_COMMENT:
-        server.user(name=f"delete the user {entry.user}", user=entry.user, present=False)
-        server.group(name=f"delete the group {entry.user}", group=entry.user, present=False)
+        server.user(name="delete the user of the servers", user=entry.user, present=False)
+        server.group(name="delete the group of the servers", group=entry.user, present=False)
 
 
 def forget_unused(entry: HostEntry) -> None:

@@ -31,7 +31,7 @@ pytestmark = pytest.mark.infra
 
 def test_a_dry_run_says_all_and_does_nothing(pool: TestPool) -> None:
     said = pool.must("up", "--dry-run")
-    assert "would do on one: make the user tl-one" in said
+    assert "would do on one: make the user of the servers" in said
     assert "would start two:18083" in said
     assert not pool.hosts["one"].prefix.exists()
     assert not pool.pool_file.exists()
@@ -275,5 +275,5 @@ def test_a_copy_that_is_not_the_file_is_refused(pool: TestPool) -> None:
     assert done.returncode == 4
     assert "error: one: could not copy bin/llama-server" in done.stderr and "another SHA-256" in done.stderr
     host = pool.hosts["one"]
-    assert not list((host.prefix / "builds").glob("*/bin/*")) and not list(host.prefix.glob(".incoming/*"))
+    assert not list(host.prefix.glob("builds/*/bin/llama-server")) and not list(host.prefix.glob(".incoming/*"))
     assert not pool.pool_file.exists()
