@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
+from triplelake.errors import TriplelakeError
 
-class DeployError(Exception):
-    """An error told to a person: a host, a server or a transfer failed.
 
-    Args:
-        subject: what it is about: a host, a server, a file, an option.
-        reason: why it cannot be, in one sentence without a full stop.
-        remedy: what to do now; lines.
-    """
+class DeployError(TriplelakeError):
+    """A host, a server or a transfer failed."""
 
     exit_code = 4
-
-    def __init__(self, subject: str, reason: str, remedy: str) -> None:
-        super().__init__(subject, reason, remedy)
-        self.subject = subject
-        self.reason = reason
-        self.remedy = remedy
 
     def __str__(self) -> str:
         return "\n  ".join([f"error: {self.subject}: {self.reason}", *self.remedy.splitlines()])
@@ -50,7 +40,7 @@ class Several(DeployError):
     """
 
     def __init__(self, errors: list[DeployError]) -> None:
-        super().__init__("hosts", f"{len(errors)} errors", "")
+        super().__init__("hosts", f"{len(errors)} errors")
         self.errors = errors
         self.exit_code = errors[0].exit_code
 

@@ -22,10 +22,7 @@ def main() -> None:
         "gpus": [line.strip() for line in (cards or "").splitlines()],
         "free_bytes": shutil.disk_usage(existing_parent(prefix)).free,
         "folders": [folder for folder in asked["folders"] if os.path.isdir(f"{prefix}/{folder}")],
-        "settings": {
-            path.rpartition("@")[2][: -len(".env")]: read(path)
-            for path in glob.glob(f"{prefix}/etc/llama-server@*.env")
-        },
+        "settings": {port_of(path): read(path) for path in glob.glob(f"{prefix}/etc/llama-server@*.env")},
         "tuned": read(f"{prefix}/etc/tuned.env"),
         "running": [port for port in ports if running(asked["supervisor"], prefix, port)],
         "ports": {port: bindable(asked["address"], port) for port in ports},
