@@ -44,7 +44,6 @@ from triplelake.types import Request
 
 _CHARACTERS = 120
 _BIG_POOL = 512
-_SERVER_CORE = min(os.sched_getaffinity(0))
 _POISON = ("13篇。", "57篇。")
 """One or the other is in every 50th passage."""
 
@@ -161,12 +160,19 @@ def simulated(name: str, seconds: float, folder: Path) -> Iterator[Place]:
         yield Place(name, pool.endpoints, settings(pool.setting, **more), pool)
 
 
+def keep_a_core_free() -> int:
+    """The core; this process and what it starts from now on have the others."""
+    core, *others = sorted(os.sched_getaffinity(0))
+    os.sched_setaffinity(0, others)
+    return core
+
+
 @contextmanager
-def real(corpus: Path, limit: int, slots: int, folder: Path) -> Iterator[Place]:
-    """The embedded server over a corpus."""
+def real(corpus: Path, limit: int, slots: int, core: int, folder: Path) -> Iterator[Place]:
+    """The embedded server over a corpus, on a core of its own."""
     others = os.sched_getaffinity(0)
     # A process keeps the cores on which it was started.
-    os.sched_setaffinity(0, {_SERVER_CORE})
+    os.sched_setaffinity(0, {core})
     with EmbeddedServer(EmbeddedSettings(slots=slots)) as server:
         os.sched_setaffinity(0, others)
         url, key = server.endpoint.url, server.endpoint.api_key
@@ -237,13 +243,12 @@ def main() -> None:
     options = parser.parse_args()
     found = []
     names = ["real"] if options.real else options.pools
-    if options.real:
-        os.sched_setaffinity(0, os.sched_getaffinity(0) - {_SERVER_CORE})
+    server_core = keep_a_core_free() if options.real else None
     spark = open_spark(_TASKS)
     print("| pool   | slots | requests | ceiling/s |   job/s | share |  ramp |  gaps |  tail | commit |")
     print("|---" * 10 + "|", flush=True)
     for name in names * options.rounds:
-        with tempfile.TemporaryDirectory() as folder, _place(name, options, Path(folder)) as place:
+        with tempfile.TemporaryDirectory() as folder, _place(name, options, server_core, Path(folder)) as place:
             found.append(place.measure())
             report(found[-1])
     lines = [{**asdict(each), "share": each.share} for each in found]
@@ -266,9 +271,11 @@ def _said(holds: bool) -> str:
     return "yes" if holds else "NO"
 
 
-def _place(name: str, options: argparse.Namespace, folder: Path) -> AbstractContextManager[Place]:
-    if name == "real":
-        return real(options.real, options.limit, options.slots, folder)
+def _place(
+    name: str, options: argparse.Namespace, server_core: int | None, folder: Path
+) -> AbstractContextManager[Place]:
+    if server_core is not None:
+        return real(options.real, options.limit, options.slots, server_core, folder)
     return simulated(name, options.seconds, folder)
 
 

@@ -180,6 +180,9 @@ def verdict(steps: Sequence[Step]) -> int:
 
     return print_checks(
         {
+            "the memory of every kind of process was seen": all(
+                min(step.memory_mb.values()) > 0 for step in runs["first"]
+            ),
             "each request was asked once": all(step.asked == step.requests for step in runs["first"]),
             "a finished plan asks nothing": not any(step.asked for step in runs["again"]),
             "new documents ask for themselves alone": all(
