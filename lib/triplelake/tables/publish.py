@@ -182,8 +182,8 @@ def _reading(derivation: str, lacking: str) -> Column:
 class _Deriver:
     """Makes the triples of document versions; a class because Spark pickles it to the executors.
 
-    It takes the chunks of whole versions, one version after the other. (A group of Spark's for each costs a millisecond
-    of both sides, which is more than a short document itself.)
+    It takes the chunks of whole versions, one version after the other: a group of Spark's for each costs more than a
+    short document itself.
     """
 
     def __init__(self, ontology: Ontology | None, answer: AnswerSettings) -> None:
