@@ -1,6 +1,6 @@
 """Write `docs/options.md` from what the code itself declares: `python infra/make_docs.py`.
 
-Settings come from `triplelake.config`, options from the parser of `jobs/extract.py`, exit codes from
+Settings come from `triplelake.config`, options from the parsers of `triplelake.cli`, exit codes from
 `triplelake.errors`. A test compares the committed file with what is generated.
 """
 
@@ -18,7 +18,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from triplelake import errors
-from triplelake.cli import extract_parser
+from triplelake.cli import extract_parser, maintain_parser
 from triplelake.config import ENV_PREFIX, Settings
 
 OUT = Path(__file__).resolve().parents[1] / "docs" / "options.md"
@@ -48,7 +48,7 @@ _NAMES = {str: "text", int: "integer", float: "number", bool: "true or false", P
 
 def document() -> str:
     """The whole of `docs/options.md`."""
-    parts = [_HEAD, _options(extract_parser()), "## Settings\n"]
+    parts = [_HEAD, _options(extract_parser()), _options(maintain_parser()), "## Settings\n"]
     parts += [_section(name, model) for name, model in _sections()]
     parts.append(_exit_codes())
     return "\n".join(parts)
@@ -59,7 +59,7 @@ def _options(parser: argparse.ArgumentParser) -> str:
     for action in parser._actions:  # argparse has no public list of its options
         name = " ".join(filter(None, (", ".join(action.option_strings), _operand(action))))
         rows.append((f"`{name}`", action.help or "", f"`{action.dest}`" if _is_setting(action.dest) else ""))
-    return "## Command line of jobs/extract.py\n\n" + _table(("option", "meaning", "setting"), rows)
+    return f"## Command line of jobs/{parser.prog}\n\n" + _table(("option", "meaning", "setting"), rows)
 
 
 def _operand(action: argparse.Action) -> str:

@@ -8,7 +8,7 @@ import logging
 import signal
 import tempfile
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -45,6 +45,11 @@ class _Parser(argparse.ArgumentParser):
 def extract_command(argv: Sequence[str]) -> int:
     """`jobs/extract.py`; returns the exit code."""
     return _guarded(lambda console: _extract(argv, console))
+
+
+def maintain_command(argv: Sequence[str]) -> int:
+    """`jobs/maintain.py`; returns the exit code."""
+    return _guarded(lambda console: _maintain(argv, console))
 
 
 def demo_command(argv: Sequence[str]) -> int:
@@ -96,13 +101,42 @@ def extract_parser() -> _Parser:
     return parser
 
 
+def maintain_parser() -> _Parser:
+    """The command line of `jobs/maintain.py`."""
+    parser = _Parser(
+        prog="maintain.py",
+        description="Drop finished work lists, pack small files and remove old ones, while no run is alive.",
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        argument_default=argparse.SUPPRESS,
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("--config", type=Path, metavar="FILE", help="YAML file with settings (conf/extract.yaml)")
+    add("--output", metavar="PATH", help="path, or catalog.schema, of the tables")
+    add(
+        "--retain-days",
+        dest="maintain.retain_days",
+        type=int,
+        metavar="N",
+        help="days that files stay which no table needs any more; else as each table says: 7",
+    )
+    add(
+        "--allow-short-retention",
+        dest="maintain.allow_short_retention",
+        action="store_true",
+        help="allow fewer than 7 days, which breaks readers of older versions",
+    )
+    add("--set", action="append", default=[], metavar="KEY=VALUE", help="any key of docs/options.md")
+    add("--dry-run", action="store_true", default=False, help="say what would be done, and stop")
+    return parser
+
+
 def _extract(argv: Sequence[str], console: Console) -> None:
     arguments = vars(extract_parser().parse(argv))
-    file, assignments = arguments.pop("config", None), arguments.pop("set")
     dry_run, again = arguments.pop("dry_run"), arguments.pop("republish")
-    overrides: dict[str, Any] = dict(parse_assignment(text) for text in assignments)
-    settings = load_settings(file, overrides | arguments)
-    show_settings(console, settings)
+    settings = _settings(arguments)
+    show_settings(console, settings.public())
     # Spark is imported late, so that bad usage is answered at once.
     from triplelake.engine import run
 
@@ -110,6 +144,23 @@ def _extract(argv: Sequence[str], console: Console) -> None:
         run.republish(settings, console)
     else:
         run.extract(settings, console, dry_run=dry_run)
+
+
+def _maintain(argv: Sequence[str], console: Console) -> None:
+    arguments = vars(maintain_parser().parse(argv))
+    dry_run = arguments.pop("dry_run")
+    settings = _settings(arguments)
+    show_settings(console, {name: settings.public()[name] for name in ("output", "maintain")})
+    from triplelake.engine.maintain import maintain
+
+    maintain(settings, console, dry_run=dry_run)
+
+
+def _settings(arguments: dict[str, Any]) -> Settings:
+    """The settings of a command line: `--config`, `--set`, and the options that are settings."""
+    file, assignments = arguments.pop("config", None), arguments.pop("set")
+    overrides: dict[str, Any] = dict(parse_assignment(text) for text in assignments)
+    return load_settings(file, overrides | arguments)
 
 
 def _demo(argv: Sequence[str], console: Console) -> None:
@@ -131,9 +182,9 @@ def _demo(argv: Sequence[str], console: Console) -> None:
     demo(settings, console)
 
 
-def show_settings(console: Console, settings: Settings) -> None:
-    """The effective settings, a line per section, without secrets."""
-    text = yaml.safe_dump(settings.public(), allow_unicode=True, sort_keys=False, default_flow_style=None, width=10_000)
+def show_settings(console: Console, settings: Mapping[str, Any]) -> None:
+    """The effective settings, without secrets, a line per section."""
+    text = yaml.safe_dump(settings, allow_unicode=True, sort_keys=False, default_flow_style=None, width=10_000)
     console.print(text, style="dim", highlight=False, markup=False, soft_wrap=True)
 
 

@@ -103,6 +103,17 @@ class RunSettings(_Section):
     max_failure_rate: float = Field(0.2, ge=0, le=1, description="share of failed requests that ends the run")
 
 
+class MaintainSettings(_Section):
+    """What `jobs/maintain.py` keeps."""
+
+    retain_days: int | None = Field(
+        None, ge=0, description="days that files stay which no table needs any more; if not set, as each table says: 7"
+    )
+    allow_short_retention: bool = Field(
+        False, description="allow fewer than 7 days, which breaks readers of older versions"
+    )
+
+
 class Settings(_Section):
     """All settings of a run."""
 
@@ -119,6 +130,7 @@ class Settings(_Section):
     embedded: EmbeddedSettings = EmbeddedSettings()
     asking: AskingSettings = AskingSettings()
     run: RunSettings = RunSettings()
+    maintain: MaintainSettings = MaintainSettings()
 
     def public(self) -> dict[str, Any]:
         """The effective settings as JSON types, without secrets."""

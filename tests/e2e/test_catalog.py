@@ -36,3 +36,8 @@ def test_two_sessions_share_a_catalog(scripted: Counted, tmp_path: Path) -> None
     assert ended.code == 0, ended.text
     for fact in ("林若|born_in|兰生", "陳若|born_in|蘭生", "Edda|born_in|Lund"):
         assert fact in ended.stdout
+
+    ended = run_job(["jobs/maintain.py", "--output", _OUTPUT], tmp_path, spark=_HIVE)
+    assert ended.code == 0, ended.text
+    assert "3 rows of 1 finished plan dropped" in ended.stdout
+    assert "Traceback" not in ended.text

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import logging
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -12,10 +15,12 @@ from pyspark.sql import functions as F
 
 from triplelake.config import Settings
 from triplelake.engine.tally import Tally
-from triplelake.errors import Interrupted, OutputError, TriplelakeError
+from triplelake.errors import Interrupted, OutputError, TriplelakeError, classified
 from triplelake.tables.lease import Lease
 from triplelake.tables.schemas import RUNS
 from triplelake.tables.store import Store
+
+log = logging.getLogger(__name__)
 
 Status = Literal["succeeded", "failed", "interrupted"]
 
@@ -25,7 +30,7 @@ class Journal:
     """Collects what a run did.
 
     Args:
-        command: `extract` or `republish`.
+        command: `extract`, `republish` or `maintain`.
         settings: as given.
     """
 
@@ -45,7 +50,36 @@ class Journal:
     triples: int = 0
     tally: Tally = field(default_factory=Tally)
 
-    def write(self, store: Store, lease: Lease, error: TriplelakeError | None = None) -> None:
+    @contextmanager
+    def recorded(self, store: Store, lease: Lease) -> Iterator[None]:
+        """Leave the row at the end of the block, whatever that is, and with it the lease, if it was taken.
+
+        Raises:
+            Interrupted: a signal ended the block.
+        """
+        with lease:
+            try:
+                yield
+            except KeyboardInterrupt:
+                error = Interrupted(
+                    store.output, "stopped by a signal", "Everything committed is kept; the same command goes on."
+                )
+                self._try_to_write(store, lease, error)
+                raise error from None
+            except Exception as error:
+                self._try_to_write(store, lease, classified(error))
+                raise
+            self._write(store, lease)
+
+    def _try_to_write(self, store: Store, lease: Lease, error: TriplelakeError) -> None:
+        """Write the row if that is still possible: a signal or a full disk may have taken Spark along."""
+        try:
+            self._write(store, lease, error)
+        except Exception:
+            # What ended the run is told anyway, and is mostly what keeps the row from being written.
+            log.info("this run could not be written to `runs`")
+
+    def _write(self, store: Store, lease: Lease, error: TriplelakeError | None = None) -> None:
         """Append the row, and give the lease back with it; `error` is what ended the run early, if anything did.
 
         A run that ended before there were tables leaves none behind.

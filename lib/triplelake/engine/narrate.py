@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pyspark.sql import functions as F
 from rich.console import Console
+from rich.filesize import decimal
 from rich.table import Table as Grid
 
 from triplelake.engine.draft import Draft, Plan
@@ -13,7 +16,8 @@ from triplelake.engine.progress import duration
 from triplelake.engine.source import Source
 from triplelake.engine.tally import Tally
 from triplelake.tables.lease import LEASE_S, Holder
-from triplelake.tables.schemas import RUNS
+from triplelake.tables.maintain import Size, WorkList
+from triplelake.tables.schemas import RUNS, TABLES, Table
 from triplelake.tables.store import Store
 
 _SERVERS_SHOWN = 8
@@ -135,6 +139,59 @@ def summary(console: Console, store: Store, journal: Journal) -> None:
         "SELECT error_code, count(*) FROM failures GROUP BY error_code",
     ):
         _say(console, f'  python jobs/sql.py --output {store.output} "{query}"')
+
+
+def tables(console: Console, store: Store, size: Size) -> None:
+    """What there is to maintain."""
+    _say(console, f"Tables:   {store.output}: {len(TABLES)} tables, {_size(size)}")
+
+
+def work_lists(console: Console, lists: Sequence[WorkList], *, dry_run: bool) -> None:
+    """What became of the rows of `requests`."""
+    finished = [each for each in lists if not each.needed]
+    needed = [each for each in lists if each.needed]
+    parts = []
+    if finished:
+        rows = sum(each.rows for each in finished)
+        parts.append(f"{rows:,} rows of {_plans(finished, 'finished')} {'would be dropped' if dry_run else 'dropped'}")
+    if needed:
+        rows = sum(each.rows for each in needed)
+        parts.append(f"{rows:,} rows of {_plans(needed, 'unfinished')} stay to go on with")
+    _say(console, f"Requests: {'; '.join(parts) or 'no work list is left'}")
+
+
+def packed(console: Console, table: Table, before: Size, after: Size | None) -> None:
+    """What packing made of a table; `after` is None where it was not done."""
+    what = f"{table.name}, {_size(before)}"
+    _say(console, f"Pack:     {what} {f'are now {_size(after)}' if after else 'would be written together'}")
+
+
+def removed(console: Console, table: Table, size: Size) -> None:
+    """What was removed of a table's old files."""
+    _say(console, f"Remove:   {table.name}, {_size(size)} removed that nobody needs any more")
+
+
+def removable(console: Console, table: Table, files: int, days: int | None) -> None:
+    """What would be removed, by what the table keeps now; `days` are what it would keep from then on."""
+    then = f"; it would keep files for {days} days from then on" if days else ""
+    _say(console, f"Remove:   {table.name}, {_files(files)} would be removed that nobody needs any more{then}")
+
+
+def maintained(console: Console, before: Size, after: Size) -> None:
+    """What maintenance came to."""
+    _say(console, f"Done:     a reader of all tables opens {_size(after)}; it was {_size(before)}")
+
+
+def _size(size: Size) -> str:
+    return f"{_files(size.files)} of {decimal(size.bytes)}"
+
+
+def _files(count: int) -> str:
+    return f"{count:,} file{'s' if count != 1 else ''}"
+
+
+def _plans(lists: Sequence[WorkList], kind: str) -> str:
+    return f"{len(lists):,} {kind} plan{'s' if len(lists) != 1 else ''}"
 
 
 def _servers(tally: Tally) -> Grid:

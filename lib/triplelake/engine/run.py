@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from functools import partial
 
@@ -20,15 +19,13 @@ from triplelake.engine.plan import Planner
 from triplelake.engine.session import open_session, versions
 from triplelake.engine.source import Source, find_input, open_source
 from triplelake.engine.tally import check_failures
-from triplelake.errors import Interrupted, TriplelakeError, UsageError, classified
+from triplelake.errors import UsageError
 from triplelake.tables.lease import Lease
 from triplelake.tables.outputs import check_output
 from triplelake.tables.publish import Publisher
 from triplelake.tables.schemas import RUNS, Table
 from triplelake.tables.store import Store
 from triplelake.tables.views import create_views
-
-log = logging.getLogger(__name__)
 
 _REQUESTS_PER_SLOT_IN_A_BUCKET = 8
 
@@ -60,30 +57,10 @@ def extract(settings: Settings, console: Console, *, dry_run: bool = False) -> J
         if dry_run:
             job.preview()
             return journal
-        with lease:
-            try:
-                job.run()
-            except KeyboardInterrupt:
-                error = Interrupted(
-                    settings.output, "stopped by a signal", "Everything committed is kept; the same command goes on."
-                )
-                _leave_row(journal, store, lease, error)
-                raise error from None
-            except Exception as error:
-                _leave_row(journal, store, lease, classified(error))
-                raise
-            journal.write(store, lease)
+        with journal.recorded(store, lease):
+            job.run()
     narrate.summary(console, store, journal)
     return journal
-
-
-def _leave_row(journal: Journal, store: Store, lease: Lease, error: TriplelakeError) -> None:
-    """Write the run's row if that is still possible: a signal or a full disk may have taken Spark along."""
-    try:
-        journal.write(store, lease, error)
-    except Exception:
-        # What ended the run is told anyway, and is mostly what keeps the row from being written.
-        log.info("this run could not be written to `runs`")
 
 
 class _Job:
@@ -182,7 +159,8 @@ def republish(settings: Settings, console: Console) -> Journal:
     journal = Journal("republish", settings)
     journal.versions = versions(spark)
     journal.extraction_key = last_key(store, settings)
-    with Lease(store, journal.run_id, partial(narrate.waiting, console)) as lease:
+    lease = Lease(store, journal.run_id, partial(narrate.waiting, console))
+    with journal.recorded(store, lease):
         lease.take()
         publisher = Publisher(
             store,
@@ -195,6 +173,5 @@ def republish(settings: Settings, console: Console) -> Journal:
         )
         result = publisher.republish()
         journal.documents, journal.triples = result.documents, result.triples
-        journal.write(store, lease)
     narrate.summary(console, store, journal)
     return journal

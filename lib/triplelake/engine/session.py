@@ -57,6 +57,11 @@ def driver_host(spark: SparkSession) -> str | None:
     return "127.0.0.1" if master.startswith("local") else spark.conf.get("spark.driver.host", None)
 
 
+def cancel_all(spark: SparkSession) -> None:
+    """End what Spark computes for this session now, in whatever thread it was asked for."""
+    spark.interruptAll()
+
+
 def versions(spark: SparkSession) -> dict[str, str]:
     """Versions of what computes the tables."""
     found = {"spark": spark.version}

@@ -14,6 +14,7 @@ from pyspark.sql import functions as F
 
 from triplelake.config import RunSettings
 from triplelake.engine.buckets import Bucket, open_buckets
+from triplelake.engine.session import cancel_all
 from triplelake.engine.tally import COUNTED, Tally, WaveResult, check_failures
 from triplelake.engine.worker import Assignment
 from triplelake.errors import PoolError, TriplelakeError
@@ -107,7 +108,7 @@ class Waves:
             except BaseException as error:
                 self._stop()
                 if not (isinstance(error, KeyboardInterrupt) and self._end_in_peace(lanes)):
-                    self.store.spark.sparkContext.cancelAllJobs()
+                    cancel_all(self.store.spark)
                 raise
         for lane in lanes:
             lane.result()

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,12 @@ from rich.console import Console
 
 from harness.lake import Lake
 from harness.servers import API_KEY, Counted, Scripted
-from triplelake.config import load_settings
+from triplelake.config import Settings, load_settings
 from triplelake.engine import run
 from triplelake.engine.journal import Journal
+from triplelake.engine.maintain import maintain
+
+Command = Callable[[Settings, Console], Journal]
 
 
 @dataclass
@@ -59,13 +63,19 @@ class Bench:
     def republish(self, file: Path, **overrides: Any) -> Journal:
         return self._run(run.republish, file, self.output, overrides)
 
-    def _run(self, command: Any, file: Path, output: Path, overrides: Mapping[str, Any]) -> Journal:
-        console = Console(file=io.StringIO(), width=400)
+    def maintain(self, *, dry_run: bool = False, **overrides: Any) -> Journal:
+        return self._with({"output": str(self.output)}, partial(maintain, dry_run=dry_run), overrides)
+
+    def _run(self, command: Command, file: Path, output: Path, overrides: Mapping[str, Any]) -> Journal:
         given = {"input": (str(file),), "output": str(output), "pool": self.server.url, "api_key": API_KEY}
-        settings = load_settings(None, given | {name.replace("__", "."): each for name, each in overrides.items()}, {})
+        return self._with(given, command, overrides)
+
+    def _with(self, given: Mapping[str, Any], command: Command, overrides: Mapping[str, Any]) -> Journal:
+        console = Console(file=io.StringIO(), width=400)
+        chosen = {name.replace("__", "."): each for name, each in overrides.items()}
+        settings = load_settings(None, {**given, **chosen}, {})
         try:
-            journal: Journal = command(settings, console)
-            return journal
+            return command(settings, console)
         finally:
             assert isinstance(console.file, io.StringIO)
             self.said = console.file.getvalue()
