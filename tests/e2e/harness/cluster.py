@@ -29,7 +29,7 @@ class Cluster:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._processes: list[subprocess.Popen[bytes]] = []
-        self._port = _free_port()
+        self._port = free_port()
         self.master = f"spark://127.0.0.1:{self._port}"
 
     def __enter__(self) -> Cluster:
@@ -76,7 +76,7 @@ class Cluster:
             return line.connect_ex(("127.0.0.1", self._port)) == 0
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return int(free.getsockname()[1])

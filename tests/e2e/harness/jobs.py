@@ -25,6 +25,7 @@ _OF_ANOTHER_SPARK = (
     "PYSPARK_DRIVER_PYTHON",
     "PYSPARK_SUBMIT_ARGS",
     "PYTHONPATH",
+    "SPARK_REMOTE",
 )
 _NUMBERS = count()
 
@@ -52,6 +53,7 @@ class Job:
         api_key: of its pool.
         spark: more properties of Spark.
         spark_home: a Spark of its own (`own_spark`).
+        remote: URL of the Spark Connect server that it is to use, in place of a Spark of its own.
     """
 
     def __init__(
@@ -62,6 +64,7 @@ class Job:
         api_key: str = API_KEY,
         spark: Sequence[str] = (),
         spark_home: Path | None = None,
+        remote: str | None = None,
     ) -> None:
         number = next(_NUMBERS)
         self._out, self._err = folder / f"job-{number}.out", folder / f"job-{number}.err"
@@ -72,6 +75,8 @@ class Job:
         environment["COLUMNS"] = "400"
         if spark_home:
             environment["SPARK_HOME"] = str(spark_home)
+        if remote:
+            environment["SPARK_REMOTE"] = remote
         properties = [word for each in spark for word in ("--conf", each)]
         script, *arguments = map(str, words)
         starter = [binaries / "spark-submit", *properties] if spark else [sys.executable]
