@@ -1,6 +1,6 @@
 """Build what a cluster needs, for the Python and the platform that run this script.
 
-    python infra/build_dist.py [--out dist]
+    python infra/build_dist.py [--out dist] [--wheel-only]
 
 - the wheel of triplelake, for Databricks and for the machine that starts the job;
 - an archive of triplelake and all its packages, for executors that have nothing of it: Spark unpacks it beside
@@ -23,8 +23,13 @@ ROOT = Path(__file__).resolve().parent.parent
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Build the wheel and the archive for a cluster.")
     parser.add_argument("--out", type=Path, default=ROOT / "dist", help="folder to write to (default: dist)")
-    out: Path = parser.parse_args(argv).out.absolute()
+    parser.add_argument("--wheel-only", action="store_true", help="no archive: Databricks and images install the wheel")
+    options = parser.parse_args(argv)
+    out: Path = options.out.absolute()
     wheel = build_wheel(out)
+    if options.wheel_only:
+        print(wheel)
+        return 0
     archive = build_archive(wheel, out)
     python = f"{sys.version_info.major}.{sys.version_info.minor}"
     print(f"""{wheel}
