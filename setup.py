@@ -34,6 +34,7 @@ EXTRAS = {
     "dev": [
         "aiohttp>=3.10,<4",  # fakes
         "chispa>=0.11,<1",
+        "databricks-sdk>=0.80,<1",  # knows the members of a job of Databricks
         "deltalake>=1.4,<2",
         "duckdb>=1.4,<3",
         "hypothesis>=6.100,<7",
