@@ -26,6 +26,7 @@ _COMMANDS = {
     "stop": (stop, "drain servers, then stop them"),
     "remove": (remove, "drain and stop the servers of hosts, and delete all that was installed"),
 }
+_PIPE_WIDTH = 200
 _STATUS = "a table of what each server is doing"
 _EXIT_CODES = """\
 TARGETS are hosts (gpu-1) and servers (gpu-1:8080) of the inventory; without any, all are meant.
@@ -64,7 +65,8 @@ def main(argv: list[str]) -> int:
         limits = Limits(settle=options.settle, drain=options.drain_limit, start=options.start_limit)
         context = Context(inventory, read_key(inventory), _say, options.dry_run, limits)
         if options.command == "status":
-            status(context, options.targets, Console())
+            # A pipe or a log is as wide as the table.
+            status(context, options.targets, Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH))
             return 0
         with _alone(inventory):
             _COMMANDS[options.command][0](context, options.targets)

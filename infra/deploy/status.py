@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from deploy.errors import DeployError
 from deploy.hosts import connected
@@ -39,10 +39,10 @@ def status(context: Context, targets: Sequence[str], console: Console) -> None:
     time.sleep(max(0.0, began + EVERY_S - time.monotonic()))
     now = look_at_all(servers, context.key)
     named = pooled(context.inventory)
-    table = Table(*_COLUMNS, box=None, pad_edge=False)
+    table = Table(*(Column(name, overflow="fold") for name in _COLUMNS), box=None, pad_edge=False)
     for server in servers:
-        table.add_row(*_row(server, cards[server.host], before[server], now[server], server in named), style=None)
-    console.print(table, soft_wrap=True)
+        table.add_row(*_row(server, cards[server.host], before[server], now[server], server in named))
+    console.print(table)
     silent = [server.name for server in named if server in now and now[server].state != "up"]
     if silent:
         remedy = "A job that runs leaves it alone and tries it again. infra/pool.py up starts what does not run."

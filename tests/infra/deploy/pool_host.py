@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import subprocess
 import sys
@@ -67,7 +66,6 @@ class TestPool:
             text=True,
             check=False,
             timeout=COMMAND_S,
-            env=os.environ | {"COLUMNS": "200"},
         )
 
     def must(self, *words: str) -> str:

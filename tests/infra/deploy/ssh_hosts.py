@@ -61,6 +61,8 @@ class SshHosts:
             f"ListenAddress {host.address}:{host.ssh_port}\nHostKey {host_key}\nAuthorizedKeysFile {self.key}.pub\n"
             "PidFile none\nUsePAM no\nStrictModes no\nPasswordAuthentication no\nPermitRootLogin yes\n"
             "Subsystem sftp internal-sftp\n"
+            # Else every command would start with what this machine's owner has in his shell's start files.
+            f"SetEnv HOME={home}\n"
         )
         Path("/run/sshd").mkdir(exist_ok=True)
         assert _SSHD

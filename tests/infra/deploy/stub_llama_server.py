@@ -24,12 +24,8 @@ class Server(ThreadingHTTPServer):
         self.options = options
         self.slots = threading.Semaphore(options.parallel)
         self.lock = threading.Lock()
-        self.counts = {
-            "requests_processing": 0,
-            "requests_deferred": 0,
-            "n_decode_total": 0,
-            "tokens_predicted_total": 0,
-        }
+        names = ("requests_processing", "requests_deferred", "n_decode_total", "tokens_predicted_total")
+        self.counts = dict.fromkeys(names, 0)
 
     def add(self, **changes: int) -> None:
         with self.lock:
