@@ -52,11 +52,6 @@ class Artifact:
         """Below the prefix."""
         return f"{self.kind}/{self.digest}"
 
-    @property
-    def size(self) -> int:
-        """Bytes of all files."""
-        return sum(file.size for file in self.files)
-
 
 @dataclass(frozen=True)
 class Payload:
@@ -75,6 +70,11 @@ class Payload:
     @property
     def artifacts(self) -> tuple[Artifact, Artifact]:
         return self.build, self.model
+
+    @property
+    def places(self) -> dict[str, int]:
+        """Every file's place below the prefix, and its size."""
+        return {f"{each.folder}/{file.place}": file.size for each in self.artifacts for file in each.files}
 
     @property
     def gguf(self) -> str:

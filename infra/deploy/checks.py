@@ -85,10 +85,9 @@ def check_one_model(payload: Payload, probes: Mapping[str, Probe]) -> None:
                 raise DeployError(f"{name}:{port}", f"serves {alias}, and the inventory names {payload.alias}", remedy)
 
 
-def room_needed(payload: Payload, probe: Probe) -> int:
-    """Bytes that a host must have free."""
-    missing = [artifact for artifact in payload.artifacts if artifact.folder not in probe.folders]
-    return sum(artifact.size for artifact in missing) + _ROOM_BESIDE
+def bytes_to_copy(payload: Payload, probe: Probe) -> int:
+    """What a host lacks of the artifacts."""
+    return sum(size for place, size in payload.places.items() if place not in probe.files)
 
 
 def _wrong_with(inventory: Inventory, payload: Payload, name: str, probe: Probe) -> list[DeployError]:
@@ -103,7 +102,7 @@ def _wrong_with(inventory: Inventory, payload: Payload, name: str, probe: Probe)
     if entry.supervisor == "systemd" and probe.init != "systemd":
         remedy = "Set `supervisor: process` for this host; nothing starts a dead server again there."
         errors.append(Missing(name, f"its first process is {probe.init or 'unknown'}, not systemd", remedy))
-    needed = room_needed(payload, probe)
+    needed = bytes_to_copy(payload, probe) + _ROOM_BESIDE
     if probe.free_bytes < needed:
         reason = f"{entry.prefix} has {probe.free_bytes / MIB:,.0f} MiB free, and needs {needed / MIB:,.0f} MiB"
         errors.append(NoRoom(name, reason, "Make room there, or set `prefix` to a folder on a larger disk."))

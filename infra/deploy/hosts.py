@@ -44,7 +44,7 @@ class Probe:
     """What a host told of itself; see `probe.py`.
 
     Args:
-        folders: those of the wanted artifacts that are there.
+        files: those of the wanted artifacts that are there, below the prefix.
         settings: text of the settings file of each port that has one.
         tuned: text of the file that `tune` writes.
         running: ports whose server runs.
@@ -55,7 +55,7 @@ class Probe:
     init: str
     gpus: tuple[str, ...]
     free_bytes: int
-    folders: frozenset[str]
+    files: frozenset[str]
     settings: Mapping[int, str]
     tuned: str
     running: frozenset[int]
@@ -87,7 +87,7 @@ class Hosts:
             done, output = host.run_shell_command(StringCommand(shlex.join(command)), _sudo=sudo)
         return bool(done), str(output.output)
 
-    def probe(self, payload: Payload | None, servers: Sequence[Server]) -> dict[str, Probe]:
+    def probe(self, payload: Payload, servers: Sequence[Server]) -> dict[str, Probe]:
         """Look at all hosts at once.
 
         Raises:
@@ -101,7 +101,7 @@ class Hosts:
                 "address": entry.address,
                 "supervisor": entry.supervisor,
                 "ports": [server.port for server in servers if server.host == name],
-                "folders": [artifact.folder for artifact in payload.artifacts] if payload else [],
+                "files": payload.places,
             }
             done, text = self.run(name, "python3", "-c", _PROBE, json.dumps(asked))
             if not done:
@@ -121,7 +121,7 @@ def _read_probe(told: Mapping[str, Any]) -> Probe:
         init=told["init"],
         gpus=tuple(told["gpus"]),
         free_bytes=told["free_bytes"],
-        folders=frozenset(told["folders"]),
+        files=frozenset(told["files"]),
         settings={int(port): text for port, text in told["settings"].items()},
         tuned=told["tuned"],
         running=frozenset(told["running"]),

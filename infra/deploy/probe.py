@@ -21,7 +21,7 @@ def main() -> None:
         "init": read("/proc/1/comm").strip(),
         "gpus": [line.strip() for line in (cards or "").splitlines()],
         "free_bytes": shutil.disk_usage(existing_parent(prefix)).free,
-        "folders": [folder for folder in asked["folders"] if os.path.isdir(f"{prefix}/{folder}")],
+        "files": [place for place, size in asked["files"].items() if size_of(f"{prefix}/{place}") == size],
         "settings": {port_of(path): read(path) for path in glob.glob(f"{prefix}/etc/llama-server@*.env")},
         "tuned": read(f"{prefix}/etc/tuned.env"),
         "running": [port for port in ports if running(asked["supervisor"], prefix, port)],
@@ -46,6 +46,10 @@ def read(path: str) -> str:
             return file.read()
     except OSError:
         return ""
+
+
+def size_of(path: str) -> int | None:
+    return os.path.getsize(path) if os.path.isfile(path) else None
 
 
 def port_of(path: str) -> str:

@@ -8,7 +8,7 @@ from functools import partial
 
 from deploy import steps
 from deploy.artifacts import Payload, read_payload
-from deploy.checks import MIB, check_hosts, check_one_model
+from deploy.checks import MIB, bytes_to_copy, check_hosts, check_one_model
 from deploy.errors import DeployError, raise_all
 from deploy.hosts import Hosts, Probe, apply, connected
 from deploy.inventory import Server
@@ -77,9 +77,8 @@ def _ready(context: Context, servers: Sequence[Server]) -> Iterator[tuple[Hosts,
         check_one_model(payload, probes)
         deploys = {name: partial(steps.install, context.inventory, payload, name) for name in hosts.names}
         for name, probe in probes.items():
-            for artifact in payload.artifacts:
-                if artifact.folder not in probe.folders:
-                    context.say(f"{name}: lacks {artifact.folder}, {artifact.size / MIB:,.0f} MiB")
+            if lacking := bytes_to_copy(payload, probe):
+                context.say(f"{name}: lacks {lacking / MIB:,.0f} MiB of build and model")
         for change in apply(context.inventory, deploys, dry_run=context.dry_run):
             context.say(f"would do on {change}" if context.dry_run else change)
         yield hosts, payload, probes

@@ -20,7 +20,20 @@ from triplelake.pool.endpoints import Endpoint, load_pool
 from triplelake.pool.failures import ServerFailure
 
 ROOT = Path(__file__).resolve().parents[3]
-COMMAND_S = 300.0
+_COMMAND_S = 300.0
+_LIMITS = ("--settle", "5", "--start-limit", "120", "--drain-limit", "120")
+
+
+def deploy(inventory: Path, content: dict[str, Any], *words: str) -> subprocess.CompletedProcess[str]:
+    """Run `infra/pool.py` with an inventory of this content, and with short waits."""
+    inventory.write_text(yaml.safe_dump(content, sort_keys=False))
+    return subprocess.run(
+        [sys.executable, ROOT / "infra" / "pool.py", *words, "--inventory", inventory, *_LIMITS],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=_COMMAND_S,
+    )
 
 
 @dataclass
@@ -57,16 +70,8 @@ class TestPool:
         return f"http://{host.address}:{host.port}"
 
     def run(self, *words: str) -> subprocess.CompletedProcess[str]:
-        """`infra/pool.py`, with short waits."""
-        self.inventory.write_text(yaml.safe_dump(self.content, sort_keys=False))
-        command = [sys.executable, ROOT / "infra" / "pool.py", *words, "--inventory", self.inventory]
-        return subprocess.run(
-            [*command, "--settle", "5", "--start-limit", "120", "--drain-limit", "120"],
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=COMMAND_S,
-        )
+        """`infra/pool.py` with this inventory."""
+        return deploy(self.inventory, self.content, *words)
 
     def must(self, *words: str) -> str:
         """What a command that succeeds says."""

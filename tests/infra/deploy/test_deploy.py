@@ -80,7 +80,7 @@ def probe(**changes: Any) -> Probe:
         init="systemd",
         gpus=("H100", "H100"),
         free_bytes=1 << 40,
-        folders=frozenset(),
+        files=frozenset(),
         settings={},
         tuned="",
         running=frozenset(),
@@ -262,10 +262,10 @@ def test_a_port_of_a_server_of_ours_is_not_taken(write: Write) -> None:
 
 def test_what_is_there_needs_no_room(write: Write) -> None:
     payload: Payload = read_payload(write())
-    there = probe(folders=frozenset(artifact.folder for artifact in payload.artifacts))
-    assert checks.room_needed(payload, probe()) - checks.room_needed(payload, there) == sum(
-        artifact.size for artifact in payload.artifacts
-    )
+    model = payload.places[payload.gguf]
+    assert checks.bytes_to_copy(payload, probe()) == model + payload.places[payload.binary]
+    assert checks.bytes_to_copy(payload, probe(files=frozenset([payload.binary]))) == model
+    assert checks.bytes_to_copy(payload, probe(files=frozenset(payload.places))) == 0
 
 
 def test_two_models_are_never_mixed(write: Write) -> None:
