@@ -160,7 +160,10 @@ def remove(inventory: Inventory, name: str, servers: Sequence[Server]) -> None:
     if entry.supervisor == "systemd":
         for unit in UNITS:
             files.file(name=f"delete {unit.name}", path=f"{UNIT_FOLDER}/{unit.name}", present=False)
-        systemd.daemon_reload(name="let systemd forget them")
+        # systemd remembers a unit that has failed even when its file is gone.
+        units = " ".join(f"llama-server@{one.port} llama-watchdog@{one.port}" for one in servers)
+        forget = f"systemctl reset-failed {units} 2>/dev/null || true"
+        server.shell(name="let systemd forget them", commands=["systemctl daemon-reload", forget])
     for folder in _OWN_FOLDERS:
         files.directory(name=f"delete {folder}", path=f"{entry.prefix}/{folder}", present=False)
     if host.get_fact(Directory, path=entry.prefix):

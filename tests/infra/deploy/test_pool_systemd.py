@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -65,13 +64,12 @@ class Deployment:
 
 
 @pytest.fixture(scope="module")
-def deployment(build: Path) -> Iterator[Deployment]:
+def deployment(build: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     if not bootable():
         pytest.skip(MISSING)
-    folder = Path(subprocess.run(["mktemp", "-d"], capture_output=True, text=True, check=True).stdout.strip())
+    folder = tmp_path_factory.mktemp("systemd")
     with systemd_host(folder, "127.0.0.5", 2205) as host:
         yield Deployment(folder, host, build)
-    subprocess.run(["rm", "-r", "--one-file-system", folder], check=True)
 
 
 def test_up_starts_the_units(deployment: Deployment) -> None:
