@@ -37,7 +37,8 @@ def main(argv: list[str]) -> int:
     except GatedRepoError:
         fail(EXIT_FAILED, ENDPOINT, "this model is closed", "Ask its owner for access, and set HF_TOKEN to your key.")
     except RevisionNotFoundError:
-        fail(EXIT_USAGE, "--revision", f"is not a commit, tag or branch of this model at {ENDPOINT}", "Check its name.")
+        reason = f"is not a commit, tag or branch of this model at {ENDPOINT}"
+        fail(EXIT_USAGE, "--revision", reason, "Check its name; --revision main is the newest.")
     except RepositoryNotFoundError:
         fail(
             EXIT_USAGE, "--model", f"is not at {ENDPOINT}, or closed", "Check its name; for a closed one set HF_TOKEN."

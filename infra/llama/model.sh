@@ -9,6 +9,8 @@ source "$here/common.sh"
 source "$here/model_source.sh"
 
 readonly DEFAULT_MODEL=FlagAlpha/Atom-7B-Chat
+# The same command gives the same model next year. Of the commits of its page the newest known by its whole name.
+readonly DEFAULT_REVISION=05aeca072a2dfac12dd6facf8e78a3f360b7485f
 
 usage() {
     cat <<EOF
@@ -18,7 +20,8 @@ usage: infra/llama/model.sh [options]
 
   --prefix DIR        where everything of this project lies on a host (default: /opt/triplelake)
   --model REPO|DIR    a repository of the model hub, or a folder with its files (default: $DEFAULT_MODEL)
-  --revision REV      commit, tag or branch of the repository (default: the commit fetched before, else that of main)
+  --revision REV      commit, tag or branch of the repository (default: the commit fetched before; else of
+                      $DEFAULT_MODEL ${DEFAULT_REVISION::12}, of another model that of main)
   --name NAME         what the model is called in the GGUF and in its alias (default: the last part of --model)
   --folder NAME       folder below zh-models (default: the size in its name, as 7B, else its name)
   --type TYPE         what to quantise to, as llama-quantize calls it (default: q8_0)

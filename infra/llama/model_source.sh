@@ -11,8 +11,17 @@ list_source() {
     if is_local; then
         python3 "$here/model_files.py" list "$model" >"$work/source.json"
     else
-        hub list "$model" "${revision:-$(recorded revision)}" >"$work/source.json"
+        hub list "$model" "$(wanted_revision)" >"$work/source.json"
     fi
+}
+
+wanted_revision() {
+    local known
+    known=${revision:-$(recorded revision)}
+    if [[ -z $known && $model == "$DEFAULT_MODEL" ]]; then
+        known=$DEFAULT_REVISION
+    fi
+    say "$known"
 }
 
 fetch() {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import struct
 import subprocess
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from fake_hub import FakeHub
-from llama_host import STUBS, Host, assert_refused, contents, read_manifest
+from llama_host import LLAMA, STUBS, Host, assert_refused, contents, read_manifest
 
 REPOSITORY = "FlagAlpha/Atom-7B-Chat"
 F16, Q8_0 = "ggml-model-f16.gguf", "ggml-model-q8_0.gguf"
@@ -78,7 +79,9 @@ def model(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def hub() -> FakeHub:
-    return FakeHub(REPOSITORY, atom_files() | {"README.md": b"# Atom", "pytorch_model.bin": b"the same weights"})
+    files = atom_files() | {"README.md": b"# Atom", "pytorch_model.bin": b"the same weights"}
+    [pinned] = re.findall("^readonly DEFAULT_REVISION=([0-9a-f]{40})$", (LLAMA / "model.sh").read_text(), re.MULTILINE)
+    return FakeHub(REPOSITORY, files, pinned)
 
 
 @pytest.fixture
@@ -325,6 +328,16 @@ def test_no_hub(maker: Host) -> None:
     done = maker.run("model.sh", HF_ENDPOINT="http://127.0.0.1:9")
     assert_refused(done, 4, "http://127.0.0.1:9", "")
     assert "HF_ENDPOINT" in done.stderr
+
+
+def test_another_commit_than_the_pinned_one_is_asked_for_by_name(
+    maker: Host, hub: FakeHub, online: dict[str, str]
+) -> None:
+    hub.commit = "e" * 40
+    assert_refused(maker.run("model.sh", **online), 2, "--revision", "is not a commit, tag or branch")
+    assert maker.run("model.sh", "--revision", "main", **online).returncode == 0
+    assert read_manifest(maker.prefix / "zh-models" / "7B")["source"]["revision"] == hub.commit
+    assert maker.run("model.sh", **online).stdout.startswith("Whole already: ")
 
 
 def test_the_revision_stays_until_another_folder_is_named(maker: Host, hub: FakeHub, online: dict[str, str]) -> None:
