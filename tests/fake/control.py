@@ -44,6 +44,8 @@ class Control:
                     server.counts.forget()
             case "counts":
                 return [server.to_json(order["texts"]) for server in servers]
+            case "ports":
+                return [server.counts.ports for server in servers]
             case "arrivals":
                 return [[*zip(server.counts.arrivals, server.counts.sizes, strict=True)] for server in servers]
             case "wait":

@@ -27,6 +27,7 @@ class Counts:
         arrivals, sizes: when each question came, in seconds of a clock that all servers share, and the tokens of its
             prompt.
         asked, answered: how often each text was asked, and answered with 200.
+        ports: the client's port that asked each text last.
     """
 
     def __init__(self, keep_texts: bool, changed: Callable[[], None]) -> None:
@@ -43,6 +44,7 @@ class Counts:
         self.faults: Counter[str] = Counter()
         self.asked: Counter[str] = Counter()
         self.answered: Counter[str] = Counter()
+        self.ports: dict[str, int] = {}
         self.arrivals = array("d")
         self.sizes = array("l")
         self.peak = self.in_flight
@@ -51,13 +53,14 @@ class Counts:
         """What a text is counted by."""
         return text if self._keep_texts else hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
-    def receive(self, text: str, prompt_tokens: int) -> int:
+    def receive(self, text: str, prompt_tokens: int, port: int) -> int:
         """A question came; tells how often its text did so far."""
         self.arrivals.append(time.monotonic())
         self.sizes.append(prompt_tokens)
         key = self.key(text)
         self.received += 1
         self.asked[key] += 1
+        self.ports[key] = port
         self.in_flight += 1
         self.peak = max(self.peak, self.in_flight)
         self._changed()

@@ -45,6 +45,12 @@ class Line(web.RequestHandler):
         super().connection_lost(exc)
         self._host.left(self)
 
+    @property
+    def port(self) -> int:
+        """The client's; 0 where it is gone already."""
+        peer = self.transport.get_extra_info("peername") if self.transport else None
+        return int(peer[1]) if peer else 0
+
     def hang_up(self) -> None:
         """End it after what is written."""
         if self.transport is not None:

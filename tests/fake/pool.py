@@ -138,6 +138,10 @@ class FakePool:
         """When each question came, in seconds of one clock, in order, and the tokens of its prompt."""
         return sorted((when, size) for each in self._order("arrivals", server) for when, size in each)
 
+    def ports(self) -> dict[str, int]:
+        """The client's port that asked each text last; of a text asked of two servers, either."""
+        return {text: port for each in self._order("ports", None) for text, port in each.items()}
+
     def wait(
         self,
         *counter: str,

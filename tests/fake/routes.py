@@ -110,7 +110,7 @@ def _receive(server: FakeServer, line: Line, text: str | None, prompt_tokens: in
         server.counts.note("probes")
         return None
     line.question = text
-    nth_time = server.counts.receive(text, prompt_tokens)
+    nth_time = server.counts.receive(text, prompt_tokens, line.port)
     fault = server.script.meet(text, nth_time)
     if fault:
         server.counts.faults[fault.kind] += 1

@@ -15,7 +15,7 @@ import pyspark
 
 from harness.deadline import DEADLINE_S, wait_until
 from harness.servers import API_KEY
-from harness.sessions import kill_executors, members
+from harness.sessions import executors_of, kill_executors, members
 
 ROOT = Path(__file__).resolve().parents[3]
 _OF_ANOTHER_SPARK = (
@@ -113,6 +113,11 @@ class Job:
         os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait(DEADLINE_S)
         wait_until(lambda: not members(self._process.pid), "the end of Spark's workers")
+
+    @property
+    def executors(self) -> list[int]:
+        """The processes of a local cluster's executors."""
+        return executors_of([self._process.pid])
 
     def kill_executors(self, most: int | None = None) -> int:
         """`kill -9` on executors of a local cluster: all, or `most`; how many there were."""

@@ -25,10 +25,15 @@ def members(session: int) -> list[int]:
 
 def kill_executors(sessions: Iterable[int], most: int | None = None) -> int:
     """`kill -9` on Spark's executors, each a JVM of its own: all, or `most`; how many there were."""
-    executors = [pid for session in sessions for pid in members(session) if _EXECUTOR in _command_line(pid)]
+    executors = executors_of(sessions)
     for pid in executors[:most]:
         os.kill(pid, signal.SIGKILL)
     return len(executors)
+
+
+def executors_of(sessions: Iterable[int]) -> list[int]:
+    """Spark's executors, in the order in which `kill_executors` takes them."""
+    return [pid for session in sessions for pid in members(session) if _EXECUTOR in _command_line(pid)]
 
 
 def _command_line(pid: int) -> str:
