@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shutil
 import subprocess
 import sys
 import threading
@@ -84,6 +85,15 @@ class TestPool:
         """The process of a host's server."""
         host = self.hosts[name]
         return int((host.prefix / "run" / f"llama-server@{host.port}.pid").read_text())
+
+
+def new_build(pool: TestPool, name: str) -> None:
+    """A build that differs from all others, as the one that the inventory names."""
+    folder = pool.folder / f"build-{name}"
+    shutil.copytree(pool.content["build"], folder)
+    (folder / "lib").mkdir(exist_ok=True)
+    (folder / "lib" / name).write_text(name)
+    pool.content["build"] = str(folder)
 
 
 @dataclass

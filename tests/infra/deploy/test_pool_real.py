@@ -21,7 +21,7 @@ from pathlib import Path
 
 import pytest
 from conftest import entry
-from pool_host import Load, TestPool
+from pool_host import Load, TestPool, new_build
 
 from triplelake.pool.client import LlamaServer
 from triplelake.pool.endpoints import load_pool
@@ -204,15 +204,6 @@ def works(pid: int) -> bool:
         return bool(Path(f"/proc/{pid}/cmdline").read_bytes())
     except FileNotFoundError:
         return False
-
-
-def new_build(pool: TestPool, name: str) -> None:
-    """A build that differs from all others, as the one that the inventory names."""
-    folder = pool.folder / f"build-{name}"
-    shutil.copytree(pool.content["build"], folder)
-    (folder / "lib").mkdir(exist_ok=True)
-    (folder / "lib" / name).write_text(name)
-    pool.content["build"] = str(folder)
 
 
 @contextmanager
