@@ -22,7 +22,7 @@ from deploy.artifacts import Artifact, Payload
 from deploy.artifacts import File as ArtifactFile
 from deploy.hosts import INCOMING
 from deploy.inventory import HostEntry, Inventory, Server
-from deploy.settings import SCRIPTS, UNITS, unit_text
+from deploy.settings import SCRIPTS, TOOLS, UNITS, unit_text
 
 UNIT_FOLDER = "/etc/systemd/system"
 _USER_COMMENT = "triplelake llama-server"
@@ -53,7 +53,7 @@ def install(inventory: Inventory, payload: Payload, name: str) -> None:
     files.directory(name=f"make {INCOMING}", path=f"{prefix}/{INCOMING}", user=entry.ssh_user, mode="700")
     for artifact in payload.artifacts:
         _store(artifact, prefix, group)
-    for script in SCRIPTS:
+    for script in (*SCRIPTS, *TOOLS):
         place = f"{prefix}/libexec/{script.name}"
         files.put(name=f"copy {script.name}", src=str(script), dest=place, group=group, mode="750")
     _put_secrets(inventory, entry)

@@ -1,0 +1,114 @@
+"""Write questions of the job to a file, as a server is asked them, for `infra/llama/tune.py` to tune a host with.
+
+    python infra/questions.py --input CORPUS --pool POOL --out FILE [--config FILE] [--count N]
+
+The prompts are those of `jobs/extract.py` with the same settings, each with its grammar for every engine. They are
+drawn from all of the corpus with a fixed seed, as far as it is files; a server of the pool is needed for its template.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from itertools import chain
+from pathlib import Path
+from typing import Any, get_args
+
+from triplelake.config import Settings, load_settings, parse_assignment
+from triplelake.corpus.chunking import chunk_document
+from triplelake.corpus.readers import read_split
+from triplelake.engine.opened import Opened, open_pool, read_question
+from triplelake.engine.source import find_input
+from triplelake.errors import InputError, TriplelakeError
+from triplelake.pool.client import LlamaServer, completion_body
+from triplelake.pool.protect import protect
+from triplelake.prompt.grammar import Engine, build_grammar
+from triplelake.types import Record, Request
+
+_READ_FOR_EACH = 20
+"""Chunks to draw one from: a corpus of terabytes is not read for a few hundred."""
+
+
+def main(argv: list[str]) -> int:
+    parser = argparse.ArgumentParser(
+        prog="questions.py",
+        description=__doc__.partition("\n\n")[2],
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        argument_default=argparse.SUPPRESS,
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("--input", nargs="+", metavar="PATH", help="files, folders or globs")
+    add("--pool", metavar="POOL", help="a pool file, or URLs separated by commas")
+    add("--config", type=Path, default=None, metavar="FILE", help="the settings of the job")
+    add("--set", action="append", default=[], metavar="KEY=VALUE", help="any key of docs/options.md")
+    add("--count", type=int, default=500, metavar="N", help="questions to write (500)")
+    add("--out", type=Path, required=True, metavar="FILE")
+    options = vars(parser.parse_args(argv))
+    file, out, count = options.pop("config"), options.pop("out"), options.pop("count")
+    overrides = dict(parse_assignment(text) for text in options.pop("set"))
+    try:
+        settings = load_settings(file, overrides | options)
+        with open_pool(settings, read_question(settings)) as opened:
+            lines = [json.dumps(question, ensure_ascii=False) for question in questions(settings, opened, count)]
+    except TriplelakeError as error:
+        # As all of infra/ tells what is wrong.
+        print("error: " + str(error).replace("\n", "\n  "), file=sys.stderr)
+        return error.exit_code
+    out.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    print(f"{out}: {len(lines)} questions")
+    return 0
+
+
+def questions(settings: Settings, opened: Opened, count: int) -> Iterator[dict[str, Any]]:
+    """So many chunks of the corpus as `/completion` is asked about them: `body`, and `grammars` by engine.
+
+    Raises:
+        InputError: the corpus is none of files, or holds no text.
+    """
+    drawn = draw(settings, count)
+    method = opened.method
+    with closing(LlamaServer(opened.survey.endpoints[0], settings.asking.timeout_s)) as server:
+        for request in drawn:
+            prompt = protect(method.renderer.render(request).parts, server.tokenize)
+            yield {
+                "body": completion_body(
+                    prompt, grammar=None, max_tokens=method.answer.max_tokens, stop=method.renderer.stop
+                ),
+                "grammars": {
+                    engine: build_grammar(engine, request, method.ontology, method.answer)
+                    for engine in get_args(Engine)
+                },
+            }
+
+
+def draw(settings: Settings, count: int) -> list[Request]:
+    """Chunks of files in a random order, always the same."""
+    found = find_input(settings)
+    name = ", ".join(settings.input)
+    if found.columns is None:
+        raise InputError(name, f"is {found.format}, which Spark reads", "Write some of its texts as JSON Lines.")
+    chosen = random.Random(0)
+    splits = list(found.splits)
+    chosen.shuffle(splits)
+    chunks: list[Request] = []
+    for record in chain.from_iterable(read_split(split, found.columns) for split in splits):
+        if isinstance(record, Record):
+            chunks += [
+                Request("", chunk.text, record.title or "", chunk.context, chunk.lang)
+                for chunk in chunk_document(record.text, record.title, settings.chunking)
+            ]
+        if len(chunks) >= _READ_FOR_EACH * count:
+            break
+    if not chunks:
+        raise InputError(name, "holds no text", "Check --input.")
+    chosen.shuffle(chunks)
+    return chunks[:count]
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
