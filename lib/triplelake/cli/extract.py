@@ -1,0 +1,71 @@
+"""The command of `jobs/extract.py`."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from triplelake.cli.guard import guarded
+from triplelake.cli.parsing import EXIT_CODES, Parser, read_settings, show_settings
+from triplelake.config import FORMATS
+
+
+def extract_command(argv: Sequence[str]) -> int:
+    """`jobs/extract.py`; returns the exit code."""
+    return guarded(lambda console: _extract(argv, console))
+
+
+def extract_parser() -> Parser:
+    """The command line of `jobs/extract.py`."""
+    parser = Parser(
+        prog="extract.py",
+        description="Extract triples from a corpus into Delta tables. The same command goes on where a run stopped.",
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        argument_default=argparse.SUPPRESS,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--config", type=Path, metavar="FILE", help="YAML file with settings (conf/extract.yaml)")
+    add = parser.add_argument
+    add("--input", nargs="+", metavar="PATH", help="files, folders, globs, a Delta path or a table")
+    add("--output", metavar="PATH", help="path, or catalog.schema, of the tables")
+    add("--ontology", metavar="FILE", help="relations to look for; `none` for free predicates")
+    add("--pool", metavar="POOL", help="`embedded`, a pool file, or URLs separated by commas")
+    add("--model", dest="embedded.model", metavar="GGUF", help="model file for `--pool embedded`")
+    add("--profile", metavar="NAME", help="how the model wants to be asked: a profile of conf/models")
+    add("--format", dest="corpus.format", choices=FORMATS, help="format of the input, if its ending does not tell")
+    add("--text-column", dest="corpus.text_column", metavar="NAME", help="column with the text")
+    add("--id-column", dest="corpus.id_column", metavar="NAME", help="column with a stable id")
+    add("--title-column", dest="corpus.title_column", metavar="NAME", help="column with the title")
+    add("--keep-columns", dest="corpus.keep_columns", nargs="+", metavar="NAME", help="columns for documents.meta")
+    add("--mode", dest="run.mode", choices=("append", "replace"), help="`replace`: what this input lacks is removed")
+    add("--limit", dest="run.limit", type=int, metavar="N", help="read N documents only")
+    add(
+        "--retry-failed",
+        dest="run.retry_failed",
+        action="store_true",
+        help="ask failed requests of this input again, in a plan of their own",
+    )
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="any key of docs/options.md")
+    parser.add_argument("--dry-run", action="store_true", default=False, help="say what would be done, and stop")
+    parser.add_argument(
+        "--republish", action="store_true", default=False, help="rebuild the triples from the raw answers, ask nothing"
+    )
+    return parser
+
+
+def _extract(argv: Sequence[str], console: Console) -> None:
+    arguments = vars(extract_parser().parse(argv))
+    dry_run, again = arguments.pop("dry_run"), arguments.pop("republish")
+    settings = read_settings(arguments)
+    show_settings(console, settings.public())
+    # Spark is imported late, so that bad usage is answered at once.
+    from triplelake.engine import run
+
+    if again:
+        run.republish(settings, console)
+    else:
+        run.extract(settings, console, dry_run=dry_run)

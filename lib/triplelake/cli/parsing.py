@@ -1,0 +1,49 @@
+"""What the command lines have in common."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+from collections.abc import Mapping, Sequence
+from typing import Any, NoReturn
+
+import yaml
+from rich.console import Console
+
+from triplelake.config import Settings, load_settings, parse_assignment
+from triplelake.errors import UsageError
+
+EXIT_CODES = """exit codes:
+  0 success          3 bad input           6 output conflict
+  1 internal error   4 pool unavailable    7 Spark, Java or Delta missing
+  2 bad usage        5 too many failures   130 interrupted (the same command goes on)"""
+
+
+class Parser(argparse.ArgumentParser):
+    """Argparse that reports in the project's own way."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(self.prog, message, f"`{self.prog} --help` shows all options.")
+
+    def parse(self, argv: Sequence[str]) -> argparse.Namespace:
+        """Parse; an unknown option is refused with the nearest known one."""
+        namespace, unknown = self.parse_known_args(argv)
+        if unknown:
+            known = [option for action in self._actions for option in action.option_strings]
+            close = difflib.get_close_matches(unknown[0].partition("=")[0], known, n=1, cutoff=0.5)
+            hint = f"Did you mean {close[0]}? " if close else ""
+            raise UsageError(unknown[0], "unknown option", f"{hint}`{self.prog} --help` shows all.")
+        return namespace
+
+
+def read_settings(arguments: dict[str, Any]) -> Settings:
+    """The settings of a command line: `--config`, `--set`, and the options that are settings."""
+    file, assignments = arguments.pop("config", None), arguments.pop("set")
+    overrides: dict[str, Any] = dict(parse_assignment(text) for text in assignments)
+    return load_settings(file, overrides | arguments)
+
+
+def show_settings(console: Console, settings: Mapping[str, Any]) -> None:
+    """The effective settings, without secrets, a line per section."""
+    text = yaml.safe_dump(settings, allow_unicode=True, sort_keys=False, default_flow_style=None, width=10_000)
+    console.print(text, style="dim", highlight=False, markup=False, soft_wrap=True)
