@@ -92,7 +92,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     add("--questions", type=Path, required=True, metavar="FILE", help="what infra/questions.py has written")
     add("--prefix", type=Path, default=Path("/opt/triplelake"), metavar="DIR", help="default: /opt/triplelake")
     add("--gpu", type=int, default=0, metavar="N", help="the card to tune; all cards of a host get its settings")
-    add("--seconds", type=float, default=60.0, metavar="S", help="to count for in each trial (60)")
+    add("--seconds", type=float, default=60.0, metavar="S", help="to count for in each trial, at least (60)")
     add("--slots", type=int, nargs="+", metavar="N", help="of all servers of the card together")
     add("--kv-layout", nargs="+", choices=LAYOUTS, default=LAYOUTS)
     add("--kv-type", nargs="+", choices=KV_TYPES, default=KV_TYPES)

@@ -158,7 +158,10 @@ class _Loop:
         self._refused: list[str] = []
 
     def run(self, setup: Setup, seconds: float) -> Result:
-        """Count for so many seconds, once every place has had an answer: no slot is then empty or without prefix."""
+        """Count for so many seconds, and until there are as many answers as questions in flight.
+
+        It begins when every place has had an answer: no slot is then empty or without the prefix.
+        """
         threads = [threading.Thread(target=self._work, args=(port,), daemon=True) for port in self._places]
         for thread in threads:
             thread.start()
@@ -167,6 +170,8 @@ class _Loop:
                 self._warm.acquire()
             began, before = time.monotonic(), self._counted()
             self._stop.wait(seconds)
+            while self._counted()[0] - before[0] < len(self._places) and time.monotonic() - began < _ANSWER_S:
+                self._stop.wait(_POLL_S)
             took, after = time.monotonic() - began, self._counted()
         finally:
             self._stop.set()

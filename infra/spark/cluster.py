@@ -48,9 +48,12 @@ class Daemon:
         try:
             pid = int(self._file("pid").read_text())
             command = Path(f"/proc/{pid}/cmdline").read_bytes()
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
         except (OSError, ValueError):
             return None
-        return pid if b"org.apache.spark.deploy." in command else None
+        # For an instant, when Spark's script becomes Java, a process has no command line; one that ended has none, too.
+        is_becoming = not command and state != "Z"
+        return pid if is_becoming or b"org.apache.spark.deploy." in command else None
 
     def start(self, command: Sequence[str], host: str, properties: str) -> None:
         """Start it in the background; its output goes to its log, and all that it opens is at `host`."""

@@ -19,6 +19,7 @@ import yaml
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 sys.path.insert(0, str(Path(__file__).parents[3] / "infra"))
+sys.path.insert(0, str(Path(__file__).parents[3] / "infra" / "llama"))
 sys.path.insert(0, str(Path(__file__).parent))
 
 from fake.faults import rule

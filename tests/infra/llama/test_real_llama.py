@@ -128,6 +128,37 @@ def test_it_is_served_with_the_template_that_the_project_knows(model: Path) -> N
         assert tokens == [1, 2]
 
 
+def test_a_host_is_tuned_with_questions_of_the_job(model: Path, tmp_path: Path) -> None:
+    corpus, questions = tmp_path / "corpus.txt", tmp_path / "questions.jsonl"
+    corpus.write_text("".join(f"林若兰生于临川城，教了{number + 1}年书。\n" for number in range(40)), "utf-8")
+    server, gguf = PREFIX / "llama" / "bin" / "llama-server", model / "ggml-model-q8_0.gguf"
+    named = ("--alias", "atom-7b-chat@1", "--ctx-size", "4096")
+    with running(server, gguf, *named, "--chat-template-file", str(model / "chat-template.jinja")) as url:
+        words = ["--input", corpus, "--pool", url, "--count", "40", "--out", questions, "--set", "corpus.format=lines"]
+        run(
+            sys.executable,
+            ROOT / "infra" / "questions.py",
+            *words,
+            "--set",
+            "ontology=none",
+            "--set",
+            "answer.max_tokens=24",
+        )
+    for folder in ("llama", "zh-models"):
+        (tmp_path / "opt" / folder).parent.mkdir(exist_ok=True)
+        (tmp_path / "opt" / folder).symlink_to(PREFIX / folder)
+    wanted = ["--slots", "1", "2", "--kv-type", "f16", "--batch", "2048/512", "--grammar", "llguidance", "gbnf"]
+    command = [sys.executable, LLAMA / "tune.py", "--questions", questions, "--prefix", tmp_path / "opt"]
+    said = run(*command, *wanted, "--kv-layout", "split", "--seconds", "1")
+    record = json.loads((tmp_path / "opt" / "etc" / "tuned.json").read_text())
+    assert not [each["problem"] for each in record["tried"] if each["problem"]], said
+    assert all(each["answers"] > 0 and each["tokens_per_s"] > 0 for each in record["tried"]), said
+    setups = [each["setup"] for each in record["tried"]]
+    assert {each["slots"] for each in setups} == {1, 2, 4}
+    assert {each["engine"] for each in setups} == {"llguidance", "gbnf"}
+    assert "SERVE_SLOTS=" in (tmp_path / "opt" / "etc" / "tuned.env").read_text()
+
+
 def post(url: str, path: str, body: dict[str, Any]) -> Any:
     request = urllib.request.Request(f"{url}/{path}", json.dumps(body).encode(), {"Content-Type": "application/json"})
     with urllib.request.urlopen(request, timeout=60) as answer:
