@@ -9,6 +9,7 @@ from pathlib import Path
 from rich.console import Console
 
 from triplelake.cli.guard import guarded
+from triplelake.cli.init import init
 from triplelake.cli.parsing import EXIT_CODES, Parser, read_settings, show_settings
 from triplelake.config import FORMATS
 
@@ -49,6 +50,16 @@ def extract_parser() -> Parser:
         action="store_true",
         help="ask failed requests of this input again, in a plan of their own",
     )
+    parser.add_argument(
+        "--init",
+        type=Path,
+        default=None,
+        metavar="DIR",
+        help="write settings, an ontology and examples to edit, and stop",
+    )
+    parser.add_argument(
+        "--lang", choices=("zh", "en"), default=None, help="language of what --init writes (that of the locale)"
+    )
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="any key of docs/options.md")
     parser.add_argument("--dry-run", action="store_true", default=False, help="say what would be done, and stop")
     parser.add_argument(
@@ -60,6 +71,10 @@ def extract_parser() -> Parser:
 def _extract(argv: Sequence[str], console: Console) -> None:
     arguments = vars(extract_parser().parse(argv))
     dry_run, again = arguments.pop("dry_run"), arguments.pop("republish")
+    folder, lang = arguments.pop("init"), arguments.pop("lang")
+    if folder:
+        init(folder, lang, console)
+        return
     settings = read_settings(arguments)
     show_settings(console, settings.public())
     # Spark is imported late, so that bad usage is answered at once.

@@ -141,6 +141,11 @@ def summary(console: Console, store: Store, journal: Journal) -> None:
         _say(console, f'  python jobs/sql.py --output {store.output} "{query}"')
 
 
+def suggested(console: Console, file: str, count: int) -> None:
+    """Where the predicates of an open run are written."""
+    _say(console, f"\nOntology: the {count} most frequent predicates, to be edited and used with --ontology: {file}")
+
+
 def tables(console: Console, store: Store, size: Size) -> None:
     """What there is to maintain."""
     _say(console, f"Tables:   {store.output}: {len(TABLES)} tables, {_size(size)}")

@@ -18,6 +18,7 @@ from triplelake.engine.opened import Opened, open_pool, read_question
 from triplelake.engine.plan import Planner
 from triplelake.engine.session import open_session, versions
 from triplelake.engine.source import Source, find_input, open_source
+from triplelake.engine.suggest import suggest
 from triplelake.engine.tally import check_failures
 from triplelake.errors import UsageError
 from triplelake.tables.lease import Lease
@@ -60,6 +61,8 @@ def extract(settings: Settings, console: Console, *, dry_run: bool = False) -> J
         with journal.recorded(store, lease):
             job.run()
     narrate.summary(console, store, journal)
+    if question.ontology is None and (suggested := suggest(store)):
+        narrate.suggested(console, *suggested)
     return journal
 
 
