@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
 from pyspark.sql import SparkSession
 
 from triplelake.tables.store import Store
+
+# Test modules have unique names instead of packages, so what they share is found by its folder.
+sys.path.insert(0, str(Path(__file__).parent))
 
 
 @pytest.fixture

@@ -4,27 +4,22 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pytest
 from deltalake import DeltaTable
+from fill import put
 
 from triplelake.tables.maintain import Size, as_run, pack, removable, remove, retain, work_lists
-from triplelake.tables.schemas import DOCUMENTS, PLANS, REQUESTS, Table
+from triplelake.tables.schemas import DOCUMENTS, PLANS, REQUESTS
 from triplelake.tables.store import Store
 
 pytestmark = pytest.mark.spark
 
 DAY_S = 86_400
 _BEGAN = datetime(2026, 1, 2, tzinfo=UTC)
-
-
-def put(store: Store, table: Table, rows: Sequence[dict[str, Any]]) -> None:
-    store.append(table, store.spark.createDataFrame(pa.Table.from_pylist(list(rows), schema=table.arrow)), run_id="r")
 
 
 def state(name: str, plan: str, document: str, minute: int, version: str = "v1") -> dict[str, Any]:
