@@ -16,6 +16,7 @@ from pyspark.sql import SparkSession
 
 from triplelake.config import ChunkingSettings
 from triplelake.corpus.chunking import chunk_document
+from triplelake.errors import OutputError, UsageError
 from triplelake.triples import derive
 from triplelake.types import Request
 
@@ -168,3 +169,36 @@ def test_republish_rebuilds_without_a_request(bench: Bench, monkeypatch: pytest.
     bench.extract(file, **_READ, **_SMALL)
     assert bench.lake.counts() == counts | {"runs": counts["runs"] + 2}
     assert bench.server.asked == []
+
+
+def test_a_changed_setting_is_told_with_what_it_costs(first: Bench) -> None:
+    answers = len({row["request_id"] for row in first.lake.rows("attempts")})
+    file = first.corpus(corpus())
+    first.preview(file, **_READ, **_SMALL)
+    assert "Changed:" not in first.said
+    first.preview(file, **_READ, **_SMALL, answer__max_tokens=200, ontology="none")
+    assert "Changed:  ontology was ontologies/general.yaml, is none" in first.said
+    assert "Changed:  answer.max_tokens was 320, is 200" in first.said
+    assert f"0 answers can be used again, {answers} were asked with other settings" in first.said
+
+
+def test_one_request_is_shown_from_its_prompt_to_its_triples(first: Bench) -> None:
+    triple = first.lake.query("SELECT * FROM current_triples WHERE doc_id = 'ship' ORDER BY subject_start LIMIT 1")[0]
+    [answer] = (row for row in first.lake.rows("attempts") if row["request_id"] == triple["request_id"])
+    said = first.show_request(triple["triple_id"][:12], **_SMALL)
+    assert f"== Request {triple['request_id']}" in said
+    assert "Text: The Meridian Star was built at Harrow Quay." in said
+    assert "%llguidance" in said
+    assert f"\n{answer['completion']}\n" in said
+    assert f"+ {triple['subject']} | {triple['predicate']} | {triple['object']}" in said
+    assert f"triple {triple['triple_id']}" in said
+    assert "other" not in said.partition("== Prompt")[2].partition("\n")[0]
+
+    said = first.show_request(triple["request_id"], **_SMALL, answer__max_tokens=200)
+    assert "The answer below was asked with others:\n  answer.max_tokens was 320, is 200" in said
+    said = first.show_request(triple["chunk_id"], pool="http://127.0.0.1:9", asking__patience_s=0.0)
+    assert "Not shown: template and grammar engine are the pool's." in said and answer["completion"] in said
+    with pytest.raises(OutputError, match="no request, chunk or triple with the id ffffffffffff"):
+        first.show_request("ffffffffffff")
+    with pytest.raises(UsageError, match="is too short"):
+        first.show_request("f")

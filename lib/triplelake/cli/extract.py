@@ -60,6 +60,12 @@ def extract_parser() -> Parser:
     parser.add_argument(
         "--lang", choices=("zh", "en"), default=None, help="language of what --init writes (that of the locale)"
     )
+    parser.add_argument(
+        "--show-request",
+        default=None,
+        metavar="ID",
+        help="print a request's prompt, grammar, answer and what became of each triple; or a triple's, or a chunk's",
+    )
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="any key of docs/options.md")
     parser.add_argument("--dry-run", action="store_true", default=False, help="say what would be done, and stop")
     parser.add_argument(
@@ -75,9 +81,15 @@ def _extract(argv: Sequence[str], console: Console) -> None:
     if folder:
         init(folder, lang, console)
         return
+    wanted = arguments.pop("show_request")
     settings = read_settings(arguments)
-    show_settings(console, settings.public())
     # Spark is imported late, so that bad usage is answered at once.
+    if wanted is not None:
+        from triplelake.engine.explain import show_request
+
+        show_request(settings, wanted, console)
+        return
+    show_settings(console, settings.public())
     from triplelake.engine import run
 
     if again:

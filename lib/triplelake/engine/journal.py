@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -17,7 +17,7 @@ from triplelake.config import Settings
 from triplelake.engine.tally import Tally
 from triplelake.errors import Interrupted, OutputError, TriplelakeError, classified
 from triplelake.tables.lease import Lease
-from triplelake.tables.schemas import RUNS
+from triplelake.tables.schemas import ATTEMPTS, RUNS
 from triplelake.tables.store import Store
 
 log = logging.getLogger(__name__)
@@ -109,6 +109,58 @@ class Journal:
 
 
 _CHANGE_ANSWERS = ("ontology", "profile", "chunking", "prompt", "answer")
+
+
+def newest_key(store: Store) -> str | None:
+    """The extraction key of the newest run that asked; None if none did."""
+    asked = store.read(RUNS).where("command = 'extract' AND extraction_key IS NOT NULL AND plan_id IS NOT NULL")
+    rows = asked.orderBy(F.desc("ended_at")).select("extraction_key").limit(1).collect()
+    return str(rows[0][0]) if rows else None
+
+
+def answers_by_key(store: Store) -> Mapping[str, int]:
+    """How many requests are answered, by what they were asked with."""
+    good = store.read(ATTEMPTS).where("status <> 'failed'")
+    rows = good.groupBy("extraction_key").agg(F.countDistinct("request_id").alias("answers")).collect()
+    return {row["extraction_key"]: row["answers"] for row in rows}
+
+
+def changes(store: Store, key: str, settings: Settings, versions: Mapping[str, str]) -> list[str]:
+    """What differs, of all that can change an answer, between the newest run with a key and these settings.
+
+    Args:
+        versions: `model` and `grammar` of the pool now.
+
+    Returns:
+        A line for each: `answer.max_tokens was 320, is 200`. What a file says is not kept, so where nothing else
+        differs that is named. Empty if no run had this key.
+    """
+    rows = store.read(RUNS).where(F.col("extraction_key") == key).orderBy(F.desc("ended_at")).limit(1).collect()
+    if not rows:
+        return []
+    stored, then = json.loads(rows[0]["settings"]), json.loads(rows[0]["versions"])
+    before = {name: value for part in _CHANGE_ANSWERS for name, value in _flat(part, stored.get(part))}
+    now = {name: value for part in _CHANGE_ANSWERS for name, value in _flat(part, settings.public()[part])}
+    before |= {name: then.get(name) for name in versions}
+    now |= versions
+    found = [
+        f"{name} was {_shown(before.get(name))}, is {_shown(value)}"
+        for name, value in now.items()
+        if value != before.get(name)
+    ]
+    return found or ["a file has other content than it had: the ontology, a prompt, or the model's profile or template"]
+
+
+def _flat(name: str, value: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, dict):
+        for key, each in value.items():
+            yield from _flat(f"{name}.{key}", each)
+    else:
+        yield name, value
+
+
+def _shown(value: Any) -> str:
+    return "not set" if value is None else str(value)
 
 
 def last_key(store: Store, settings: Settings) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from pyspark.sql import functions as F
 from rich.console import Console
@@ -56,6 +56,19 @@ def opened(console: Console, pool: Opened) -> None:
         console,
         f"Pool:     {servers} server{'s' if servers > 1 else ''}, {pool.slots} slots, model {pool.survey.alias}, "
         f"grammar {pool.survey.engine}",
+    )
+
+
+def changed(console: Console, lines: Sequence[str], answers: Mapping[str, int], key: str) -> None:
+    """What differs from the newest run, and how many answers stay usable."""
+    for line in lines:
+        _say(console, f"Changed:  {line}")
+    usable = answers.get(key, 0)
+    others = sum(answers.values()) - usable
+    kept = f"{others:,} were asked with other settings and stay as they are"
+    _say(
+        console,
+        f"          {usable:,} answers can be used again, {kept}",
     )
 
 

@@ -13,7 +13,7 @@ from triplelake.engine.asking import Asking
 from triplelake.engine.background import BackgroundPublisher
 from triplelake.engine.buckets import new_buckets, open_buckets
 from triplelake.engine.draft import Plan
-from triplelake.engine.journal import Journal, last_key
+from triplelake.engine.journal import Journal, answers_by_key, changes, last_key, newest_key
 from triplelake.engine.opened import Opened, open_pool, read_question
 from triplelake.engine.plan import Planner
 from triplelake.engine.session import open_session, versions
@@ -92,6 +92,7 @@ class _Job:
 
     def preview(self) -> None:
         """Say what a run would do."""
+        self._tell_changes()
         with self._planner.draft() as draft:
             narrate.draft(self._console, draft)
             narrate.estimate(self._console, self._store, self._opened, draft.plan)
@@ -123,7 +124,18 @@ class _Job:
         journal.documents, journal.triples = published.documents, published.triples
         check_failures(journal.tally, self._settings.run.max_failure_rate)
 
+    def _tell_changes(self) -> None:
+        """Say why answers that are there are not used, if they were asked with other settings."""
+        if RUNS in self._missing:
+            return
+        newest = newest_key(self._store)
+        if newest is not None and newest != self._opened.key:
+            pool = {name: self._journal.versions[name] for name in ("model", "grammar")}
+            lines = changes(self._store, newest, self._settings, pool)
+            narrate.changed(self._console, lines, answers_by_key(self._store), self._opened.key)
+
     def _plan_anew(self) -> Plan | None:
+        self._tell_changes()
         with self._planner.draft() as draft:
             narrate.draft(self._console, draft)
             # Not earlier: an input that holds nothing leaves no tables behind.

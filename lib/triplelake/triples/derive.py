@@ -68,16 +68,41 @@ def derive(
         truncated: the server stopped before the answer ended.
         ontology: None in open mode, where the predicate is what the answer says.
     """
+    return account(request, completion, truncated=truncated, ontology=ontology, answer=answer).derivation
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What became of an answer, triple by triple.
+
+    Args:
+        items: the triples of the answer as it says them, each with the triple made of it or the reason why there is
+            none (see `Derivation.dropped`). Empty where the answer is bad as a whole.
+    """
+
+    items: tuple[tuple[tuple[str, str, str], Triple | str], ...]
+    derivation: Derivation
+
+
+def account(
+    request: Request, completion: str, *, truncated: bool, ontology: Ontology | None, answer: AnswerSettings
+) -> Account:
+    """As `derive`, and tell of each triple."""
     try:
         parsed = parse_answer(completion, truncated=truncated)
-        drafts, dropped = _draft_all(request, parsed.items, ontology, answer)
+        outcomes = _draft_all(request, parsed.items, ontology, answer)
     except AnswerError as error:
-        return Derivation((), error.code, error.message, {})
-    triples = _with_types(drafts)
-    if parsed.complete:
-        return Derivation(triples, None, None, dropped)
-    message = f"the answer was cut off after {len(parsed.items)} whole triples"
-    return Derivation(triples, "truncated", message, dropped)
+        return Account((), Derivation((), error.code, error.message, {}))
+    triples = _with_types([outcome for outcome in outcomes if not isinstance(outcome, str)])
+    made = iter(triples)
+    items = tuple(
+        (item, outcome if isinstance(outcome, str) else next(made))
+        for item, outcome in zip(parsed.items, outcomes, strict=True)
+    )
+    dropped = Counter(outcome for outcome in outcomes if isinstance(outcome, str))
+    code = None if parsed.complete else "truncated"
+    message = None if parsed.complete else f"the answer was cut off after {len(parsed.items)} whole triples"
+    return Account(items, Derivation(triples, code, message, dropped))
 
 
 def derivation_id(ontology: Ontology | None, answer: AnswerSettings) -> str:
@@ -104,27 +129,25 @@ def derivation_id(ontology: Ontology | None, answer: AnswerSettings) -> str:
 
 def _draft_all(
     request: Request, items: Sequence[tuple[str, str, str]], ontology: Ontology | None, answer: AnswerSettings
-) -> tuple[list[_Draft], Counter[str]]:
+) -> list[_Draft | str]:
+    """Of each triple of the answer a draft, or the reason to leave it out."""
     strict = answer.grounding == "constrain"
     grounder = Grounder(request, folding=not strict)
     predicates = Predicates(ontology, request.lang) if ontology else None
-    drafts: list[_Draft] = []
+    outcomes: list[_Draft | str] = []
     seen: set[tuple[str, str, str]] = set()
-    dropped: Counter[str] = Counter()
     for item in items:
         outcome = _draft(item, request, grounder, predicates, strict=strict, max_chars=answer.max_entity_chars)
-        if isinstance(outcome, str):
-            dropped[outcome] += 1
-            continue
-        fact = (outcome.subject_key, outcome.triple.predicate, outcome.object_key)
-        if fact in seen:
-            dropped["duplicate"] += 1
-        elif len(drafts) == answer.max_triples:
-            dropped["over_limit"] += 1
-        else:
-            seen.add(fact)
-            drafts.append(outcome)
-    return drafts, dropped
+        if not isinstance(outcome, str):
+            fact = (outcome.subject_key, outcome.triple.predicate, outcome.object_key)
+            if fact in seen:
+                outcome = "duplicate"
+            elif len(seen) == answer.max_triples:
+                outcome = "over_limit"
+            else:
+                seen.add(fact)
+        outcomes.append(outcome)
+    return outcomes
 
 
 def _draft(

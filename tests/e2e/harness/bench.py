@@ -16,6 +16,7 @@ from harness.lake import Lake
 from harness.servers import API_KEY, Counted, Scripted
 from triplelake.config import Settings, load_settings
 from triplelake.engine import run
+from triplelake.engine.explain import show_request
 from triplelake.engine.journal import Journal
 from triplelake.engine.maintain import maintain
 
@@ -59,6 +60,21 @@ class Bench:
     def extract(self, file: Path, output: Path | None = None, **overrides: Any) -> Journal:
         """Run the job; `run__mode="replace"` sets `run.mode`."""
         return self._run(run.extract, file, output or self.output, overrides)
+
+    def preview(self, file: Path, **overrides: Any) -> Journal:
+        """A dry run."""
+        return self._run(partial(run.extract, dry_run=True), file, self.output, overrides)
+
+    def show_request(self, wanted: str, **overrides: Any) -> str:
+        """What `--show-request` prints."""
+
+        def command(settings: Settings, console: Console) -> Journal:
+            show_request(settings, wanted, console)
+            return Journal("extract", settings)
+
+        given = {"output": str(self.output), "pool": self.server.url, "api_key": API_KEY}
+        self._with(given, command, overrides)
+        return self.said
 
     def republish(self, file: Path, **overrides: Any) -> Journal:
         return self._run(run.republish, file, self.output, overrides)
