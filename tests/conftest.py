@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -11,6 +12,9 @@ from triplelake.config import EmbeddedSettings
 from triplelake.engine.session import open_session
 from triplelake.pool.embedded import EmbeddedServer
 from triplelake.pool.endpoints import Endpoint
+
+# Tests count what a server is asked. That of the preflight switches it on.
+os.environ["TRIPLELAKE__RUN__PREFLIGHT"] = "false"
 
 
 @pytest.fixture(scope="session")

@@ -132,7 +132,14 @@ def main(argv: Sequence[str]) -> int:
         words = ["jobs/extract.py", "--input", arguments.input.absolute(), "--output", folder / "kg"]
         words += ["--pool", proxy.url, "--limit", arguments.limit, *arguments.more]
         # Small waves: a kill is to meet commits, not only the first wave.
-        words += ["--set", "run.bucket_size=4", "--set", f"run.wave_s={arguments.wave_s}"]
+        words += [
+            "--set",
+            "run.preflight=false",
+            "--set",
+            "run.bucket_size=4",
+            "--set",
+            f"run.wave_s={arguments.wave_s}",
+        ]
         series = Series(words, folder, server.endpoint.api_key or "", proxy, Lake(folder / "kg"))
         print(_HEADER)
         for left in range(arguments.kills, 0, -1):

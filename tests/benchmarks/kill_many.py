@@ -78,7 +78,7 @@ class Run:
         self._words = ["jobs/extract.py", "--input", corpus, "--output", folder / output, "--profile", "base"]
         chosen = {name.replace("__", "."): value for name, value in ONE_CHUNK.items()}
         # Short waves, so that most kills find some that are committed.
-        chosen |= {"pool": pool.setting, "run.wave_s": 5}
+        chosen |= {"pool": pool.setting, "run.wave_s": 5, "run.preflight": False}
         self._words += [word for name, value in chosen.items() for word in ("--set", f"{name}={value}")]
 
     def start(self) -> Job:

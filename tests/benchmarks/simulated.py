@@ -53,7 +53,8 @@ def fake_pool(servers: int, slots: int, **speed: Any) -> FakePool:
 
 def settings(pool: str, api_key: str | None = API_KEY, **more: Any) -> Settings:
     """Of a run; `run__lanes=1` sets `run.lanes`."""
-    given = {"pool": pool, "api_key": api_key, "profile": "base"}
+    # Only what a run asks is counted.
+    given = {"pool": pool, "api_key": api_key, "profile": "base", "run.preflight": False}
     return load_settings(None, given | {name.replace("__", "."): value for name, value in more.items()}, {})
 
 

@@ -43,7 +43,12 @@ class Job:
         file = self.folder / "corpus.jsonl"
         file.write_text("".join(json.dumps(each, ensure_ascii=False) + "\n" for each in texts), encoding="utf-8")
         given = {"input": (str(file),), "output": str(self.folder / "kg"), "pool": self.pool.setting}
-        given |= {"corpus.id_column": "id", "api_key": self.pool.endpoints[0].api_key, "profile": "base"}
+        given |= {
+            "run.preflight": False,
+            "corpus.id_column": "id",
+            "api_key": self.pool.endpoints[0].api_key,
+            "profile": "base",
+        }
         console = Console(file=io.StringIO(), width=400)
         try:
             settings = load_settings(None, given | {name.replace("__", "."): v for name, v in overrides.items()}, {})

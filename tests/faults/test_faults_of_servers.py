@@ -16,6 +16,7 @@ from harness.lake import Lake, check_offsets, check_unique
 from triplelake.config import load_settings
 from triplelake.engine.ladder import Ladder
 from triplelake.engine.opened import open_pool, read_question
+from triplelake.errors import TooManyFailures
 from triplelake.pool.router import Router
 from triplelake.pool.shares import capacity, split_shares
 from triplelake.types import Request
@@ -148,3 +149,21 @@ def test_a_pool_file_that_changes_during_a_run(
         assert f"{pool.urls[1]} joins with 2 slots" in run.said
         assert f"{pool.urls[0]} gets nothing new" in run.said
     check_unique(run.lake)
+
+
+def test_answers_that_are_all_cut_are_told_after_the_first_wave(
+    start: Start, documents: Sequence[Mapping[str, str]]
+) -> None:
+    with FakePool(servers=1, slots=8) as pool:
+        pool.script(rule("truncated"))
+        job = start(pool)
+        with pytest.raises(TooManyFailures, match="100% of the first .* are cut"):
+            job.extract(documents, **_WAVES, run__on_suspicious="stop")
+        assert "Warning:  100% of the first" in job.said and "answer.max_tokens" in job.said
+        shown = [line for line in job.said.splitlines() if "生于临川城" in line]
+        assert len(shown) == 3
+        assert 0 < len(job.lake.rows("attempts")) < len(documents)
+        pool.script()
+        job.extract(documents, **_WAVES, run__on_suspicious="stop")
+        assert "Warning:" not in job.said
+        assert len(job.lake.rows("attempts")) == len(documents)

@@ -13,8 +13,10 @@ from triplelake.config import Settings
 from triplelake.engine import narrate
 from triplelake.engine.buckets import Bucket
 from triplelake.engine.opened import Opened
+from triplelake.engine.preflight import preflight
 from triplelake.engine.progress import Reporter
 from triplelake.engine.session import driver_host, parallelism
+from triplelake.engine.suspicion import ENOUGH, suspicion
 from triplelake.engine.tally import Tally, WaveResult
 from triplelake.engine.waves import Fleet, Waves
 from triplelake.engine.worker import Assignment
@@ -57,8 +59,11 @@ class Asking:
             check: raises where this run may not write any more; asked twice a second.
 
         Raises:
+            PoolError: a server does not answer a known sentence.
             PoolError, TooManyFailures, KeyboardInterrupt: as `Waves.run`.
         """
+        if self.settings.run.preflight:
+            preflight(self.opened, {bucket.lang for bucket in buckets})
         reporter = Reporter(self.console, sum(bucket.open for bucket in buckets))
         roster = Roster(self.opened.survey, self._pool_file, partial(narrate.pool_changed, self.console))
         with self._desk() as server:
@@ -78,9 +83,15 @@ class Asking:
                 check()
                 reporter.tick(tally, live, sampler.load)
 
+            judged = False
+
             def on_wave(result: WaveResult) -> None:
+                nonlocal judged
                 reporter.wave(tally)
                 committed()
+                if not judged and tally.answered - tally.failed >= ENOUGH:
+                    judged = True
+                    self._judge(tally)
 
             with Sampler(look, on_sample) as sampler, reporter:
                 waves = Waves(
@@ -97,6 +108,19 @@ class Asking:
                     tally=tally,
                 )
                 waves.run(buckets)
+
+    def _judge(self, tally: Tally) -> None:
+        """Look at the first answers of the run.
+
+        Raises:
+            TooManyFailures: hardly one has a triple, or many were cut, and the run is to stop then.
+        """
+        found = suspicion(tally, self.store, self.plan_id)
+        if found is None:
+            return
+        narrate.suspicious(self.console, found, self.store.output)
+        if self.settings.run.on_suspicious == "stop":
+            raise found.error
 
     @contextmanager
     def _desk(self) -> Iterator[DeskServer | None]:

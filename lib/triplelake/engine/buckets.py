@@ -9,6 +9,7 @@ from pyspark.sql import functions as F
 
 from triplelake.tables.schemas import ATTEMPTS, REQUESTS
 from triplelake.tables.store import Store
+from triplelake.types import Lang
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +17,7 @@ class Bucket:
     """The open requests of one bucket, all of one language; `partial` if others of it are answered."""
 
     bucket: int
-    lang: str
+    lang: Lang
     open: int
     partial: bool
 

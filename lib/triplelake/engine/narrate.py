@@ -14,6 +14,7 @@ from triplelake.engine.journal import Journal
 from triplelake.engine.opened import Opened
 from triplelake.engine.progress import duration
 from triplelake.engine.source import Source
+from triplelake.engine.suspicion import Suspicion
 from triplelake.engine.tally import Tally
 from triplelake.tables.lease import LEASE_S, Holder
 from triplelake.tables.maintain import Size, WorkList
@@ -21,6 +22,7 @@ from triplelake.tables.schemas import RUNS, TABLES, Table
 from triplelake.tables.store import Store
 
 _SERVERS_SHOWN = 8
+_SHOWN_CHARS = 200
 
 
 def waiting(console: Console, holder: Holder) -> None:
@@ -70,6 +72,16 @@ def changed(console: Console, lines: Sequence[str], answers: Mapping[str, int], 
         console,
         f"          {usable:,} answers can be used again, {kept}",
     )
+
+
+def suspicious(console: Console, found: Suspicion, output: str) -> None:
+    """What is wrong with the first answers, with some of them."""
+    _say(console, f"Warning:  {found.summary}. Likely, {found.cause}")
+    for each in found.seen:
+        _say(console, f"          {each.text[:_SHOWN_CHARS]}\n          → {each.completion[:_SHOWN_CHARS]}")
+    if found.seen:
+        shown = f"python jobs/extract.py --show-request {found.seen[0].request_id} --output {output}"
+        _say(console, f"          The whole of one, with the settings of this run: {shown}")
 
 
 def draft(console: Console, found: Draft) -> None:

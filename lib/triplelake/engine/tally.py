@@ -13,6 +13,7 @@ from triplelake.errors import TooManyFailures
 
 COUNTED = (
     "status",
+    "error_code",
     "endpoint",
     "failed_tries",
     "prompt_tokens",
@@ -89,10 +90,15 @@ class WaveResult:
 
 @dataclass
 class Tally:
-    """Sums over the committed waves of a run; `seconds` from the first wave's start to the last commit."""
+    """Sums over the committed waves of a run; `seconds` from the first wave's start to the last commit.
+
+    `empty` are good answers without a triple, `cut` those of which the end is missing.
+    """
 
     answered: int = 0
     failed: int = 0
+    empty: int = 0
+    cut: int = 0
     triples: int = 0
     prompt_tokens: int = 0
     cached_tokens: int = 0
@@ -114,6 +120,8 @@ class Tally:
                 self._endpoint(each["endpoint"]).failed_tries[each["code"]] += 1
             failed = row["status"] == "failed"
             self.failed += failed
+            self.empty += row["status"] == "empty"
+            self.cut += row["error_code"] == "truncated"
             endpoint = self._endpoint(row["endpoint"] or "")
             if failed:
                 endpoint.failed += 1

@@ -89,7 +89,7 @@ class Bench:
     def _with(self, given: Mapping[str, Any], command: Command, overrides: Mapping[str, Any]) -> Journal:
         console = Console(file=io.StringIO(), width=400)
         chosen = {name.replace("__", "."): each for name, each in overrides.items()}
-        settings = load_settings(None, {**given, **chosen}, {})
+        settings = load_settings(None, {"run.preflight": False, **given, **chosen}, {})
         try:
             return command(settings, console)
         finally:
