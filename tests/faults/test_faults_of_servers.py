@@ -157,7 +157,7 @@ def test_answers_that_are_all_cut_are_told_after_the_first_wave(
     with FakePool(servers=1, slots=8) as pool:
         pool.script(rule("truncated"))
         job = start(pool)
-        with pytest.raises(TooManyFailures, match="100% of the first .* are cut"):
+        with pytest.raises(TooManyFailures, match=r"100% of the first \d+ answers are cut"):
             job.extract(documents, **_WAVES, run__on_suspicious="stop")
         assert "Warning:  100% of the first" in job.said and "answer.max_tokens" in job.said
         shown = [line for line in job.said.splitlines() if "生于临川城" in line]
