@@ -1,4 +1,4 @@
-"""Write `docs/options.md` from what the code itself declares: `python infra/make_docs.py`.
+"""Write `docs/options.md` and `docs/errors.md` from what the code itself declares: `python infra/make_docs.py`.
 
 Settings come from `triplelake.config`, options from the parsers of `triplelake.cli`, exit codes from
 `triplelake.errors`. A test compares the committed file with what is generated.
@@ -17,11 +17,12 @@ import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+import errors_doc
 from triplelake import errors
 from triplelake.cli import extract_parser, maintain_parser
 from triplelake.config import ENV_PREFIX, Settings
 
-OUT = Path(__file__).resolve().parents[1] / "docs" / "options.md"
+DOCS = Path(__file__).resolve().parents[1] / "docs"
 
 _HEAD = """\
 # Options
@@ -145,10 +146,16 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |\n" for line in lines)
 
 
+def documents() -> dict[str, str]:
+    """Texts by their names below `docs/`."""
+    return {"options.md": document(), "errors.md": errors_doc.document()}
+
+
 def main() -> None:
-    """Write the file."""
-    OUT.parent.mkdir(exist_ok=True)
-    OUT.write_text(document(), encoding="utf-8")
+    """Write the files."""
+    DOCS.mkdir(exist_ok=True)
+    for name, text in documents().items():
+        (DOCS / name).write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -218,7 +218,8 @@ def _read_yaml(file: Path) -> dict[str, Any]:
     if tree is None:
         return {}
     if not isinstance(tree, dict):
-        raise UsageError(str(file), f"holds a {type(tree).__name__}, not a mapping of settings")
+        reason = f"holds a {type(tree).__name__}, not a mapping of settings"
+        raise UsageError(str(file), reason, "Write `key: value` lines, as in conf/extract.yaml.")
     return tree
 
 

@@ -165,7 +165,7 @@ def _open_files(spark: SparkSession, found: Found, columns: Columns) -> Source:
 def _open_with_spark(spark: SparkSession, settings: Settings, form: str) -> Source:
     name = settings.input[0]
     if form != "parquet" and len(settings.input) > 1:
-        raise UsageError("--input", f"names several {form} inputs; one is read at a time")
+        raise UsageError("--input", f"names several {form} inputs; one is read at a time", "Run once for each.")
     try:
         if form == "table":
             frame = spark.read.table(name)

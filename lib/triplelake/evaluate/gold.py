@@ -128,7 +128,8 @@ def json_lines(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
         except ValueError as error:
             raise InputError(f"{path}, line {number}", f"is not JSON: {error}", "Mend that line.") from None
         if not isinstance(value, dict):
-            raise InputError(f"{path}, line {number}", f"holds a {type(value).__name__}, not an object")
+            reason = f"holds a {type(value).__name__}, not an object"
+            raise InputError(f"{path}, line {number}", reason, 'Each line is one object, {"text": …}.')
         yield number, value
 
 

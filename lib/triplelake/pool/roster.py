@@ -74,9 +74,11 @@ class Roster:
         try:
             found = survey([endpoint], wanted_grammar=first.engine, timeout_s=_TIMEOUT_S, loading_wait_s=0.0)
             if found.fingerprint != first.fingerprint:
-                raise PoolError(endpoint.url, f"serves another model: {found.fingerprint}, not {first.fingerprint}")
+                reason = f"serves another model: {found.fingerprint}, not {first.fingerprint}"
+                raise PoolError(endpoint.url, reason, "All servers of a run must serve the same model.")
             if found.n_ctx < first.n_ctx:
-                raise PoolError(endpoint.url, f"has {found.n_ctx} tokens per slot, the others have {first.n_ctx}")
+                reason = f"has {found.n_ctx} tokens per slot, the others have {first.n_ctx}"
+                raise PoolError(endpoint.url, reason, "Start it with at least as many as the others.")
         except TriplelakeError as error:
             self._say_once(f"{error.subject} {error.reason}: it is not used")
             return None

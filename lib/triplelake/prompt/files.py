@@ -54,7 +54,8 @@ def read_yaml_as(file: Path, form: type[Model], kind: str) -> Model:
         if first["type"] == "extra_forbidden":
             remedy = nearest(str(first["loc"][-1]), _keys_beside(form, first["loc"]))
             raise InputError(str(file), f"unknown key `{key}`", remedy) from None
-        raise InputError(str(file), f"`{key}`: {first['msg'].lower()}" if key else first["msg"].lower()) from None
+        reason = f"`{key}`: {first['msg'].lower()}" if key else first["msg"].lower()
+        raise InputError(str(file), reason, f"Compare it with the shipped {kind} in conf/.") from None
 
 
 def not_yaml(file: Path, error: yaml.YAMLError) -> InputError:

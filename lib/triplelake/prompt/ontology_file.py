@@ -76,14 +76,17 @@ def _read_table(file: Path, delimiter: str) -> _Sheet:
         for column in header:
             _known(column, FIELDS, file, 1, "column")
         if len(set(header)) < len(header):
-            raise InputError(f"{file}, line 1", "a column stands twice")
+            raise InputError(f"{file}, line 1", "a column stands twice", "Keep one of them.")
         entries = []
         line = reader.line_num + 1  # a quoted cell may hold line breaks: a row begins where the last one ended
         for cells in reader:
             entries.append(Entry(line, _row(header, cells, f"{file}, line {line}")))
             line = reader.line_num + 1
     except csv.Error as error:
-        raise InputError(f"{file}, line {reader.line_num}", f"is not valid CSV: {error}") from None
+        place = f"{file}, line {reader.line_num}"
+        raise InputError(
+            place, f"is not valid CSV: {error}", "Mend that line; a quote inside a cell is doubled."
+        ) from None
     return _Sheet(file.stem, tuple(entry for entry in entries if any(entry.values.values())))
 
 
@@ -119,12 +122,13 @@ def _read_yaml(file: Path) -> _Sheet:
 
 def _mapping(node: yaml.Node, known: tuple[str, ...], file: Path) -> Mapping[str, yaml.Node]:
     if not isinstance(node, yaml.MappingNode):
-        raise InputError(f"{file}, line {_line(node)}", f"is not a mapping with keys such as `{known[0]}`")
+        reason = f"is not a mapping with keys such as `{known[0]}`"
+        raise InputError(f"{file}, line {_line(node)}", reason, "See conf/ontologies/general.yaml for the form.")
     found: dict[str, yaml.Node] = {}
     for key, value in node.value:
         _known(str(key.value), known, file, _line(key), "key")
         if key.value in found:
-            raise InputError(f"{file}, line {_line(key)}", f"`{key.value}` stands twice in one entry")
+            raise InputError(f"{file}, line {_line(key)}", f"`{key.value}` stands twice in one entry", "Keep one.")
         found[key.value] = value
     return found
 
@@ -133,7 +137,7 @@ def _scalars(key: str, node: yaml.Node, file: Path) -> tuple[str, ...]:
     nodes = node.value if isinstance(node, yaml.SequenceNode) and key in LISTS else [node]
     if not all(isinstance(item, yaml.ScalarNode) for item in nodes):
         wanted = "a text or a list of texts" if key in LISTS else "one text"
-        raise InputError(f"{file}, line {_line(node)}", f"`{key}` is not {wanted}")
+        raise InputError(f"{file}, line {_line(node)}", f"`{key}` is not {wanted}", "See conf/ontologies/general.yaml.")
     texts = [item.value.strip() for item in nodes if item.tag != "tag:yaml.org,2002:null"]
     return tuple(text for text in texts if text)
 

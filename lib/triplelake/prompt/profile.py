@@ -104,7 +104,8 @@ def load_profile(file: Path) -> ModelProfile:
         try:
             regex.compile(pattern)
         except regex.error as error:
-            raise InputError(str(file), f"`match`: {pattern!r} is no regular expression: {error}") from None
+            reason = f"`match`: {pattern!r} is no regular expression: {error}"
+            raise InputError(str(file), reason, "Mend it; a name as it is needs no regular expression.") from None
     return ModelProfile(form.name, form.template, form.match, form.prefix, form.suffix, form.stop)
 
 

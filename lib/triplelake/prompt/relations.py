@@ -96,7 +96,8 @@ def _add(drafts: dict[str, _Draft], entry: Entry, file: Path) -> None:
         try:
             regex.compile(pattern)
         except regex.error as error:
-            raise InputError(where, f"object_pattern of `{relation_id}` is no regular expression: {error}") from None
+            reason = f"object_pattern of `{relation_id}` is no regular expression: {error}"
+            raise InputError(where, reason, "Mend it, or leave it out: any object is then allowed.") from None
     for lang, suffix in _SUFFIX.items():
         draft.aliases.setdefault(lang, []).extend(entry.many(f"aliases_{suffix}"))
     for signature in _signatures(entry):
