@@ -125,6 +125,7 @@ def test_the_folder_of_somebody_who_followed_the_guide(maker: Host, model: Path)
     assert (folder / "chat-template.jinja").exists()
 
 
+@pytest.mark.infra  # runs the script several times
 def test_another_type_and_no_f16(maker: Host, model: Path) -> None:
     folder = maker.prefix / "zh-models" / "7B"
     assert maker.run("model.sh", "--model", model, "--drop-f16").returncode == 0
@@ -136,6 +137,7 @@ def test_another_type_and_no_f16(maker: Host, model: Path) -> None:
     assert maker.called().count("convert") == 2
 
 
+@pytest.mark.infra  # runs the script several times
 def test_what_is_damaged_is_made_again(maker: Host, model: Path) -> None:
     folder = maker.prefix / "zh-models" / "7B"
     assert maker.run("model.sh", "--model", model).returncode == 0
@@ -149,6 +151,7 @@ def test_what_is_damaged_is_made_again(maker: Host, model: Path) -> None:
     assert (folder / Q8_0).read_bytes() == good and maker.called().count("convert") == 2
 
 
+@pytest.mark.infra  # runs the script several times
 def test_verify_reads_what_size_and_time_do_not_tell(maker: Host, model: Path) -> None:
     folder = maker.prefix / "zh-models" / "7B"
     assert maker.run("model.sh", "--model", model).returncode == 0
@@ -160,6 +163,7 @@ def test_verify_reads_what_size_and_time_do_not_tell(maker: Host, model: Path) -
     assert (folder / Q8_0).read_bytes() == good
 
 
+@pytest.mark.infra  # runs the script several times
 def test_new_weights_are_converted_again(maker: Host, model: Path) -> None:
     assert maker.run("model.sh", "--model", model).returncode == 0
     shard = model / "model-00002-of-00003.safetensors"
@@ -283,6 +287,7 @@ def test_from_the_hub(maker: Host, hub: FakeHub, online: dict[str, str]) -> None
     assert maker.run("model.sh", HF_ENDPOINT="http://127.0.0.1:9").stdout.startswith("Whole already: ")
 
 
+@pytest.mark.infra  # runs the script several times
 def test_a_download_goes_on(maker: Host, hub: FakeHub, online: dict[str, str]) -> None:
     shard = "model-00003-of-00003.safetensors"
     hub.files[shard] = safetensors(b"x" * (12 << 20))
@@ -293,6 +298,7 @@ def test_a_download_goes_on(maker: Host, hub: FakeHub, online: dict[str, str]) -
     assert [wanted for name, wanted in hub.fetched if name == shard] == ["", f"bytes={10 << 20}-"]
 
 
+@pytest.mark.infra  # runs the script several times
 def test_other_bytes_than_the_hub_names(maker: Host, hub: FakeHub, online: dict[str, str]) -> None:
     hub.damaged = "model-00002-of-00003.safetensors"
     folder = maker.prefix / "zh-models" / "7B"
@@ -330,6 +336,7 @@ def test_no_hub(maker: Host) -> None:
     assert "HF_ENDPOINT" in done.stderr
 
 
+@pytest.mark.infra  # runs the script several times
 def test_another_commit_than_the_pinned_one_is_asked_for_by_name(
     maker: Host, hub: FakeHub, online: dict[str, str]
 ) -> None:
