@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
 from operator import attrgetter
+from typing import Any, TypeVar
 
-from triplelake.evaluate.metrics import Counts, total
+from triplelake.evaluate.metrics import Counts
 
 F1: Callable[[Counts], float] = attrgetter("f1")
+
+T = TypeVar("T")
+"""What a document adds: a dataclass of numbers, such as `Counts`, whose sums over documents are meant."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +38,33 @@ def interval(
     Raises:
         ValueError: there are no documents.
     """
-    return _resampled(
-        len(documents), lambda ranks: statistic(_pick(documents, ranks)), resamples=resamples, level=level, seed=seed
-    )
+    [found] = intervals(documents, {"": statistic}, resamples=resamples, level=level, seed=seed).values()
+    assert found is not None  # the statistic is always a number
+    return found
+
+
+def intervals(
+    documents: Sequence[T],
+    statistics: Mapping[str, Callable[[T], float | None]],
+    *,
+    resamples: int = 1000,
+    level: float = 0.95,
+    seed: int = 0,
+) -> dict[str, Interval | None]:
+    """As `interval`, of several statistics by name over the same resampled documents.
+
+    A statistic that is None, since there is nothing to divide by, has no interval; a resampled one is left out.
+
+    Raises:
+        ValueError: there are no documents.
+    """
+    sums = _Sums(documents)
+    drawn = [sums(ranks) for ranks in _draws(len(documents), resamples, seed)]
+    whole = sums(range(len(documents)))
+    return {
+        name: _between(statistic(whole), (statistic(each) for each in drawn), level)
+        for name, statistic in statistics.items()
+    }
 
 
 def difference(
@@ -56,28 +84,68 @@ def difference(
     Raises:
         ValueError: there are no documents, or not as many of both.
     """
+    [found] = differences(documents, others, {"": statistic}, resamples=resamples, level=level, seed=seed).values()
+    assert found is not None  # the statistic is always a number
+    return found
+
+
+def differences(
+    documents: Sequence[T],
+    others: Sequence[T],
+    statistics: Mapping[str, Callable[[T], float | None]],
+    *,
+    resamples: int = 1000,
+    level: float = 0.95,
+    seed: int = 0,
+) -> dict[str, Interval | None]:
+    """As `difference`, of several statistics by name; None where one of the two is.
+
+    Raises:
+        ValueError: there are no documents, or not as many of both.
+    """
     if len(documents) != len(others):
         raise ValueError(f"{len(documents)} and {len(others)} documents cannot be paired")
-    return _resampled(
-        len(documents),
-        lambda ranks: statistic(_pick(documents, ranks)) - statistic(_pick(others, ranks)),
-        resamples=resamples,
-        level=level,
-        seed=seed,
-    )
+    sums, other_sums = _Sums(documents), _Sums(others)
+    drawn = [(sums(ranks), other_sums(ranks)) for ranks in _draws(len(documents), resamples, seed)]
+    ranks = range(len(documents))
+    whole, other_whole = sums(ranks), other_sums(ranks)
+    return {
+        name: _between(
+            _minus(statistic(whole), statistic(other_whole)),
+            (_minus(statistic(one), statistic(other)) for one, other in drawn),
+            level,
+        )
+        for name, statistic in statistics.items()
+    }
 
 
-def _resampled(
-    size: int, value_of: Callable[[Sequence[int]], float], *, resamples: int, level: float, seed: int
-) -> Interval:
-    if not size:
-        raise ValueError("no documents to resample")
+class _Sums:
+    """Sums over chosen documents, column by column: a resample of thousands of objects would take seconds."""
+
+    def __init__(self, documents: Sequence[Any]) -> None:
+        if not documents:
+            raise ValueError("no documents to resample")
+        self._kind = type(documents[0])
+        names = [field.name for field in fields(self._kind)]
+        self._columns = [[getattr(document, name) for document in documents] for name in names]
+
+    def __call__(self, ranks: Sequence[int]) -> Any:
+        return self._kind(*(sum(map(column.__getitem__, ranks)) for column in self._columns))
+
+
+def _draws(size: int, resamples: int, seed: int) -> Iterator[Sequence[int]]:
     drawn = random.Random(seed)
-    values = sorted(value_of(drawn.choices(range(size), k=size)) for _ in range(resamples))
+    return (drawn.choices(range(size), k=size) for _ in range(resamples))
+
+
+def _minus(one: float | None, other: float | None) -> float | None:
+    return None if one is None or other is None else one - other
+
+
+def _between(value: float | None, resampled: Iterator[float | None], level: float) -> Interval | None:
+    values = sorted(each for each in resampled if each is not None)
+    if value is None or not values:
+        return None
     tail = (1 - level) / 2
-    last = resamples - 1
-    return Interval(value_of(range(size)), values[round(tail * last)], values[round((1 - tail) * last)])
-
-
-def _pick(documents: Sequence[Counts], ranks: Sequence[int]) -> Counts:
-    return total(documents[rank] for rank in ranks)
+    last = len(values) - 1
+    return Interval(value, values[round(tail * last)], values[round((1 - tail) * last)])

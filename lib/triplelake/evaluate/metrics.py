@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from triplelake.evaluate.gold import Fact
-from triplelake.text import comparison_key
+from triplelake.text import comparison_key, units
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +52,25 @@ def pair_counts(gold: Iterable[Fact], predicted: Iterable[Fact]) -> Counts:
     return _matches({_key(fact)[::2] for fact in gold}, {_key(fact)[::2] for fact in predicted})
 
 
+def relaxed_counts(gold: Iterable[Fact], predicted: Iterable[Fact]) -> Counts:
+    """Matches of one document where the relation agrees, and subject and object nearly do.
+
+    Two arguments nearly agree where one holds the other as a run of units and the shorter has at least half of the
+    units of the longer; a unit is a Chinese character, or a word. A fact is matched once, so that of two answers
+    for one fact only one is right.
+    """
+    wanted, said = sorted({_key(fact) for fact in gold}), sorted({_key(fact) for fact in predicted})
+    candidates = [[rank for rank, found in enumerate(said) if _nearly(fact, found)] for fact in wanted]
+    return Counts(_most_matches(candidates), len(said), len(wanted))
+
+
+def reversed_count(gold: Iterable[Fact], predicted: Iterable[Fact]) -> int:
+    """Wrong answers of one document that were right with subject and object exchanged."""
+    wanted = {_key(fact) for fact in gold}
+    wrong = {_key(fact) for fact in predicted} - wanted
+    return sum((object, predicate, subject) in wanted for subject, predicate, object in wrong)
+
+
 def total(counts: Iterable[Counts]) -> Counts:
     """The sum over documents."""
     return sum(counts, Counts())
@@ -63,7 +82,7 @@ def grounded_share(answers: Iterable[tuple[str, Iterable[Fact]]]) -> float | Non
     Args:
         answers: for each document the text that was shown (with its title) and its triples as answered.
     """
-    grounded = [subject in text and object in text for text, facts in answers for subject, _, object in facts]
+    grounded = [is_grounded(fact, text) for text, facts in answers for fact in facts]
     return sum(grounded) / len(grounded) if grounded else None
 
 
@@ -73,11 +92,59 @@ def repeated_share(answers: Iterable[Sequence[Fact]]) -> float | None:
     Args:
         answers: the triples of each answer as answered, repetitions included.
     """
-    said = distinct = 0
+    said = repeated = 0
     for facts in answers:
         said += len(facts)
-        distinct += len({_key(fact) for fact in facts})
-    return (said - distinct) / said if said else None
+        repeated += repeated_count(facts)
+    return repeated / said if said else None
+
+
+def repeated_count(facts: Iterable[Fact]) -> int:
+    """The triples of an answer that repeat an earlier one of it."""
+    keys = [_key(fact) for fact in facts]
+    return len(keys) - len(set(keys))
+
+
+def is_grounded(fact: Fact, text: str) -> bool:
+    """Whether subject and object are both verbatim in a text."""
+    return fact[0] in text and fact[2] in text
+
+
+def by_relation(facts: Iterable[Fact]) -> dict[str, list[Fact]]:
+    """Facts by their relation, in the order of first occurrence."""
+    found: dict[str, list[Fact]] = {}
+    for fact in facts:
+        found.setdefault(fact[1], []).append(fact)
+    return found
+
+
+def _nearly(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
+    return one[1] == other[1] and _overlap(one[0], other[0]) and _overlap(one[2], other[2])
+
+
+def _overlap(one: str, other: str) -> bool:
+    if one == other:
+        return True
+    short, long = sorted(([unit for unit in units(text) if not unit.isspace()] for text in (one, other)), key=len)
+    if not short or 2 * len(short) < len(long):
+        return False
+    return any(long[start : start + len(short)] == short for start in range(len(long) - len(short) + 1))
+
+
+def _most_matches(candidates: Sequence[Sequence[int]]) -> int:
+    """The size of the largest one-to-one matching, by augmenting paths (Kuhn 1955)."""
+    taken: dict[int, int] = {}
+
+    def place(left: int, seen: set[int]) -> bool:
+        for right in candidates[left]:
+            if right not in seen:
+                seen.add(right)
+                if right not in taken or place(taken[right], seen):
+                    taken[right] = left
+                    return True
+        return False
+
+    return sum(place(left, set()) for left in range(len(candidates)))
 
 
 def _matches(gold: set[tuple[str, ...]], predicted: set[tuple[str, ...]]) -> Counts:

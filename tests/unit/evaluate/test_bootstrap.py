@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from triplelake.evaluate.bootstrap import Interval, difference, interval
+from triplelake.evaluate.bootstrap import F1, Interval, difference, differences, interval, intervals
 from triplelake.evaluate.metrics import Counts, total
 
 DOCUMENTS = [Counts(rank % 3 > 0, 1, 1) for rank in range(90)]
@@ -57,6 +57,27 @@ def test_a_paired_difference_is_narrower_than_the_intervals_apart() -> None:
     assert found.value == pytest.approx(total(DOCUMENTS).f1 - total(worse).f1)
     assert interval(worse).high > interval(DOCUMENTS).low
     assert difference(DOCUMENTS, DOCUMENTS) == Interval(0.0, 0.0, 0.0)
+
+
+def test_several_statistics_are_each_as_alone() -> None:
+    def precision(counts: Counts) -> float:
+        return counts.precision
+
+    statistics = {"f1": F1, "precision": precision, "never": lambda _: None}
+    found = intervals(DOCUMENTS, statistics)
+    assert found == {"f1": interval(DOCUMENTS), "precision": interval(DOCUMENTS, precision), "never": None}
+    worse = DOCUMENTS[45:] + DOCUMENTS[:45]
+    assert differences(DOCUMENTS, worse, {"f1": F1}) == {"f1": difference(DOCUMENTS, worse)}
+    assert differences(DOCUMENTS, worse, {"never": lambda _: None}) == {"never": None}
+
+
+def test_a_resample_with_nothing_to_divide_by_is_left_out() -> None:
+    def share(counts: Counts) -> float | None:
+        return counts.correct / counts.predicted if counts.predicted else None
+
+    # A resample of two documents misses the one that said something a quarter of the time.
+    found = intervals([Counts(1, 2, 2), Counts(0, 0, 1)], {"share": share})
+    assert found == {"share": Interval(0.5, 0.5, 0.5)}
 
 
 def test_what_cannot_be_resampled_is_refused() -> None:
