@@ -31,7 +31,10 @@ class GoldDocument:
 
 
 def read_gold(path: Path) -> list[GoldDocument]:
-    """Our own format: JSON Lines `{"id", "text", "title"?, "triples": [[subject, relation id, object], …]}`.
+    """Our own format: JSON Lines `{"id", "text"?, "title"?, "triples": [[subject, relation, object], …]}`.
+
+    A relation is an id, or a name, of the ontology that it is compared with. Without texts, facts are compared with
+    documents of the same ids.
 
     Raises:
         InputError: unreadable, or a line that is not of this form; named by its number. So do all readers here.
@@ -39,18 +42,15 @@ def read_gold(path: Path) -> list[GoldDocument]:
 
     def document(line: Mapping[str, Any], number: int) -> GoldDocument:
         facts = [_fact(*triple) for triple in line["triples"]]
-        return GoldDocument(_text(line["id"]), _text(line["text"]), _distinct(facts), _text(line.get("title") or ""))
+        text, title = line.get("text", ""), line.get("title") or ""
+        return GoldDocument(_text(line["id"]), _text(text), _distinct(facts), _text(title))
 
     return _each_once(path, _read(path, document))
 
 
 def read_facts(path: Path) -> dict[str, tuple[Fact, ...]]:
-    """Facts by document, kept apart from the texts: as `read_gold`, with nothing but `id` and `triples`."""
-
-    def document(line: Mapping[str, Any], number: int) -> GoldDocument:
-        return GoldDocument(_text(line["id"]), "", _distinct([_fact(*triple) for triple in line["triples"]]))
-
-    return {each.id: each.facts for each in _each_once(path, _read(path, document))}
+    """Facts by document, of a file in our own format."""
+    return {each.id: each.facts for each in read_gold(path)}
 
 
 def read_duie(path: Path) -> list[GoldDocument]:
@@ -85,6 +85,34 @@ def read_text2kgbench(path: Path) -> list[GoldDocument]:
         known = merged.setdefault(read.text, read)
         merged[read.text] = replace(known, facts=_distinct([*known.facts, *read.facts]))
     return list(merged.values())
+
+
+READERS: Mapping[str, Callable[[Path], list[GoldDocument]]] = {
+    "jsonl": read_gold,
+    "duie": read_duie,
+    "text2kgbench": read_text2kgbench,
+}
+"""The formats by name."""
+
+
+def gold_format(path: Path) -> str:
+    """The format of a file, by the keys of its first line.
+
+    Raises:
+        InputError: it is none of them, or holds nothing.
+    """
+    _, first = next(json_lines(path), (0, {}))
+    if "spo_list" in first:
+        return "duie"
+    if "sent" in first:
+        return "text2kgbench"
+    if "triples" in first:
+        return "jsonl"
+    raise InputError(
+        str(path),
+        "is no gold file by its first line" if first else "holds nothing",
+        'Each line is {"id", "text", "triples": [[subject, relation, object], …]}, or of DuIE, or of Text2KGBench.',
+    )
 
 
 def within(documents: list[GoldDocument], ontology: Ontology) -> tuple[list[GoldDocument], int]:

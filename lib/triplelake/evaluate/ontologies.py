@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import get_args
 
 from triplelake.errors import InputError
-from triplelake.evaluate.gold import json_lines
+from triplelake.evaluate.gold import READERS, json_lines
 from triplelake.prompt.ontology import Ontology, Relation, Signature
+from triplelake.prompt.ontology_file import load_ontology
 from triplelake.types import Lang
 
 
@@ -77,6 +79,43 @@ def from_text2kgbench(path: Path) -> Ontology:
         ]
     made = by_predicates(title, predicates)
     return Ontology(made.name, made.relations, tuple(dict.fromkeys(notes)))
+
+
+def of_gold(path: Path, format: str) -> Ontology:
+    """The relations of a gold file, with their types where the format has them.
+
+    Raises:
+        InputError: the file cannot be read, or holds no fact.
+    """
+    if format == "duie":
+        return from_duie(path)
+    facts = [fact for document in READERS[format](path) for fact in document.facts]
+    return by_predicates(path.stem, {relation: () for _, relation, _ in facts})
+
+
+def read_ontology(setting: str) -> Ontology | None:
+    """As `load_ontology`; also an ontology of Text2KGBench, by its ending .json."""
+    return from_text2kgbench(Path(setting)) if setting.endswith(".json") else load_ontology(setting)
+
+
+def write_ontology(ontology: Ontology, path: Path) -> None:
+    """Write relations known by one name as CSV in the form that `load_ontology` reads.
+
+    Raises:
+        InputError: there is none, or the file cannot be written.
+    """
+    if not ontology.relations:
+        raise InputError(ontology.name, "holds no relation", "Choose a gold file with facts.")
+    rows = [
+        (relation.id, relation.id, relation.id, signature.subject_type or "", signature.object_type or "")
+        for relation in ontology.relations
+        for signature in relation.signatures
+    ]
+    try:
+        with path.open("w", encoding="utf-8", newline="") as out:
+            csv.writer(out).writerows([("id", "name_zh", "name_en", "subject_type", "object_type"), *rows])
+    except OSError as error:
+        raise InputError(str(path), error.strerror or "cannot be written", "Choose another file.") from None
 
 
 def _languages() -> tuple[Lang, ...]:

@@ -10,7 +10,15 @@ from typing import Any
 import pytest
 
 from triplelake.errors import InputError
-from triplelake.evaluate.gold import GoldDocument, read_duie, read_gold, read_text2kgbench, within
+from triplelake.evaluate.gold import (
+    READERS,
+    GoldDocument,
+    gold_format,
+    read_duie,
+    read_gold,
+    read_text2kgbench,
+    within,
+)
 from triplelake.evaluate.ontologies import by_predicates
 
 
@@ -114,3 +122,32 @@ def test_a_repeated_id_a_missing_file_and_another_encoding_are_told(tmp_path: Pa
     (tmp_path / "gbk.jsonl").write_bytes('{"text": "晨雾"}'.encode("gbk"))
     with pytest.raises(InputError, match="not UTF-8"):
         read_duie(tmp_path / "gbk.jsonl")
+
+
+@pytest.mark.parametrize(
+    ("line", "format"),
+    [
+        ({"text": "无", "spo_list": []}, "duie"),
+        ({"id": "t_1", "sent": "Tide.", "triples": []}, "text2kgbench"),
+        ({"id": "t_1", "sent": "Tide.", "sub_label": "a", "rel_label": "b", "obj_label": "c"}, "text2kgbench"),
+        ({"id": "a", "text": "t", "triples": []}, "jsonl"),
+        ({"id": "a", "triples": []}, "jsonl"),
+    ],
+)
+def test_the_first_line_tells_the_format(tmp_path: Path, line: dict[str, Any], format: str) -> None:
+    path = write(tmp_path / "gold.jsonl", line)
+    assert gold_format(path) == format
+    assert len(READERS[format](path)) == 1
+
+
+def test_what_is_no_gold_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="is no gold file"):
+        gold_format(write(tmp_path / "corpus.jsonl", {"id": "a", "text": "t"}))
+    (tmp_path / "empty.jsonl").write_text("\n", encoding="utf-8")
+    with pytest.raises(InputError, match="holds nothing"):
+        gold_format(tmp_path / "empty.jsonl")
+
+
+def test_gold_without_texts(tmp_path: Path) -> None:
+    path = write(tmp_path / "facts.jsonl", {"id": "a", "triples": [["甲", "作者", "乙"]]})
+    assert read_gold(path) == [GoldDocument("a", "", (("甲", "作者", "乙"),))]

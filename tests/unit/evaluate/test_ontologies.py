@@ -9,7 +9,14 @@ from typing import Any, get_args
 import pytest
 
 from triplelake.errors import InputError
-from triplelake.evaluate.ontologies import by_predicates, from_duie, from_text2kgbench
+from triplelake.evaluate.ontologies import (
+    by_predicates,
+    from_duie,
+    from_text2kgbench,
+    of_gold,
+    read_ontology,
+    write_ontology,
+)
 from triplelake.prompt.ontology import Signature
 from triplelake.types import Lang
 
@@ -82,3 +89,36 @@ def test_what_is_no_text2kgbench_ontology_is_refused(tmp_path: Path, content: st
         from_text2kgbench(path)
     with pytest.raises(InputError, match="No such file"):
         from_text2kgbench(tmp_path / "none.json")
+
+
+def test_the_relations_of_gold_are_an_ontology_that_a_run_can_take(tmp_path: Path) -> None:
+    gold = tmp_path / "duie.jsonl"
+    facts = [
+        {"subject": "甲", "object": {"@value": "乙"}, **spo("作者", "图书", "人物")},
+        {"subject": "甲", "object": {"@value": "丙"}, **spo("作者", "歌曲", "人物")},
+        {"subject": "甲", "object": {"@value": "丁"}, **spo("首都", "国家", "")},
+    ]
+    gold.write_text(json.dumps({"text": "甲乙丙丁", "spo_list": facts}), encoding="utf-8")
+    write_ontology(of_gold(gold, "duie"), tmp_path / "relations.csv")
+    read = read_ontology(str(tmp_path / "relations.csv"))
+    assert read is not None
+    author, capital = read.relations
+    assert (author.id, set(author.names.values())) == ("作者", {"作者"})
+    assert author.signatures == (Signature("图书", "人物"), Signature("歌曲", "人物"))
+    assert capital.signatures == (Signature("国家", None),)
+
+    plain = tmp_path / "gold.jsonl"
+    plain.write_text('{"id": "1", "triples": [["a", "born in", "b"], ["a", "born in", "c"]]}', encoding="utf-8")
+    assert [relation.id for relation in of_gold(plain, "jsonl").relations] == ["born in"]
+    plain.write_text('{"id": "1", "triples": []}', encoding="utf-8")
+    with pytest.raises(InputError, match="holds no relation"):
+        write_ontology(of_gold(plain, "jsonl"), tmp_path / "none.csv")
+
+
+def test_an_ontology_of_text2kgbench_is_known_by_its_ending(tmp_path: Path) -> None:
+    tree = {"title": "One", "concepts": [], "relations": [{"label": "director", "domain": "", "range": ""}]}
+    (tmp_path / "one.json").write_text(json.dumps(tree), encoding="utf-8")
+    read = read_ontology(str(tmp_path / "one.json"))
+    assert read is not None
+    assert [relation.id for relation in read.relations] == ["director"]
+    assert read_ontology("none") is None
