@@ -1,0 +1,124 @@
+"""The sheet in which people judge triples: its columns, its words, and how it is read."""
+
+from __future__ import annotations
+
+import csv
+import unicodedata
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+
+from triplelake.errors import InputError
+from triplelake.prompt.files import read_text
+
+ENCODING = "utf-8-sig"
+"""With a byte order mark: else Excel does not show Chinese."""
+
+COLUMNS = ("triple_id", "subject", "predicate", "object", "evidence", "verdict")
+"""What a sheet must have, in this order where we write it. It may have more; `lang`, if there, makes groups."""
+
+_RIGHT = ("yes", "y", "true", "t", "1", "right", "correct", "ok", "对", "對", "是", "正确", "正確", "✓", "✔", "√")
+_WRONG = (
+    "no",
+    "n",
+    "false",
+    "f",
+    "0",
+    "wrong",
+    "incorrect",
+    "错",
+    "錯",
+    "否",
+    "不是",
+    "错误",
+    "錯誤",
+    "✗",
+    "✘",
+    "×",
+    "x",
+)
+_UNSURE = ("?", "unsure", "unclear", "不确定", "不確定", "不清楚")
+_WORDS: Mapping[str, bool | None] = (
+    dict.fromkeys(_RIGHT, True) | dict.fromkeys(_WRONG, False) | dict.fromkeys(_UNSURE, None)
+)
+_SEPARATORS = ",;\t"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a person said of a triple.
+
+    Args:
+        right: None where the reviewer could not tell.
+        lang: empty if the sheet has no such column.
+    """
+
+    triple_id: str
+    predicate: str
+    right: bool | None
+    lang: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """A filled-in sheet: the verdicts in its order, and how many rows have none yet."""
+
+    verdicts: tuple[Verdict, ...]
+    open: int
+
+
+def read_review(path: Path) -> Review:
+    """Read a sheet, as Excel and its like leave it: separated by commas, semicolons or tabs.
+
+    Raises:
+        InputError: not UTF-8, a column is missing, a verdict is none of the known words, two verdicts on one triple
+            contradict one another; with the line.
+    """
+    verdicts: dict[str, Verdict] = {}
+    open = 0
+    for line, row in _rows(path):
+        word = unicodedata.normalize("NFKC", row["verdict"]).strip().casefold()
+        if not word:
+            open += 1
+            continue
+        where = f"{path}, line {line}"
+        if word not in _WORDS:
+            raise InputError(
+                where,
+                f"the verdict `{row['verdict'].strip()}` is none that is known",
+                f"Write 对 or yes, 错 or no, ? where you cannot tell; or one of {', '.join(_WORDS)}.",
+            )
+        if not row["triple_id"]:
+            raise InputError(where, "has a verdict and no triple_id", "Leave that column as it was written.")
+        verdict = Verdict(row["triple_id"], row["predicate"], _WORDS[word], row.get("lang", ""))
+        if verdicts.setdefault(verdict.triple_id, verdict).right != verdict.right:
+            raise InputError(where, "contradicts an earlier verdict on the same triple", "Keep one of the two.")
+    return Review(tuple(verdicts.values()), open)
+
+
+def _rows(path: Path) -> Iterator[tuple[int, Mapping[str, str]]]:
+    """The rows with the lines where they begin, each with every column of the sheet."""
+    text = read_text(path, "review")
+    separator = max(_SEPARATORS, key=text.partition("\n")[0].count)
+    reader = csv.reader(StringIO(text, newline=""), delimiter=separator)
+    try:
+        header = [cell.strip() for cell in next(reader, [])]
+        _check(path, header)
+        line = reader.line_num + 1  # a quoted cell may hold line breaks: a row begins where the last one ended
+        for cells in reader:
+            if any(cells):
+                padded = [*cells, *[""] * (len(header) - len(cells))]
+                yield line, dict(zip(header, padded, strict=False))
+            line = reader.line_num + 1
+    except csv.Error as error:
+        raise InputError(f"{path}, line {reader.line_num}", f"is not valid CSV: {error}") from None
+
+
+def _check(path: Path, header: Sequence[str]) -> None:
+    missing = [column for column in COLUMNS if column not in header]
+    if missing:
+        columns = "column" if len(missing) == 1 else "columns"
+        raise InputError(
+            f"{path}, line 1", f"lacks the {columns} {', '.join(missing)}", f"It needs: {', '.join(COLUMNS)}."
+        )
