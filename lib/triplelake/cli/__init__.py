@@ -1,8 +1,18 @@
 """The commands behind `jobs/`, one module each: arguments to settings, errors to messages and exit codes."""
 
 from triplelake.cli.demo import demo_command
+from triplelake.cli.evaluate import evaluate_command, evaluate_parser
 from triplelake.cli.extract import extract_command, extract_parser
 from triplelake.cli.maintain import maintain_command, maintain_parser
 from triplelake.cli.sql import sql_command
 
-__all__ = ["demo_command", "extract_command", "extract_parser", "maintain_command", "maintain_parser", "sql_command"]
+__all__ = [
+    "demo_command",
+    "evaluate_command",
+    "evaluate_parser",
+    "extract_command",
+    "extract_parser",
+    "maintain_command",
+    "maintain_parser",
+    "sql_command",
+]

@@ -1,0 +1,10 @@
+"""Say how good a run is, by gold triples or by people's verdicts: `python jobs/evaluate.py --output … --gold …`."""
+
+from __future__ import annotations
+
+import sys
+
+from triplelake.cli import evaluate_command
+
+if __name__ == "__main__":
+    sys.exit(evaluate_command(sys.argv[1:]))

@@ -1,0 +1,91 @@
+"""The command of `jobs/evaluate.py`."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from triplelake.cli.guard import guarded
+from triplelake.cli.parsing import EXIT_CODES, Parser
+from triplelake.errors import UsageError
+from triplelake.evaluate.compare import compared
+from triplelake.evaluate.gold import READERS, gold_format
+from triplelake.evaluate.judge import judge_review
+from triplelake.evaluate.ontologies import of_gold, write_ontology
+from triplelake.evaluate.report import GoldReport, ReviewReport, read_report, write_report
+from triplelake.evaluate.review import read_review
+from triplelake.evaluate.show import show
+
+
+def evaluate_command(argv: Sequence[str]) -> int:
+    """`jobs/evaluate.py`; returns the exit code."""
+    return guarded(lambda console: _evaluate(argv, console))
+
+
+def evaluate_parser() -> Parser:
+    """The command line of `jobs/evaluate.py`."""
+    parser = Parser(
+        prog="evaluate.py",
+        description="Compare what a run found with gold triples, or read a reviewed sheet.",
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("--output", metavar="PATH", help="path, or catalog.schema, of the tables")
+    add("--gold", type=Path, metavar="FILE", help="JSON Lines with gold triples, in one of the formats below")
+    add("--gold-format", choices=READERS, help="format of the gold file, if its first line does not tell")
+    add("--ontology", metavar="FILE", help="whose relations count; else that of the run")
+    add("--count-missing", action="store_true", help="gold documents that were not read count as not found")
+    add("--review", type=Path, metavar="FILE", help="review.csv with its column `verdict` filled in, in place of gold")
+    add("--json", type=Path, metavar="FILE", help="write the report here too")
+    add("--compare", type=Path, metavar="FILE", help="a report of earlier: say what changed since")
+    add(
+        "--write-ontology",
+        type=Path,
+        metavar="FILE",
+        help="write the relations of the gold file as an ontology (.csv) to extract with, and stop",
+    )
+    return parser
+
+
+def _evaluate(argv: Sequence[str], console: Console) -> None:
+    options = evaluate_parser().parse(argv)
+    if (options.gold is None) == (options.review is None):
+        raise UsageError("--gold, --review", "one of them is needed, and not both", "Name the file to judge by.")
+    if options.write_ontology:
+        _write_ontology(options, console)
+        return
+    # Read first: a wrong file must not cost the evaluation.
+    other = read_report(options.compare) if options.compare else None
+    report = _against_gold(options) if options.gold else _of_review(options)
+    if other:
+        report = compared(report, other, str(options.compare))
+    show(report, console)
+    if options.json:
+        write_report(report, options.json)
+
+
+def _against_gold(options: argparse.Namespace) -> GoldReport:
+    if options.output is None:
+        raise UsageError("--output", "is missing", "Name the path, or catalog.schema, of the tables.")
+    # Spark is imported late, so that bad usage is answered at once.
+    format = options.gold_format or gold_format(options.gold)
+    from triplelake.engine.evaluate import AgainstGold, evaluate
+
+    return evaluate(AgainstGold(options.output, options.gold, format, options.ontology, options.count_missing))
+
+
+def _of_review(options: argparse.Namespace) -> ReviewReport:
+    return judge_review(read_review(options.review), str(options.review))
+
+
+def _write_ontology(options: argparse.Namespace, console: Console) -> None:
+    if options.gold is None:
+        raise UsageError("--write-ontology", "goes with --gold only", "A sheet tells no types.")
+    ontology = of_gold(options.gold, options.gold_format or gold_format(options.gold))
+    write_ontology(ontology, options.write_ontology)
+    console.print(f"{options.write_ontology}: {len(ontology.relations)} relations", highlight=False, markup=False)
