@@ -93,7 +93,9 @@ class RunSettings(_Section):
     mode: Literal["append", "replace"] = Field(
         "append", description="`replace` marks documents that this input lacks as removed"
     )
-    limit: int | None = Field(None, ge=1, description="read this many documents only")
+    limit: int | None = Field(None, ge=1, description="read this many documents only, the first ones")
+    sample: int | None = Field(None, ge=1, description="read this many documents only, drawn from all of the input")
+    seed: int = Field(0, description="of what is drawn; another one draws others")
     retry_failed: bool = Field(False, description="documents that lack answers are read again, and those asked again")
     bucket_size: int = Field(500, ge=1, description="requests per bucket of the plan")
     wave_s: float = Field(75.0, gt=0, description="seconds of the pool's work per wave, at the measured rate")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections import Counter
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -202,3 +203,26 @@ def test_one_request_is_shown_from_its_prompt_to_its_triples(first: Bench) -> No
         first.show_request("ffffffffffff")
     with pytest.raises(UsageError, match="is too short"):
         first.show_request("f")
+
+
+def test_a_sample_is_judged_and_its_answers_are_used_again(bench: Bench) -> None:
+    output = bench.folder / "sampled"
+    documents = [{"id": f"d{number}", "text": f"第{number}號船{name}"} for number, name in enumerate([_WRITER] * 8)]
+    file = bench.corpus(documents)
+    bench.extract(file, output, corpus__id_column="id", run__sample=3)
+    asked = list(bench.server.asked)
+    lake = Lake(output)
+    drawn = {row["doc_id"] for row in lake.view("current_documents")}
+    assert len(drawn) == 3 and drawn != {"d0", "d1", "d2"}
+    triples = {row["triple_id"] for row in lake.view("current_triples")}
+    with (output / "review.csv").open(encoding="utf-8-sig", newline="") as sheet:
+        rows = list(csv.DictReader(sheet))
+    assert {row["triple_id"] for row in rows} == triples and {row["doc_id"] for row in rows} <= drawn
+    assert all("【" in row["marked"] for row in rows)
+    assert "jobs/evaluate.py --review" in bench.said and "   " + rows[0]["subject"] in bench.said
+
+    bench.extract(file, output, corpus__id_column="id", run__sample=3)
+    assert bench.server.asked == asked and (output / "review-2.csv").exists()
+    bench.extract(file, output, corpus__id_column="id")
+    assert len(set(bench.server.asked)) == len(bench.server.asked), "a sampled document was asked again"
+    assert len(lake.view("current_documents")) == len(documents)

@@ -43,7 +43,14 @@ def extract_parser() -> Parser:
     add("--title-column", dest="corpus.title_column", metavar="NAME", help="column with the title")
     add("--keep-columns", dest="corpus.keep_columns", nargs="+", metavar="NAME", help="columns for documents.meta")
     add("--mode", dest="run.mode", choices=("append", "replace"), help="`replace`: what this input lacks is removed")
-    add("--limit", dest="run.limit", type=int, metavar="N", help="read N documents only")
+    add("--limit", dest="run.limit", type=int, metavar="N", help="read N documents only, the first ones")
+    add(
+        "--sample",
+        dest="run.sample",
+        type=int,
+        metavar="N",
+        help="draw N documents, and write a sheet to judge them in",
+    )
     add(
         "--retry-failed",
         dest="run.retry_failed",

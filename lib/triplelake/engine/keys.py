@@ -24,5 +24,5 @@ def extraction_key(settings: Settings, *, fingerprint: str, engine: str, prompt:
 def command_hash(settings: Settings, key: str) -> str:
     """Hash of the settings that choose the work, so that the same command finds its plan again."""
     chosen = settings.model_dump(mode="json", include={"input", "corpus"})
-    chosen |= settings.run.model_dump(mode="json", include={"mode", "limit", "retry_failed"})
+    chosen |= settings.run.model_dump(mode="json", include={"mode", "limit", "sample", "seed", "retry_failed"})
     return stable_hash(key, json.dumps(chosen, sort_keys=True))

@@ -93,7 +93,8 @@ class Planner:
         if self.settings.run.retry_failed:
             published = published.where(F.col("failed") == 0)
         published = published.select(*VERSION).withColumn("known", F.lit(True))
-        documents = self.source.documents(self.settings.run.limit)
+        run = self.settings.run
+        documents = self.source.documents(run.limit, run.sample, run.seed)
         # A second record with the id of a published document is rejected, not known.
         known = F.col("reason").isNull() & F.coalesce("known", F.lit(False))
         return documents.join(published, VERSION, "left").withColumn("known", known)
@@ -134,7 +135,7 @@ class Planner:
             command=self._command,
             fingerprint=self.source.fingerprint,
             bucket_size=self.bucket_size,
-            replaces=run.mode == "replace" and run.limit is None,
+            replaces=run.mode == "replace" and run.limit is None and run.sample is None,
             plan=plan,
             documents=documents,
             chunks=chunks,

@@ -16,6 +16,7 @@ from triplelake.engine.draft import Plan
 from triplelake.engine.journal import Journal, answers_by_key, changes, last_key, newest_key
 from triplelake.engine.opened import Opened, open_pool, read_question
 from triplelake.engine.plan import Planner
+from triplelake.engine.review import leave_review
 from triplelake.engine.session import open_session, versions
 from triplelake.engine.source import Source, find_input, open_source
 from triplelake.engine.suggest import suggest
@@ -63,6 +64,8 @@ def extract(settings: Settings, console: Console, *, dry_run: bool = False) -> J
     narrate.summary(console, store, journal)
     if question.ontology is None and (suggested := suggest(store)):
         narrate.suggested(console, *suggested)
+    if settings.run.sample:
+        leave_review(store, source.documents(settings.run.limit, settings.run.sample, settings.run.seed), console)
     return journal
 
 

@@ -46,15 +46,22 @@ class Source:
     fingerprint: str
     records: DataFrame
 
-    def documents(self, limit: int | None = None) -> DataFrame:
+    def documents(self, limit: int | None = None, sample: int | None = None, seed: int = 0) -> DataFrame:
         """Records with an identity: `doc_id, doc_version, source, place, title, text, meta, reason`.
 
         A document without an id is named by its content, with a rank among equals; a second record
         with an id that was seen is rejected.
+
+        Args:
+            limit: so many records, the first ones.
+            sample: so many, drawn by `seed`; the same seed draws the same of the same input.
         """
         order = ("source", F.length("place"), "place")
         # Ordered, so that the same command reads the same documents.
         records = self.records.orderBy(*order).limit(limit) if limit else self.records
+        if sample:
+            drawn = F.xxhash64(F.lit(seed), "place", "doc_version")
+            records = records.orderBy(drawn, *order).limit(sample)
         given = F.col("given_id").isNotNull()
         identity = F.coalesce("given_id", "doc_version")
         same = Window.partitionBy(identity, given).orderBy(*order)

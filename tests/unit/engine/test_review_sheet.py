@@ -1,0 +1,73 @@
+"""The sheet of a sample: what stands where, and that it can be read again."""
+
+from __future__ import annotations
+
+import csv
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from triplelake.engine.review import marked, sheet
+from triplelake.evaluate.review import COLUMNS, ENCODING, read_review
+
+TEXT = "陶霁言于2009年创立岚砚科技。"
+
+
+def triple(text: str, subject: tuple[int, int], object: tuple[int, int], **more: Any) -> dict[str, Any]:
+    """A triple of a text that begins at code point 100 of its document."""
+    spans = {
+        f"{role}_{end}": place + 100
+        for role, span in (("subject", subject), ("object", object))
+        for end, place in zip(("start", "end"), span, strict=True)
+    }
+    surfaces = {"subject": text[slice(*subject)], "object": text[slice(*object)]}
+    named = {"triple_id": "t1", "predicate": "founded_by", "lang": "zh-Hans", "doc_id": "d1"}
+    from_text = {"subject_from": "chunk", "object_from": "chunk", "evidence": text, "evidence_start": 100}
+    return {**named, **spans, **surfaces, **from_text, **more}
+
+
+@pytest.mark.parametrize(
+    ("subject", "object", "said"),
+    [
+        ((11, 15), (0, 3), "〖陶霁言〗于2009年创立【岚砚科技】。"),
+        ((0, 3), (3, 4), "【陶霁言】〖于〗2009年创立岚砚科技。"),
+        ((11, 15), (11, 13), "陶霁言于2009年创立【〖岚砚〗科技】。"),
+        ((13, 15), (11, 15), "陶霁言于2009年创立〖岚砚【科技】〗。"),
+    ],
+)
+def test_both_are_marked_where_they_stand(subject: tuple[int, int], object: tuple[int, int], said: str) -> None:
+    assert marked(triple(TEXT, subject, object), TEXT, 100) == said
+
+
+def test_what_stands_elsewhere_is_not_marked() -> None:
+    found = triple(TEXT, (11, 15), (0, 3), subject_from="title")
+    assert marked(found, TEXT, 100) == "〖陶霁言〗于2009年创立岚砚科技。"
+    assert marked(found, TEXT, 200) == TEXT
+
+
+@given(st.data())
+def test_without_its_marks_it_is_the_text(data: st.DataObject) -> None:
+    text = data.draw(st.text(st.characters(codec="utf-8", exclude_characters="【】〖〗"), min_size=2))
+    cuts = st.lists(st.integers(0, len(text)), min_size=2, max_size=2, unique=True).map(sorted).map(tuple)
+    subject, object = data.draw(cuts), data.draw(cuts)
+    said = marked(triple(text, subject, object), text, 100)
+    assert said.translate(dict.fromkeys(map(ord, "【】〖〗"))) == text
+    assert len(said) == len(text) + 4
+
+
+def test_it_is_read_again_and_computes_nothing(tmp_path: Path) -> None:
+    rows = [triple(TEXT, (11, 15), (0, 3)), triple("=1+1 is a sum", (0, 4), (10, 13), triple_id="t2")]
+    text = sheet(rows)
+    cells = list(csv.DictReader(StringIO(text)))
+    assert list(cells[0])[: len(COLUMNS)] == list(COLUMNS)
+    assert (cells[0]["subject"], cells[0]["verdict"], cells[0]["lang"]) == ("岚砚科技", "", "zh-Hans")
+    assert cells[1]["subject"] == "'=1+1"
+    file = tmp_path / "review.csv"
+    file.write_text(text.replace(f"{TEXT},,", f"{TEXT},对,"), encoding=ENCODING)
+    review = read_review(file)
+    assert [(each.triple_id, each.right) for each in review.verdicts] == [("t1", True)]
+    assert review.open == 1
