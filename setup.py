@@ -3,6 +3,7 @@
 from setuptools import find_namespace_packages, setup
 
 CORE = [
+    "inscriptis>=2.7,<3",  # HTML to the text that a reader would see
     "opencc>=1.1.9,<2",  # Traditional to Simplified Chinese
     "pyarrow>=15",  # record batches; no upper bound, since Spark and Databricks bring their own
     "pydantic>=2.7,<3",  # the tree of settings

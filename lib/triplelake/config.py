@@ -20,6 +20,7 @@ ENV_PREFIX = "TRIPLELAKE__"
 _SECRETS = frozenset({"api_key"})
 
 CorpusFormat = Literal["auto", "json", "jsonl", "csv", "tsv", "text", "lines", "parquet", "delta", "table"]
+CorpusEncoding = Literal["auto", "utf-8", "gb18030", "big5", "utf-16"]
 GrammarEngine = Literal["auto", "llguidance", "gbnf"]
 
 
@@ -31,6 +32,12 @@ class CorpusSettings(_Section):
     """How the input is read."""
 
     format: CorpusFormat = Field("auto", description="format of the input; `auto` goes by the file's ending")
+    encoding: CorpusEncoding = Field(
+        "auto", description="encoding of text files without a byte order mark; `auto` looks at a sample of each"
+    )
+    html_to_text: bool | None = Field(
+        None, description="keep of HTML what a reader would see; if not set, a run over what looks like HTML stops"
+    )
     text_column: str | None = Field(None, description="column with the text; else the first known name that exists")
     id_column: str | None = Field(None, description="column with a stable id of the document")
     title_column: str | None = Field(None, description="column with the document's title")
@@ -273,3 +280,4 @@ def _one_line(error: Exception) -> str:
 
 
 FORMATS: tuple[str, ...] = get_args(CorpusFormat)
+ENCODINGS: tuple[str, ...] = get_args(CorpusEncoding)

@@ -11,7 +11,7 @@ from rich.console import Console
 from triplelake.cli.guard import guarded
 from triplelake.cli.init import init
 from triplelake.cli.parsing import EXIT_CODES, Parser, read_settings, show_settings
-from triplelake.config import FORMATS
+from triplelake.config import ENCODINGS, FORMATS
 
 
 def extract_command(argv: Sequence[str]) -> int:
@@ -38,6 +38,18 @@ def extract_parser() -> Parser:
     add("--model", dest="embedded.model", metavar="GGUF", help="model file for `--pool embedded`")
     add("--profile", metavar="NAME", help="how the model wants to be asked: a profile of conf/models")
     add("--format", dest="corpus.format", choices=FORMATS, help="format of the input, if its ending does not tell")
+    add(
+        "--encoding",
+        dest="corpus.encoding",
+        choices=ENCODINGS,
+        help="encoding of text files, if a sample does not tell",
+    )
+    add(
+        "--html-to-text",
+        dest="corpus.html_to_text",
+        action=argparse.BooleanOptionalAction,
+        help="keep of HTML what a reader of the page would see; or take the text as it stands",
+    )
     add("--text-column", dest="corpus.text_column", metavar="NAME", help="column with the text")
     add("--id-column", dest="corpus.id_column", metavar="NAME", help="column with a stable id")
     add("--title-column", dest="corpus.title_column", metavar="NAME", help="column with the title")

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from itertools import islice
 
 from triplelake.config import CorpusSettings
+from triplelake.corpus.markup import first_html
 from triplelake.corpus.readers import read_fields
 from triplelake.corpus.readers.raw import RawRecord
 from triplelake.corpus.records import Columns, record_from_fields
@@ -14,12 +15,22 @@ from triplelake.corpus.splits import Split
 from triplelake.errors import InputError
 from triplelake.types import Rejected
 
-__all__ = ["TEXT_COLUMNS", "Columns", "choose_columns", "record_from_fields", "sample_names", "sample_problems"]
+__all__ = [
+    "TEXT_COLUMNS",
+    "Columns",
+    "choose_columns",
+    "record_from_fields",
+    "refuse_html",
+    "sample_names",
+    "sample_problems",
+    "sample_texts",
+]
 
 TEXT_COLUMNS = ("sentence", "text", "content", "正文", "内容", "內容")
 """The names that are tried, in this order, when no text column is named."""
 
 _SAMPLE = 100
+_SHOWN = 60
 
 
 def choose_columns(names: Sequence[str], settings: CorpusSettings) -> Columns:
@@ -41,7 +52,8 @@ def choose_columns(names: Sequence[str], settings: CorpusSettings) -> Columns:
             f"none of the columns {', '.join(TEXT_COLUMNS)} is in the input",
             f"Name the column with the text: --text-column NAME. Columns: {there}.",
         )
-    return Columns(text, settings.title_column, settings.id_column, settings.keep_columns)
+    html = settings.html_to_text is True
+    return Columns(text, settings.title_column, settings.id_column, settings.keep_columns, html)
 
 
 def sample_names(split: Split) -> list[str]:
@@ -59,6 +71,28 @@ def sample_names(split: Split) -> list[str]:
 def sample_problems(split: Split) -> list[Rejected]:
     """The first records of a split that cannot be read, of those that `sample_names` looks at."""
     return [found for found in islice(read_fields(split), _SAMPLE) if isinstance(found, Rejected)][:3]
+
+
+def sample_texts(split: Split, column: str) -> list[str]:
+    """The texts of the first records of a split, of those that `sample_names` looks at."""
+    found = [each.fields.get(column) for each in islice(read_fields(split), _SAMPLE) if isinstance(each, RawRecord)]
+    return [text for text in found if isinstance(text, str)]
+
+
+def refuse_html(name: str, texts: Sequence[str]) -> None:
+    """Refuse texts that look like HTML, of which nobody has said what to do with it.
+
+    Raises:
+        InputError: a tenth of them hold tags.
+    """
+    if (text := first_html(texts)) is not None:
+        raise InputError(
+            name,
+            "its text looks like HTML",
+            f"The first begins: {' '.join(text.split())[:_SHOWN]}\n"
+            "--html-to-text keeps what a reader of the page would see; offsets then count in that text.\n"
+            "--no-html-to-text asks about the text as it stands, tags and all.",
+        )
 
 
 def _named(settings: CorpusSettings) -> list[tuple[str, str]]:

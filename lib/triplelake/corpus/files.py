@@ -26,6 +26,8 @@ _FORMATS: dict[str, CorpusFormat] = {
     ".csv": "csv",
     ".tsv": "tsv",
     ".txt": "text",
+    ".html": "text",
+    ".htm": "text",
     ".parquet": "parquet",
 }
 _MAGIC = re.compile(r"[*?\[]")

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, time
 from decimal import Decimal
 
+from triplelake.corpus.markup import NotConverted, html_to_text
 from triplelake.types import Record, Rejected
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -17,12 +18,13 @@ _SCALARS = (bool, int, float, Decimal, datetime, date, time)
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """Which fields of a record are its text, title and id, and which are kept beside it."""
+    """Which fields of a record are its text, title and id, and which are kept beside it; `html`: the text is HTML."""
 
     text: str
     title: str | None = None
     id: str | None = None
     keep: tuple[str, ...] = field(default=())
+    html: bool = False
 
 
 class _Unusable(Exception):
@@ -34,13 +36,14 @@ def record_from_fields(source: str, place: str, fields: Mapping[str, object], co
 
     The text must be text and not blank. Other values are taken as text: numbers, booleans and dates
     as written, lists and objects as JSON (not as an id). A missing title or kept column is no fault;
-    a missing id is, since any other id would change whenever the text does.
+    a missing id is, since any other id would change whenever the text does. Of HTML the text is what a reader of
+    the page would see.
     """
     try:
         return Record(
             source=source,
             place=place,
-            text=_text(fields, columns.text),
+            text=_converted(fields, columns.text) if columns.html else _text(fields, columns.text),
             title=_title(fields, columns.title) if columns.title is not None else None,
             id=_id(fields, columns.id) if columns.id is not None else None,
             meta={name: text for name in columns.keep if (text := _as_text(name, fields.get(name))) is not None},
@@ -73,6 +76,16 @@ def _text(fields: Mapping[str, object], name: str) -> str:
     if not value or value.isspace():
         raise _Unusable(f"column `{name}` is {'blank' if value else 'empty'}")
     return _checked(name, value)
+
+
+def _converted(fields: Mapping[str, object], name: str) -> str:
+    try:
+        text = html_to_text(_text(fields, name))
+    except NotConverted as why:
+        raise _Unusable(f"column `{name}` {why}") from None
+    if not text or text.isspace():
+        raise _Unusable(f"column `{name}` is HTML without text")
+    return text
 
 
 def _title(fields: Mapping[str, object], name: str) -> str | None:

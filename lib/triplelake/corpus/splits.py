@@ -6,7 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from triplelake.config import CorpusFormat
-from triplelake.corpus.files import CorpusFile, compression_of, detect_format
+from triplelake.corpus.encodings import Encoding
+from triplelake.corpus.files import compression_of
+from triplelake.corpus.looks import Look
 
 _SPLITTABLE = frozenset({"jsonl", "lines"})
 
@@ -21,6 +23,7 @@ class Split:
         format: a plain format, never `auto`.
         start, end: a byte range, `end` None for the end of the file; `0, None` is the whole file,
             the only split there is of a format that cannot be cut.
+        encoding: of the file.
     """
 
     path: str
@@ -28,23 +31,21 @@ class Split:
     format: CorpusFormat
     start: int = 0
     end: int | None = None
+    encoding: Encoding = "utf-8"
 
 
-def plan_splits(files: Sequence[CorpusFile], fmt: CorpusFormat, split_bytes: int) -> list[Split]:
-    """Cut the files into splits of about `split_bytes`, where format and compression allow it.
-
-    Raises:
-        InputError: `fmt` is `auto` and a file's ending names no format.
-    """
+def plan_splits(looks: Sequence[Look], split_bytes: int) -> list[Split]:
+    """Cut the files into splits of about `split_bytes`, where format and compression allow it."""
     if split_bytes < 1:
         raise ValueError(f"split_bytes must be positive, not {split_bytes}")
-    return [split for file in files for split in _splits(file, fmt, split_bytes)]
+    return [split for look in looks for split in _splits(look, split_bytes)]
 
 
-def _splits(file: CorpusFile, fmt: CorpusFormat, split_bytes: int) -> Iterator[Split]:
-    known = detect_format(file.path) if fmt == "auto" else fmt
-    cut = known in _SPLITTABLE and compression_of(file.path) is None
+def _splits(look: Look, split_bytes: int) -> Iterator[Split]:
+    file = look.file
+    cut = look.format in _SPLITTABLE and compression_of(file.path) is None
     starts = range(0, file.size, split_bytes) if cut and file.size else range(1)
     for start in starts:
         following = start + split_bytes
-        yield Split(file.path, file.relative, known, start, following if cut and following < file.size else None)
+        end = following if cut and following < file.size else None
+        yield Split(file.path, file.relative, look.format, start, end, look.encoding)

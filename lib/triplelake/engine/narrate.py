@@ -39,11 +39,13 @@ def pool_changed(console: Console, line: str) -> None:
 
 
 def source(console: Console, found: Source) -> None:
-    """The input and the columns chosen."""
+    """The input, the columns chosen and the encodings."""
     columns = found.columns
     named = [f"text from `{columns.text}`"]
     named += [f"{role} from `{name}`" for role, name in (("title", columns.title), ("id", columns.id)) if name]
-    _say(console, f"Input:    {found.description}; {', '.join(named)}")
+    _say(console, f"Input:    {found.description}; {', '.join(named)}{' (HTML)' if columns.html else ''}")
+    for number, encoding in enumerate(found.encodings):
+        _say(console, f"{'Encoding:' if not number else '':9} {encoding}")
 
 
 def opened(console: Console, pool: Opened) -> None:

@@ -12,8 +12,17 @@ from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import from_arrow_schema
 
 from triplelake.config import CorpusFormat, Settings
-from triplelake.corpus.columns import Columns, choose_columns, record_from_fields, sample_names, sample_problems
+from triplelake.corpus.columns import (
+    Columns,
+    choose_columns,
+    record_from_fields,
+    refuse_html,
+    sample_names,
+    sample_problems,
+    sample_texts,
+)
 from triplelake.corpus.files import CorpusFile, detect_format, fingerprint, list_files
+from triplelake.corpus.looks import describe, look_at, refuse_unless_text
 from triplelake.corpus.readers import read_split
 from triplelake.corpus.splits import Split, plan_splits
 from triplelake.engine.session import parallelism
@@ -25,6 +34,7 @@ from triplelake.types import Record, Rejected
 _SPARK_FORMATS = frozenset({"parquet", "delta", "table"})
 _ONE_DOCUMENT_PER_FILE = "text"
 _SAMPLED_SPLITS = 5
+_SAMPLED_ROWS = 50
 _TEXTS = ("source", "place", "given_id", "title", "text", "doc_version", "reason")
 _ARROW = pa.schema([*((name, pa.string()) for name in _TEXTS), ("meta", pa.map_(pa.string(), pa.string()))])
 _RECORD = from_arrow_schema(_ARROW)
@@ -39,12 +49,14 @@ class Source:
         columns: the columns chosen.
         fingerprint: changes when the input does.
         records: one row per record, readable or not.
+        encodings: for people: which encoding, in which files.
     """
 
     description: str
     columns: Columns
     fingerprint: str
     records: DataFrame
+    encodings: tuple[str, ...] = ()
 
     def documents(self, limit: int | None = None, sample: int | None = None, seed: int = 0) -> DataFrame:
         """Records with an identity: `doc_id, doc_version, source, place, title, text, meta, reason`.
@@ -89,12 +101,14 @@ class Found:
         files: sorted by path; empty where Spark reads the input.
         splits: of the files.
         columns: chosen; None where Spark reads the input.
+        encodings: for people: which encoding, in which files.
     """
 
     format: CorpusFormat
     files: tuple[CorpusFile, ...] = ()
     splits: tuple[Split, ...] = ()
     columns: Columns | None = None
+    encodings: tuple[str, ...] = ()
 
 
 def find_input(settings: Settings) -> Found:
@@ -102,14 +116,15 @@ def find_input(settings: Settings) -> Found:
 
     Raises:
         UsageError: no input was named.
-        InputError: nothing there, nothing in it, mixed formats, or a column that does not exist.
+        InputError: nothing there, nothing in it, mixed formats, a file that is no plain text or whose encoding is
+            unclear, a column that does not exist, or HTML that nobody has spoken of.
     """
     if not settings.input:
         raise UsageError("--input", "is missing", "Name files, folders, globs, a Delta path or a table.")
     if settings.corpus.format in _SPARK_FORMATS:
         return Found(settings.corpus.format)
     files = list_files(settings.input)
-    formats = {settings.corpus.format} if settings.corpus.format != "auto" else {detect_format(f.path) for f in files}
+    formats = {settings.corpus.format} if settings.corpus.format != "auto" else set(map(_format, files))
     if len(formats) > 1:
         raise InputError(
             ", ".join(settings.input),
@@ -119,13 +134,27 @@ def find_input(settings: Settings) -> Found:
     form = formats.pop()
     if form in _SPARK_FORMATS:
         return Found(form)
-    splits = plan_splits(files, form, settings.corpus.split_mb << 20)
+    looks = look_at(files, form, settings.corpus.encoding)
+    splits = plan_splits(looks, settings.corpus.split_mb << 20)
     sampled = splits[:_SAMPLED_SPLITS]
     names = {name: None for split in sampled for name in sample_names(split)}
     if not names or not any(file.size for file in files):
         problems = [problem for split in sampled for problem in sample_problems(split)]
         raise nothing_readable(settings, [(problem.source, problem.place, problem.reason) for problem in problems])
-    return Found(form, tuple(files), tuple(splits), choose_columns(list(names), settings.corpus))
+    columns = choose_columns(list(names), settings.corpus)
+    if settings.corpus.html_to_text is None:
+        refuse_html(
+            ", ".join(settings.input), [text for split in sampled for text in sample_texts(split, columns.text)]
+        )
+    return Found(form, tuple(files), tuple(splits), columns, tuple(describe(looks)))
+
+
+def _format(file: CorpusFile) -> CorpusFormat:
+    try:
+        return detect_format(file.path)
+    except InputError:
+        refuse_unless_text(file)  # of a .docx there is more to say than that its ending is not known
+        raise
 
 
 def nothing_readable(settings: Settings, problems: Sequence[tuple[str, str, str]]) -> InputError:
@@ -157,8 +186,8 @@ def _open_files(spark: SparkSession, found: Found, columns: Columns) -> Source:
     splits = found.splits
     tasks = min(len(splits), 10 * parallelism(spark))
     seeds = spark.createDataFrame(
-        [(i % tasks, s.path, s.relative, s.format, s.start, s.end) for i, s in enumerate(splits)],
-        "task int, path string, relative string, format string, start long, end long",
+        [(i % tasks, s.path, s.relative, s.format, s.start, s.end, s.encoding) for i, s in enumerate(splits)],
+        "task int, path string, relative string, format string, start long, end long, encoding string",
     )
     records = seeds.repartitionById(tasks, "task").drop("task").mapInArrow(_FileReader(columns), schema=_RECORD)
     if tasks < parallelism(spark):
@@ -166,7 +195,7 @@ def _open_files(spark: SparkSession, found: Found, columns: Columns) -> Source:
         records = records.repartition(parallelism(spark))
     count = len(found.files)
     description = f"{count} file{'s' if count > 1 else ''}, {found.format}"
-    return Source(description, columns, fingerprint(found.files), records)
+    return Source(description, columns, fingerprint(found.files), records, found.encodings)
 
 
 def _open_with_spark(spark: SparkSession, settings: Settings, form: str) -> Source:
@@ -182,6 +211,9 @@ def _open_with_spark(spark: SparkSession, settings: Settings, form: str) -> Sour
     except AnalysisException as error:
         raise InputError(name, f"cannot be read as {form}: {str(error).splitlines()[0]}", "Check --input.") from None
     columns = choose_columns(names, settings.corpus)
+    if settings.corpus.html_to_text is None:
+        rows = frame.select(F.col(f"`{columns.text}`").cast("string")).limit(_SAMPLED_ROWS).collect()
+        refuse_html(name, [row[0] for row in rows if row[0]])
     version = _table_version(spark, name, form) if form != "parquet" else fingerprint(list_files(settings.input))
     wanted = [c for c in dict.fromkeys((columns.text, columns.title, columns.id, *columns.keep)) if c is not None]
     place = F.col("_metadata.row_index").cast("string") if form == "parquet" else F.lit("")

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from triplelake.config import CorpusFormat
 from triplelake.corpus.files import CorpusFile, detect_format, fingerprint, list_files, open_file
+from triplelake.corpus.looks import Look
 from triplelake.corpus.splits import plan_splits
 from triplelake.errors import InputError
 
@@ -112,6 +114,8 @@ def test_an_unknown_store_is_an_error(path: str) -> None:
         ("x.tsv", "tsv"),
         ("s3://bucket/语料/x.txt?region=cn-north-1", "text"),
         ("x.parquet", "parquet"),
+        ("x.htm", "text"),
+        ("x.html.gz", "text"),
     ],
 )
 def test_format_goes_by_the_ending(path: str, expected: str) -> None:
@@ -141,9 +145,13 @@ def test_open_file_decompresses(tmp_path: Path) -> None:
 
 
 def test_only_uncompressed_lines_are_split() -> None:
-    files = [CorpusFile(name, 25, 0.0, name) for name in ("a.jsonl", "b.jsonl.gz", "c.json", "d.csv")]
-    splits = [(split.path, split.start, split.end) for split in plan_splits(files, "auto", 10)]
-    assert splits == [
+    def look(name: str, fmt: CorpusFormat, size: int = 25) -> Look:
+        return Look(CorpusFile(name, size, 0.0, name), fmt, "utf-16-le")
+
+    looks = [look("a.jsonl", "jsonl"), look("b.jsonl.gz", "jsonl"), look("c.json", "json"), look("d.csv", "csv")]
+    splits = plan_splits(looks, 10)
+    assert {split.encoding for split in splits} == {"utf-16-le"}
+    assert [(split.path, split.start, split.end) for split in splits] == [
         ("a.jsonl", 0, 10),
         ("a.jsonl", 10, 20),
         ("a.jsonl", 20, None),
@@ -151,7 +159,7 @@ def test_only_uncompressed_lines_are_split() -> None:
         ("c.json", 0, None),
         ("d.csv", 0, None),
     ]
-    assert [s.end for s in plan_splits([CorpusFile("x", 20, 0.0, "x")], "lines", 10)] == [10, None]
-    assert len(plan_splits([CorpusFile("x", 0, 0.0, "x")], "lines", 10)) == 1
+    assert [split.end for split in plan_splits([look("x", "lines", 20)], 10)] == [10, None]
+    assert len(plan_splits([look("x", "lines", 0)], 10)) == 1
     with pytest.raises(ValueError, match="split_bytes"):
-        plan_splits(files, "auto", 0)
+        plan_splits(looks, 0)

@@ -6,6 +6,7 @@ import csv
 from collections.abc import Iterator
 from typing import BinaryIO
 
+from triplelake.corpus.encodings import CODECS
 from triplelake.corpus.readers.raw import MAX_RECORD_BYTES, TOO_LONG, RawRecord, Unreadable, decode, read_lines
 from triplelake.corpus.splits import Split
 from triplelake.types import Rejected
@@ -35,7 +36,7 @@ def read_tsv(stream: BinaryIO, split: Split) -> Iterator[RawRecord | Rejected]:
 
 def _read(stream: BinaryIO, split: Split, dialect: csv.Dialect) -> Iterator[RawRecord | Rejected]:
     csv.field_size_limit(MAX_RECORD_BYTES)
-    lines = _TextLines(stream)
+    lines = _TextLines(stream, split)
     rows = csv.reader(lines, dialect)
     header: list[str] | None = None
     while True:
@@ -65,8 +66,8 @@ def _read(stream: BinaryIO, split: Split, dialect: csv.Dialect) -> Iterator[RawR
 class _TextLines:
     """Lines as the csv module wants them, remembering what was wrong with those it took last."""
 
-    def __init__(self, stream: BinaryIO) -> None:
-        self._lines = self._decoded(stream)
+    def __init__(self, stream: BinaryIO, split: Split) -> None:
+        self._lines = self._decoded(stream, split)
         self._wrong: str | None = None
 
     def __iter__(self) -> Iterator[str]:
@@ -81,18 +82,19 @@ class _TextLines:
     def forget(self) -> None:
         self._wrong = None
 
-    def _decoded(self, stream: BinaryIO) -> Iterator[str]:
-        for line in read_lines(stream):
+    def _decoded(self, stream: BinaryIO, split: Split) -> Iterator[str]:
+        codec = CODECS[split.encoding]
+        for line in read_lines(stream, split):
             if line.raw is None:
                 self._wrong = TOO_LONG
                 yield "\n"
                 continue
             try:
-                text = decode(line.raw, line.offset)
+                text = decode(line.raw, line.offset, codec)
             except Unreadable as why:
                 self._wrong = self._wrong or why.reason
                 # Only to find where the row ends: a row with such a line is refused.
-                text = line.raw.decode("utf-8", "surrogateescape")
+                text = codec.guess(line.raw)
             # A lone CR ends a line too in some old files. Not splitlines: it cuts at U+2028 as well.
             yield from _cut_at_cr(text)
 

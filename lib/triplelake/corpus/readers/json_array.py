@@ -9,26 +9,27 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import BinaryIO
 
-from triplelake.corpus.readers.raw import BOM, MAX_RECORD_BYTES, TOO_LONG, RawRecord, Unreadable, not_utf8, read_blocks
+from triplelake.corpus.encodings import CODECS, Codec
+from triplelake.corpus.readers.raw import MAX_RECORD_BYTES, TOO_LONG, RawRecord, Unreadable, read_blocks
 from triplelake.corpus.records import kind
 from triplelake.corpus.splits import Split
 from triplelake.types import Rejected
 
 _SPACE = re.compile(r"[ \t\n\r]*")
-_MARK = BOM.decode()
-_UNDECODED = re.compile("[\udc80-\udcff]")
+_MARK = "\ufeff"
+_UNDECODED = re.compile("[\ud800-\udfff]")
 
 
 def read_json(stream: BinaryIO, split: Split) -> Iterator[RawRecord | Rejected]:
     """The objects of the file's array, or of its top level. Places are `item N`, from 1.
 
     Nothing can be trusted behind a syntax error, so reading ends with one `Rejected` there. A byte
-    that is not UTF-8 costs only the item that holds it.
+    that cannot be decoded costs only the item that holds it.
 
     Why the standard library: `ijson` with yajl ends the file at such a byte, and turns an unpaired
     surrogate escape into a question mark without a word.
     """
-    window = _Window(stream)
+    window = _Window(stream, CODECS[split.encoding])
     number = 0
     try:
         for number, value in enumerate(_values(window), 1):
@@ -71,9 +72,10 @@ def _values(window: _Window) -> Iterator[object]:
 class _Window:
     """A stretch of the decoded file that slides over it, holding one value at least."""
 
-    def __init__(self, stream: BinaryIO) -> None:
+    def __init__(self, stream: BinaryIO, codec: Codec) -> None:
         self._blocks = read_blocks(stream)
-        self._decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
+        self._codec = codec
+        self._decoder = codecs.getincrementaldecoder(codec.python)(codec.lenient)
         # Python limits the digits of an int that it reads; a Decimal has no such limit.
         self._scan = json.JSONDecoder(parse_int=Decimal).raw_decode
         self._text = ""
@@ -121,15 +123,20 @@ class _Window:
         return value
 
     def undecoded(self) -> str | None:
-        """Why the last value is not all UTF-8, if so."""
+        """Why the last value is not all text, if so."""
         found = _UNDECODED.search(self._text, self._value_start, self._position)
-        return None if found is None else not_utf8(ord(found.group()) - 0xDC00, self._byte(found.start()))
+        if found is None:
+            return None
+        value, offset = ord(found.group()), self._byte(found.start())
+        if self._codec.lenient == "surrogateescape":
+            return self._codec.byte(value - 0xDC00, offset)
+        return self._codec.surrogate(value, offset)
 
     def broken(self, what: str) -> Unreadable:
         return Unreadable(f"is not JSON: {what}", f"byte {self._byte(self._position)}")
 
     def _byte(self, position: int) -> int:
-        return self._offset + len(self._text[:position].encode("utf-8", "surrogateescape"))
+        return self._offset + self._codec.size(self._text[:position])
 
     def _more(self, at_least: int = 1) -> bool:
         """Drop what was read and decode as many further characters; False at the end of the file.
@@ -145,11 +152,12 @@ class _Window:
         while wanted > 0 and not self._ended:
             block = next(self._blocks, None)
             self._ended = block is None
-            part = self._decoder.decode(block or b"", final=self._ended)
+            # Half a unit of UTF-16 at the end is no surrogate, and no JSON ends with one.
+            part = self._decoder.decode(block or b"", final=self._ended and self._codec.unit == 1)
             if part and self._fresh:
                 self._fresh = False
                 if part.startswith(_MARK):
-                    part, self._offset = part[1:], len(BOM)
+                    part, self._offset = part[1:], len(self._codec.bom)
             parts.append(part)
             wanted -= len(part)
         self._text = "".join(parts)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import BinaryIO
 
+from triplelake.corpus.encodings import CODECS, Codec
 from triplelake.corpus.readers.raw import TOO_LONG, Line, RawRecord, Unreadable, decode, read_lines
 from triplelake.corpus.records import kind
 from triplelake.corpus.splits import Split
@@ -15,10 +16,11 @@ from triplelake.types import Rejected
 
 def read_jsonl(stream: BinaryIO, split: Split) -> Iterator[RawRecord | Rejected]:
     """The objects of the split's lines; blank lines are passed over. Places are `byte N`, in any split."""
-    for line in read_lines(stream, split.start, split.end):
+    codec = CODECS[split.encoding]
+    for line in read_lines(stream, split):
         place = f"byte {line.offset}"
         try:
-            fields = _parse(line)
+            fields = _parse(line, codec)
         except Unreadable as why:
             yield Rejected(split.path, place, why.reason)
             continue
@@ -26,10 +28,10 @@ def read_jsonl(stream: BinaryIO, split: Split) -> Iterator[RawRecord | Rejected]
             yield RawRecord(place, fields)
 
 
-def _parse(line: Line) -> dict[str, object] | None:
+def _parse(line: Line, codec: Codec) -> dict[str, object] | None:
     if line.raw is None:
         raise Unreadable(TOO_LONG)
-    text = decode(line.raw, line.offset).strip()
+    text = decode(line.raw, line.offset, codec).strip()
     if not text:
         return None
     try:

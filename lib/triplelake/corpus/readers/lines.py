@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import BinaryIO
 
+from triplelake.corpus.encodings import CODECS
 from triplelake.corpus.readers.raw import (
-    BOM,
     MAX_RECORD_BYTES,
     TOO_LONG,
     RawRecord,
@@ -24,12 +24,13 @@ TEXT = "text"
 
 def read_text_lines(stream: BinaryIO, split: Split) -> Iterator[RawRecord | Rejected]:
     """A document per line, without its end (LF or CRLF); blank lines are passed over."""
-    for line in read_lines(stream, split.start, split.end):
+    codec = CODECS[split.encoding]
+    for line in read_lines(stream, split):
         place = f"byte {line.offset}"
         try:
             if line.raw is None:
                 raise Unreadable(TOO_LONG)
-            text = decode(line.raw.removesuffix(b"\n").removesuffix(b"\r"), line.offset)
+            text = decode(line.raw, line.offset, codec).removesuffix("\n").removesuffix("\r")
         except Unreadable as why:
             yield Rejected(split.path, place, why.reason)
             continue
@@ -44,5 +45,6 @@ def read_text_file(stream: BinaryIO, split: Split) -> Iterator[RawRecord | Rejec
         held += block
         if len(held) > MAX_RECORD_BYTES:
             raise Unreadable(f"{TOO_LONG}; corpus.format `lines` reads a document per line")
-    offset = len(BOM) if held.startswith(BOM) else 0
-    yield RawRecord("", {TEXT: decode(bytes(held[offset:]), offset)})
+    codec = CODECS[split.encoding]
+    offset = len(codec.bom) if codec.bom and held.startswith(codec.bom) else 0
+    yield RawRecord("", {TEXT: decode(bytes(held[offset:]), offset, codec)})

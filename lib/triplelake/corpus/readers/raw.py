@@ -1,4 +1,4 @@
-"""What all readers share: bytes in blocks, lines with their offsets, strict UTF-8."""
+"""What all readers share: bytes in blocks, lines with their offsets, strict decoding."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from triplelake.corpus.encodings import CODECS, Codec
+from triplelake.corpus.splits import Split
+
 MAX_RECORD_BYTES = 64 * 1024 * 1024
 """A longer record is rejected: it would have to be held in memory whole, several times over."""
 
 TOO_LONG = f"is longer than {MAX_RECORD_BYTES // 1024 // 1024} MiB"
-BOM = b"\xef\xbb\xbf"
 
 _BLOCK = 1024 * 1024
 
@@ -65,59 +67,65 @@ def read_blocks(stream: BinaryIO, offset: int = 0) -> Iterator[bytes]:
         yield block
 
 
-def read_lines(stream: BinaryIO, start: int = 0, end: int | None = None) -> Iterator[Line]:
-    """The lines that start in bytes `[start, end)`, a byte order mark at the file's start left out.
+def read_lines(stream: BinaryIO, split: Split) -> Iterator[Line]:
+    """The lines that start in the split's bytes, a byte order mark at the file's start left out.
 
-    The last one may end beyond `end`; the line that began before `start` belongs to the split before.
+    The last one may end beyond the split; the line that began before it belongs to the split before.
     """
-    seek = start - 1 if start else 0
+    codec = CODECS[split.encoding]
+    start = split.start + split.start % codec.unit
+    seek = start - codec.unit if start else 0
     if seek:
         stream.seek(seek)
-    lines = _cut_lines(stream, seek)
-    if start:  # From the byte before: a line that starts exactly at `start` is then ours.
+    lines = _cut_lines(stream, seek, codec)
+    if start:  # From the unit before: a line that starts exactly at `start` is then ours.
         next(lines, None)
     for line in lines:
-        if end is not None and line.offset >= end:
+        if split.end is not None and line.offset >= split.end:
             return
-        if line.offset == 0 and line.raw is not None and line.raw.startswith(BOM):
-            line = Line(len(BOM), line.raw[len(BOM) :])
+        if line.offset == 0 and line.raw is not None and codec.bom and line.raw.startswith(codec.bom):
+            line = Line(len(codec.bom), line.raw[len(codec.bom) :])
         yield line
 
 
-def decode(raw: bytes, offset: int) -> str:
-    """UTF-8, strictly.
+def decode(raw: bytes, offset: int, codec: Codec) -> str:
+    """The text of bytes, strictly.
 
     Raises:
-        Unreadable: with the offset of the first byte that is not UTF-8.
+        Unreadable: with the offset of the first byte that cannot be decoded.
     """
     try:
-        return raw.decode("utf-8")
+        return raw.decode(codec.python)
     except UnicodeDecodeError as error:
-        raise Unreadable(not_utf8(raw[error.start], offset + error.start)) from None
+        raise Unreadable(codec.fault(error, offset)) from None
 
 
-def not_utf8(byte: int, offset: int) -> str:
-    """The reason given for a byte that cannot be decoded."""
-    return f"is not UTF-8: byte 0x{byte:02X} at byte {offset} (other encodings must be converted first)"
-
-
-def _cut_lines(stream: BinaryIO, offset: int) -> Iterator[Line]:
+def _cut_lines(stream: BinaryIO, offset: int, codec: Codec) -> Iterator[Line]:
+    newline, unit = codec.newline, codec.unit
     held = b""
     skipping = False  # inside a line that was too long
     for block in read_blocks(stream, offset):
         held += block
         position = 0
-        while (newline := held.find(b"\n", position)) >= 0:
+        while (found := _find(held, newline, position)) >= 0:
             if not skipping:
-                yield Line(offset + position, held[position : newline + 1])
+                yield Line(offset + position, held[position : found + unit])
             skipping = False
-            position = newline + 1
+            position = found + unit
         if not skipping and len(held) - position > MAX_RECORD_BYTES:
             yield Line(offset + position, None)
             skipping = True
         if skipping:
-            position = len(held)
+            position = len(held) - len(held) % unit
         held = held[position:]
         offset += position
-    if held:
+    if held and not skipping:
         yield Line(offset, held)
+
+
+def _find(held: bytes, newline: bytes, position: int) -> int:
+    """Where the next line feed stands, -1 if nowhere."""
+    found = held.find(newline, position)
+    while found > 0 and found % len(newline):  # the end of one unit and the start of another
+        found = held.find(newline, found + 1)
+    return found

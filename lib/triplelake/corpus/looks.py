@@ -1,0 +1,144 @@
+"""A look at every file before any is read: what it is, which encoding, whether `.json` holds JSON Lines."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from triplelake.config import CorpusEncoding, CorpusFormat
+from triplelake.corpus.detect import Unclear, detect_encoding, seems_utf16
+from triplelake.corpus.encodings import CODECS, Encoding, declared
+from triplelake.corpus.files import CorpusFile, compression_of, open_file
+from triplelake.corpus.magic import refuse_binary
+from triplelake.errors import InputError
+
+HEAD_BYTES = 64 * 1024
+"""So much of each file's start is looked at, and of large ones some pieces further on."""
+
+_PIECES, _PIECE_BYTES = 3, 16 * 1024
+_AT_A_TIME = 16  # looking at a file behind a URI is mostly waiting
+_FIRST_LINES = 20
+_NAMED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a file turned out to be.
+
+    Args:
+        file: the file.
+        format: how it is read, never `auto`: `jsonl` also where a `.json` holds JSON Lines.
+        encoding: its encoding.
+        renamed: the format is not what its ending or the settings say.
+    """
+
+    file: CorpusFile
+    format: CorpusFormat
+    encoding: Encoding
+    renamed: bool = False
+
+
+def look_at(files: Sequence[CorpusFile], fmt: CorpusFormat, encoding: CorpusEncoding) -> list[Look]:
+    """Look at a sample of each file.
+
+    A file that cannot be opened is left to its reader, which says so.
+
+    Args:
+        fmt: the format of all files, never `auto`.
+        encoding: as the settings have it.
+
+    Raises:
+        InputError: a file is no plain text, or its encoding is unclear.
+    """
+    with ThreadPoolExecutor(_AT_A_TIME) as pool:
+        return list(pool.map(lambda file: _look(file, fmt, encoding), files))
+
+
+def refuse_unless_text(file: CorpusFile) -> None:
+    """Refuse a file that is no plain text, whatever its ending.
+
+    Raises:
+        InputError: what it is, and the command that converts it.
+    """
+    refuse_binary(file.path, read_sample(file))
+
+
+def read_sample(file: CorpusFile) -> bytes:
+    """Some lines of a file: its start and, of a large one that can be sought, pieces further on. Empty if it fails."""
+    compression = compression_of(file.path)
+    try:
+        with open_file(file.path, compression) as stream:
+            head = stream.read(HEAD_BYTES)
+            parts = [head]
+            if compression is None and file.size > 2 * HEAD_BYTES and b"\n" in head:
+                parts = [head[: head.rindex(b"\n") + 1]]
+                for number in range(1, _PIECES + 1):
+                    stream.seek(file.size * number // (_PIECES + 1))
+                    parts.append(_whole_lines(stream.read(_PIECE_BYTES)))
+    except (OSError, EOFError, zlib.error):
+        return b""
+    return b"".join(parts)
+
+
+def describe(looks: Iterable[Look]) -> Iterator[str]:
+    """What was chosen, for people: a line per encoding, with the first of its files."""
+    groups: dict[str, list[str]] = {}
+    for look in looks:
+        name = CODECS[look.encoding].name + (f", {look.format}" if look.renamed else "")
+        groups.setdefault(name, []).append(look.file.relative)
+    for name, files in groups.items():
+        more = f" and {len(files) - _NAMED:,} more" if len(files) > _NAMED else ""
+        yield f"{name} in {', '.join(files[:_NAMED])}{more}"
+
+
+def _look(file: CorpusFile, fmt: CorpusFormat, wanted: CorpusEncoding) -> Look:
+    sample = read_sample(file)
+    # UTF-16 is full of bytes that no other text has.
+    refuse_binary(file.path, sample, utf16=wanted == "utf-16" or seems_utf16(sample) or declared(sample) is not None)
+    try:
+        encoding = detect_encoding(sample, wanted)
+    except Unclear as unclear:
+        raise _ask(file.path, unclear) from None
+    is_lines = fmt == "json" and _holds_json_lines(sample, encoding)
+    return Look(file, "jsonl" if is_lines else fmt, encoding, renamed=is_lines)
+
+
+def _ask(path: str, unclear: Unclear) -> InputError:
+    width = max(map(len, unclear.readings))
+    readings = [f"  --encoding {option:{width}}  {text}" for option, text in unclear.readings.items()]
+    return InputError(
+        path,
+        "its encoding is unclear",
+        "\n".join(
+            (
+                "Give the one that reads right (� cannot be decoded); it goes for all files without a byte order mark:",
+                *readings,
+                "If none does, convert the file: iconv -f ITS_ENCODING -t UTF-8",
+            )
+        ),
+    )
+
+
+def _whole_lines(piece: bytes) -> bytes:
+    """What stands between the first and the last line feed: whole characters in every encoding but UTF-16."""
+    first, last = piece.find(b"\n"), piece.rfind(b"\n")
+    return piece[first + 1 : last + 1] if first < last else b""
+
+
+def _holds_json_lines(sample: bytes, encoding: Encoding) -> bool:
+    """Whether most of the first lines are objects, each on its own; of a single line both readers make the same."""
+    codec = CODECS[encoding]
+    text = codec.guess(sample[len(codec.bom) :] if declared(sample) else sample)
+    lines = [line for line in text.split("\n") if line.strip()]
+    lines = (lines[:-1] if len(sample) >= HEAD_BYTES else lines)[:_FIRST_LINES]
+    return len(lines) > 1 and 2 * sum(map(_is_object, lines)) > len(lines)
+
+
+def _is_object(line: str) -> bool:
+    try:
+        return isinstance(json.loads(line), dict)
+    except (ValueError, RecursionError):
+        return False
