@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from triplelake.config import CorpusEncoding, CorpusFormat
-from triplelake.corpus.detect import Unclear, detect_encoding, seems_utf16
+from triplelake.corpus.detect import Unclear, detect_encoding
 from triplelake.corpus.encodings import CODECS, Encoding, declared
 from triplelake.corpus.files import CorpusFile, compression_of, open_file
 from triplelake.corpus.magic import refuse_binary
@@ -96,8 +96,7 @@ def describe(looks: Iterable[Look]) -> Iterator[str]:
 
 def _look(file: CorpusFile, fmt: CorpusFormat, wanted: CorpusEncoding) -> Look:
     sample = read_sample(file)
-    # UTF-16 is full of bytes that no other text has.
-    refuse_binary(file.path, sample, utf16=wanted == "utf-16" or seems_utf16(sample) or declared(sample) is not None)
+    refuse_binary(file.path, sample, utf16=wanted == "utf-16")
     try:
         encoding = detect_encoding(sample, wanted)
     except Unclear as unclear:

@@ -6,6 +6,8 @@ import re
 import shlex
 from pathlib import PurePosixPath
 
+from triplelake.corpus.detect import seems_utf16
+from triplelake.corpus.encodings import declared
 from triplelake.errors import InputError
 
 _CSV = "libreoffice --headless --convert-to 'csv:Text - txt - csv (StarCalc):44,34,76,1' {path}"
@@ -44,13 +46,14 @@ def refuse_binary(path: str, sample: bytes, *, utf16: bool = False) -> None:
     """Refuse a file that begins with `sample` if it is no plain text.
 
     Args:
-        utf16: it is UTF-16 or wanted as such, so that its bytes may have any value.
+        utf16: it is wanted as UTF-16.
 
     Raises:
         InputError: what it is, and the command that converts it.
     """
     what, command = _kind(path, sample)
-    if not what and not utf16 and is_binary(sample):
+    # In UTF-16 a byte may have any value.
+    if not what and not utf16 and declared(sample) is None and not seems_utf16(sample) and is_binary(sample):
         what, command = "binary", "file {path}"
     if not what:
         return
@@ -61,7 +64,7 @@ def refuse_binary(path: str, sample: bytes, *, utf16: bool = False) -> None:
 
 def is_binary(sample: bytes) -> bool:
     """Whether a sample holds so many control characters that it is no text."""
-    return len(_CONTROL.findall(sample)) > _MUCH_CONTROL * len(sample)
+    return len(_CONTROL.findall(sample)) > max(_MUCH_CONTROL * len(sample), 3)
 
 
 def _kind(path: str, sample: bytes) -> tuple[str, str]:
