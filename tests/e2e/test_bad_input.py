@@ -254,6 +254,20 @@ def test_nothing_but_broken_records(desk: Desk) -> None:
     desk.extract("--input", file).tells(INPUT, file, "none of its records can be read", "byte 0: is not JSON")
 
 
+def test_encoding_that_is_unclear(desk: Desk) -> None:
+    file = desk.folder / "old.txt"
+    file.write_bytes("龘靐".encode("gb18030"))
+    ending = desk.extract("--input", str(file))
+    ending.tells(INPUT, str(file), "its encoding is unclear", "--encoding gb18030  龘靐")
+
+
+def test_html_in_the_encoding_that_was_named(desk: Desk) -> None:
+    file = desk.folder / "page.html"
+    file.write_bytes("<html><body><p>龘靐</p></body></html>".encode("gb18030"))
+    ending = desk.extract("--input", str(file), "--encoding", "gb18030")
+    ending.tells(INPUT, str(file), "looks like HTML", "<p>龘靐</p>", "--html-to-text")
+
+
 # What is asked
 
 

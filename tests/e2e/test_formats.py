@@ -41,6 +41,18 @@ def _jsonl_gz(folder: Path) -> Path:
     return file
 
 
+def _in_gb18030(folder: Path) -> Path:
+    file = folder / "in.json"
+    file.write_text("".join(json.dumps({"text": text}, ensure_ascii=False) + "\n" for text in TEXTS), "gb18030")
+    return file
+
+
+def _pages(folder: Path) -> Path:
+    file = folder / "in.parquet"
+    pq.write_table(pa.table({"text": [f"<p>{text}</p>" for text in TEXTS]}), file)
+    return file
+
+
 def _delimited(ending: str, delimiter: str, column: str) -> Callable[[Path], Path]:
     def write(folder: Path) -> Path:
         file = folder / f"in.{ending}"
@@ -82,6 +94,8 @@ def _delta(folder: Path) -> Path:
 FORMATS: dict[str, tuple[Callable[[Path], Path], dict[str, Any]]] = {
     "json": (_json, {}),
     "jsonl.gz": (_jsonl_gz, {}),
+    "json lines in gb18030": (_in_gb18030, {}),
+    "html": (_pages, {"corpus.html_to_text": True}),
     "csv": (_delimited("csv", ",", "正文"), {}),
     "tsv": (_delimited("tsv", "\t", "内容"), {}),
     "lines": (_lines, {"corpus.format": "lines"}),
