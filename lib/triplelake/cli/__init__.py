@@ -2,6 +2,7 @@
 
 from triplelake.cli.demo import demo_command
 from triplelake.cli.evaluate import evaluate_command, evaluate_parser
+from triplelake.cli.export import export_command, export_parser
 from triplelake.cli.extract import extract_command, extract_parser
 from triplelake.cli.maintain import maintain_command, maintain_parser
 from triplelake.cli.sql import sql_command
@@ -10,6 +11,8 @@ __all__ = [
     "demo_command",
     "evaluate_command",
     "evaluate_parser",
+    "export_command",
+    "export_parser",
     "extract_command",
     "extract_parser",
     "maintain_command",

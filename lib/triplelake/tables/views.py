@@ -113,10 +113,15 @@ def select(view: str, **frames: DataFrame) -> DataFrame:
     return spark.sql(query, args=None, **frames)
 
 
-def register(store: Store) -> None:
-    """Make tables and views visible by their plain names in this session only."""
+def register(store: Store, *, fixed: bool = False) -> None:
+    """Make tables and views visible by their plain names in this session only.
+
+    Args:
+        fixed: as the tables are now, whatever is committed before a query ends; else each query sees the newest.
+    """
     for table in TABLES:
-        store.read(table).createOrReplaceTempView(table.name)
+        # In this order: a document that is published in the one has its triples in the other.
+        (store.read_now(table) if fixed else store.read(table)).createOrReplaceTempView(table.name)
     names = {name: name for name in (*VIEWS, *(table.name for table in TABLES))}
     for view, query in VIEWS.items():
         store.spark.sql(f"CREATE OR REPLACE TEMPORARY VIEW {view} AS {render(query, names)}")
