@@ -4,6 +4,8 @@ from setuptools import find_namespace_packages, setup
 
 CORE = [
     "inscriptis>=2.7,<3",  # HTML to the text that a reader would see
+    "jinja2>=3.1,<4",  # the page of a report, with everything escaped
+    "networkx>=3.3,<4",  # where the nodes of its graph stand
     "opencc>=1.1.9,<2",  # Traditional to Simplified Chinese
     "pyarrow>=15",  # record batches; no upper bound, since Spark and Databricks bring their own
     "pydantic>=2.7,<3",  # the tree of settings
@@ -43,7 +45,6 @@ EXTRAS = {
         "huggingface-hub>=0.34,<1",  # that of the conversion, which transformers keeps below 1
         "import-linter>=2.5,<3",
         "mypy>=1.18,<3",
-        "networkx>=3.3,<4",  # reads GraphML that is exported
         "psutil>=6,<8",  # memory of a benchmark's processes
         "pyspark[connect]>=4.1,<4.2",  # the job over Spark Connect
         "pytest-httpserver>=1.1,<2",
@@ -70,7 +71,7 @@ setup(
     # conf/ stands beside lib/ in a checkout, where people edit it, and inside the package in a wheel.
     package_dir={"": "lib", "triplelake.conf": "conf"},
     packages=[*find_namespace_packages("lib", include=["triplelake*"]), "triplelake.conf"],
-    package_data={"triplelake": ["py.typed"], "triplelake.conf": ["**/*"]},
+    package_data={"triplelake": ["py.typed"], "triplelake.report": ["templates/*"], "triplelake.conf": ["**/*"]},
     include_package_data=False,
     install_requires=CORE,
     extras_require=EXTRAS,

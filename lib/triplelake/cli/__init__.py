@@ -5,6 +5,7 @@ from triplelake.cli.evaluate import evaluate_command, evaluate_parser
 from triplelake.cli.export import export_command, export_parser
 from triplelake.cli.extract import extract_command, extract_parser
 from triplelake.cli.maintain import maintain_command, maintain_parser
+from triplelake.cli.report import report_command, report_parser
 from triplelake.cli.sql import sql_command
 
 __all__ = [
@@ -17,5 +18,7 @@ __all__ = [
     "extract_parser",
     "maintain_command",
     "maintain_parser",
+    "report_command",
+    "report_parser",
     "sql_command",
 ]

@@ -1,0 +1,10 @@
+"""Make an HTML file that shows an output: `python jobs/report.py --output PATH --to report.html`."""
+
+from __future__ import annotations
+
+import sys
+
+from triplelake.cli import report_command
+
+if __name__ == "__main__":
+    sys.exit(report_command(sys.argv[1:]))
