@@ -42,6 +42,7 @@ _SERVERS, _SLOTS = 8, 16
 _CHARACTERS = 120
 _CLUSTER = ("spark.master=local-cluster[2,4,1024]", "spark.executor.memory=1g")
 _WITHIN_S = 5.0
+_LONGEST_S = 3600.0
 _OF_THE_RUN = ("run_id", "extracted_at")
 
 
@@ -85,7 +86,7 @@ class Run:
         return Job(self._words, self._folder, api_key=API_KEY, spark=_CLUSTER, spark_home=self._spark)
 
     def finish(self, job: Job) -> None:
-        ended = job.wait()
+        ended = job.wait(_LONGEST_S)
         if ended.code:
             raise SystemExit(ended.text)
 

@@ -131,10 +131,10 @@ class Job:
         """A signal to driver and JVM, as a terminal sends it."""
         os.killpg(self._process.pid, number)
 
-    def wait(self) -> Done:
+    def wait(self, longest_s: float = DEADLINE_S) -> Done:
         """Wait for its end."""
         try:
-            code = self._process.wait(DEADLINE_S)
+            code = self._process.wait(longest_s)
         except subprocess.TimeoutExpired:
             os.killpg(self._process.pid, signal.SIGKILL)
             raise
