@@ -29,8 +29,8 @@ demo: setup ## extract the sample corpus with a real model and query it
 test: setup ## run all tests but those of test-infra; one of them: make test ARGS="tests/unit/corpus -k csv"
 	@$(RUN) pytest -n $(JOBS) --dist loadgroup --no-loadscope-reorder $(ARGS)
 
-test-infra: setup ## build llama.cpp, convert a model and serve it: 10 minutes and 5 GB at first, then seconds; ARGS as above
-	@$(RUN) pytest -m infra tests/infra $(ARGS)
+test-infra: setup ## what takes minutes: llama.cpp built, served and deployed, clusters; 5 GB at first; ARGS as above
+	@$(RUN) pytest -m infra $(ARGS)
 
 lint: setup ## check style, types, the direction of imports and the shell scripts
 	@$(RUN) ruff check .

@@ -464,7 +464,7 @@ def test_full_disk(desk: Desk, tmp_path: Path, spark: SparkSession) -> None:
     ending = Ending(done.returncode, done.stdout, done.stderr)
     ending.tells(OUTPUT, "disk", "is full", "Make room", "the same command goes on")
     # The same command where there is room.
-    given = {"input": (str(file),), "corpus.id_column": "id", "pool": desk.pool, "api_key": "k"}
+    given = {"input": (str(file),), "corpus.id_column": "id", "pool": desk.pool, "api_key": "k", "run.preflight": False}
     settings = load_settings(None, given | {"output": str(tmp_path / "kept")}, {})
     run.extract(settings, Console(file=io.StringIO()))
     kept = {

@@ -19,6 +19,7 @@ _HIVE = ["spark.sql.catalogImplementation=hive"]
 _TEXTS = ["林若兰生于临川城，在云梦书院教书。", "陳若蘭生於臨川城。", "Edda Lund was born in Harrow."]
 
 
+@pytest.mark.infra  # takes a minute or two
 def test_two_sessions_share_a_catalog(scripted: Counted, tmp_path: Path) -> None:
     file = tmp_path / "in.jsonl"
     file.write_text("\n".join(json.dumps({"text": text}) for text in _TEXTS), encoding="utf-8")

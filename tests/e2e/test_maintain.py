@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 from harness.bench import Bench
 from harness.lake import Lake, check_derived, check_offsets, check_unique
@@ -66,6 +67,7 @@ def content(lake: Lake) -> Mapping[str, list[str]]:
     }
 
 
+@pytest.mark.infra  # takes a minute or two
 def test_lists_and_files_go_and_every_run_goes_on_as_before(
     bench: Bench, spark: SparkSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -121,7 +123,9 @@ def check_files(bench: Bench, spark: SparkSession, before: Mapping[str, int]) ->
         # The row of the maintenance itself came after all else.
         packed = live - (table is RUNS)
         assert table not in PACKED or (packed == 1 < before[table.name]) or before[table.name] == 1, table.name
-        assert len(list((bench.output / table.name).glob("*.parquet"))) == live, table.name
+        files = (bench.output / table.name).glob("*.parquet")
+        # The lease is prolonged by commits without rows, each of which leaves a file without rows.
+        assert sum(pq.read_metadata(file).num_rows > 0 for file in files) == live, table.name
         protocol = delta.protocol()
         assert (protocol.min_reader_version, protocol.reader_features or []) == (1, [])
     store = Store(spark, str(bench.output))
@@ -131,6 +135,7 @@ def check_files(bench: Bench, spark: SparkSession, before: Mapping[str, int]) ->
         assert spark.table(name).count() == len(bench.lake.view(name))
 
 
+@pytest.mark.infra  # takes a minute or two
 def test_a_plan_that_was_overtaken_is_dropped_and_asks_nothing_where_it_goes_on(bench: Bench) -> None:
     interrupted(bench)
     overtaken = bench.folder / "second.jsonl"

@@ -152,18 +152,18 @@ def test_a_pool_file_that_changes_during_a_run(
 
 
 def test_answers_that_are_all_cut_are_told_after_the_first_wave(
-    start: Start, documents: Sequence[Mapping[str, str]]
+    job: Start, documents: Sequence[Mapping[str, str]]
 ) -> None:
     with FakePool(servers=1, slots=8) as pool:
         pool.script(rule("truncated"))
-        job = start(pool)
+        run = job(pool)
         with pytest.raises(TooManyFailures, match=r"100% of the first \d+ answers are cut"):
-            job.extract(documents, **_WAVES, run__on_suspicious="stop")
-        assert "Warning:  100% of the first" in job.said and "answer.max_tokens" in job.said
-        shown = [line for line in job.said.splitlines() if "生于临川城" in line]
+            run.extract(documents, **_WAVES, run__on_suspicious="stop")
+        assert "Warning:  100% of the first" in run.said and "answer.max_tokens" in run.said
+        shown = [line for line in run.said.splitlines() if "生于临川城" in line]
         assert len(shown) == 3
-        assert 0 < len(job.lake.rows("attempts")) < len(documents)
+        assert 0 < len(run.lake.rows("attempts")) < len(documents)
         pool.script()
-        job.extract(documents, **_WAVES, run__on_suspicious="stop")
-        assert "Warning:" not in job.said
-        assert len(job.lake.rows("attempts")) == len(documents)
+        run.extract(documents, **_WAVES, run__on_suspicious="stop")
+        assert "Warning:" not in run.said
+        assert len(run.lake.rows("attempts")) == len(documents)

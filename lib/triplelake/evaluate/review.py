@@ -112,7 +112,10 @@ def _rows(path: Path) -> Iterator[tuple[int, Mapping[str, str]]]:
                 yield line, dict(zip(header, padded, strict=False))
             line = reader.line_num + 1
     except csv.Error as error:
-        raise InputError(f"{path}, line {reader.line_num}", f"is not valid CSV: {error}") from None
+        place = f"{path}, line {reader.line_num}"
+        raise InputError(
+            place, f"is not valid CSV: {error}", "Save it anew from the spreadsheet, as CSV UTF-8."
+        ) from None
 
 
 def _check(path: Path, header: Sequence[str]) -> None:
