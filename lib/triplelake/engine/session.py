@@ -38,6 +38,10 @@ def open_session(name: str) -> SparkSession:
             f"does not start: {_first_line(error)}",
             "Spark 4.1 needs Java 17 or 21. `make setup` brings both; or set JAVA_HOME.",
         ) from error
+    # Its import makes errors of Delta errors of PySpark. Not at the top: executors unpickle functions of modules that
+    # import this one, and need not have the package.
+    import delta.exceptions  # noqa: F401
+
     if not _has_delta(spark):
         raise SetupError("Spark", "has no Delta Lake on its classpath", _delta_remedy())
     # A row here is a document or a question to a model: few of them make a batch.
