@@ -10,6 +10,7 @@ from rich.console import Console
 
 from triplelake.cli.guard import guarded
 from triplelake.cli.parsing import EXIT_CODES, Parser
+from triplelake.console import say
 from triplelake.errors import UsageError
 from triplelake.evaluate.compare import compared
 from triplelake.evaluate.gold import READERS, gold_format
@@ -88,4 +89,4 @@ def _write_ontology(options: argparse.Namespace, console: Console) -> None:
         raise UsageError("--write-ontology", "goes with --gold only", "A sheet tells no types.")
     ontology = of_gold(options.gold, options.gold_format or gold_format(options.gold))
     write_ontology(ontology, options.write_ontology)
-    console.print(f"{options.write_ontology}: {len(ontology.relations)} relations", highlight=False, markup=False)
+    say(console, f"{options.write_ontology}: {len(ontology.relations)} relations")

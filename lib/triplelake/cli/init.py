@@ -12,6 +12,7 @@ from typing import Literal
 from rich.console import Console
 
 from triplelake.config import conf_dir
+from triplelake.console import say
 from triplelake.errors import UsageError
 
 InitLang = Literal["zh", "en"]
@@ -55,7 +56,7 @@ def init(folder: Path, lang: InitLang | None, console: Console) -> None:
     except OSError as error:
         reason = f"cannot be written: {error.strerror or error}"
         raise UsageError(f"--init {folder}", reason, "Name a folder that you may write to.") from None
-    console.print(_NEXT[lang].format(folder=folder), highlight=False, markup=False, soft_wrap=True)
+    say(console, _NEXT[lang].format(folder=folder))
 
 
 def locale_lang(environ: Mapping[str, str]) -> InitLang:

@@ -11,6 +11,7 @@ import yaml
 from rich.console import Console
 
 from triplelake.config import Settings, load_settings, parse_assignment
+from triplelake.console import say
 from triplelake.errors import UsageError
 
 EXIT_CODES = """exit codes:
@@ -46,4 +47,4 @@ def read_settings(arguments: dict[str, Any]) -> Settings:
 def show_settings(console: Console, settings: Mapping[str, Any]) -> None:
     """The effective settings, without secrets, a line per section."""
     text = yaml.safe_dump(settings, allow_unicode=True, sort_keys=False, default_flow_style=None, width=10_000)
-    console.print(text, style="dim", highlight=False, markup=False, soft_wrap=True)
+    say(console, text, style="dim")

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table as Grid
 
 from triplelake.config import Settings, conf_dir
+from triplelake.console import say
 from triplelake.engine.query import show_query
 from triplelake.engine.run import extract
 from triplelake.engine.session import open_session
@@ -42,15 +43,15 @@ def demo(settings: Settings, console: Console) -> None:
     """
     assert settings.output is not None  # conf/demo.yaml names it
     if settings.pool == "embedded" and settings.embedded.model is None:
-        _say(console, _SMOKE_TEST)
+        say(console, _SMOKE_TEST)
     extract(settings, console)
     store = Store(open_session("triplelake demo"), settings.output)
     register(store)
-    _say(console, "\nAgainst the gold triples of the sample (strict: all three agree; pair: subject and object do):")
+    say(console, "\nAgainst the gold triples of the sample (strict: all three agree; pair: subject and object do):")
     console.print(_scores(store), highlight=False)
-    _say(console, f"\n{_FACTS}")
+    say(console, f"\n{_FACTS}")
     show_query(settings.output, _FACTS, console, rows=10)
-    _say(console, "\nYour own file:\n  python jobs/extract.py --input FILE --output out/kg")
+    say(console, "\nYour own file:\n  python jobs/extract.py --input FILE --output out/kg")
 
 
 def _scores(store: Store) -> Grid:
@@ -73,7 +74,3 @@ def _predicted(store: Store) -> Mapping[str, list[Fact]]:
     for row in store.spark.sql(_USED).collect():
         found[row["doc_id"]].append((row["subject"], row["predicate"], row["object"]))
     return found
-
-
-def _say(console: Console, text: str) -> None:
-    console.print(text, highlight=False, markup=False, soft_wrap=True)

@@ -12,6 +12,7 @@ from pyspark.sql import functions as F
 from rich.console import Console
 
 from triplelake.config import Settings
+from triplelake.console import say
 from triplelake.engine.journal import changes
 from triplelake.engine.opened import Opened, Question, open_pool, read_question
 from triplelake.engine.session import open_session
@@ -81,10 +82,10 @@ class _Page:
         self._console = console
 
     def head(self, title: str) -> None:
-        self._console.print(f"\n== {title}", style="bold", highlight=False, markup=False)
+        say(self._console, f"\n== {title}", style="bold")
 
     def say(self, text: str) -> None:
-        self._console.print(text, highlight=False, markup=False, soft_wrap=True)
+        say(self._console, text)
 
 
 def _find(store: Store, wanted: str) -> _Found:

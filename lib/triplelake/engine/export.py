@@ -18,6 +18,7 @@ from pyspark.sql.pandas.types import to_arrow_schema
 from rich.console import Console
 from rich.filesize import decimal
 
+from triplelake.console import say
 from triplelake.engine.session import open_session
 from triplelake.errors import Interrupted, UsageError
 from triplelake.export import neo4j
@@ -93,7 +94,7 @@ def export(choice: Choice, console: Console) -> None:
     if choice.form == "nquads" and choice.ontology is None:
         ontology = stored_ontology(store)
         if ontology is None:
-            _say(console, "Names:    the ontology of the newest run is not there; --ontology names it")
+            say(console, "Names:    the ontology of the newest run is not there; --ontology names it")
     register(store, fixed=True)
     job = _Job(choice, console, _form(choice, names, ontology))
     rows = job.selected(spark.table(_VIEWS[choice.what]))
@@ -147,11 +148,11 @@ class _Job:
 
     def tell(self, target: Target, size: int) -> None:
         """What was written."""
-        _say(self.console, f"Wrote:    {self.choice.to}: {self._count()}, {decimal(size)}")
+        say(self.console, f"Wrote:    {self.choice.to}: {self._count()}, {decimal(size)}")
         if note := self.form.note(self.marks):
-            _say(self.console, f"Note:     {note}")
+            say(self.console, f"Note:     {note}")
         if self.choice.form == "neo4j":
-            _say(self.console, f"Load it:  {neo4j.command(Path(target.path), self.marks)}")
+            say(self.console, f"Load it:  {neo4j.command(Path(target.path), self.marks)}")
 
     def _count(self) -> str:
         return f"{self.rows:,} {self.choice.what if self.rows != 1 else self.choice.what.removesuffix('s')}"
@@ -207,7 +208,3 @@ def _form(choice: Choice, names: Names, ontology: Ontology | None) -> Form:
         "neo4j": neo4j.Neo4j(),
     }
     return forms[choice.form]
-
-
-def _say(console: Console, text: str) -> None:
-    console.print(text, highlight=False, markup=False, soft_wrap=True)

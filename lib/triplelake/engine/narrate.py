@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.filesize import decimal
 from rich.table import Table as Grid
 
+from triplelake.console import say
 from triplelake.engine.draft import Draft, Plan
 from triplelake.engine.journal import Journal
 from triplelake.engine.opened import Opened
@@ -27,7 +28,7 @@ _SHOWN_CHARS = 200
 
 def waiting(console: Console, holder: Holder) -> None:
     """Another run may still hold the output."""
-    _say(
+    say(
         console,
         f"Waiting:  run {holder.run_id} on {holder.host} held this output and may be dead; at most {LEASE_S:.0f} s",
     )
@@ -35,7 +36,7 @@ def waiting(console: Console, holder: Holder) -> None:
 
 def pool_changed(console: Console, line: str) -> None:
     """What became of a server while the run goes on."""
-    _say(console, f"Pool:     {line}")
+    say(console, f"Pool:     {line}")
 
 
 def source(console: Console, found: Source) -> None:
@@ -43,20 +44,20 @@ def source(console: Console, found: Source) -> None:
     columns = found.columns
     named = [f"text from `{columns.text}`"]
     named += [f"{role} from `{name}`" for role, name in (("title", columns.title), ("id", columns.id)) if name]
-    _say(console, f"Input:    {found.description}; {', '.join(named)}{' (HTML)' if columns.html else ''}")
+    say(console, f"Input:    {found.description}; {', '.join(named)}{' (HTML)' if columns.html else ''}")
     for number, encoding in enumerate(found.encodings):
-        _say(console, f"{'Encoding:' if not number else '':9} {encoding}")
+        say(console, f"{'Encoding:' if not number else '':9} {encoding}")
 
 
 def opened(console: Console, pool: Opened) -> None:
     """The ontology and the pool."""
     ontology = pool.question.ontology
     relations = f"{ontology.name}, {len(ontology.relations)} relations" if ontology else "none: predicates are free"
-    _say(console, f"Ontology: {relations}")
+    say(console, f"Ontology: {relations}")
     for note in (*(ontology.notes if ontology else ()), *pool.renderer.notes):
-        _say(console, f"          {note}")
+        say(console, f"          {note}")
     servers = len(pool.survey.endpoints)
-    _say(
+    say(
         console,
         f"Pool:     {servers} server{'s' if servers > 1 else ''}, {pool.slots} slots, model {pool.survey.alias}, "
         f"grammar {pool.survey.engine}",
@@ -66,11 +67,11 @@ def opened(console: Console, pool: Opened) -> None:
 def changed(console: Console, lines: Sequence[str], answers: Mapping[str, int], key: str) -> None:
     """What differs from the newest run, and how many answers stay usable."""
     for line in lines:
-        _say(console, f"Changed:  {line}")
+        say(console, f"Changed:  {line}")
     usable = answers.get(key, 0)
     others = sum(answers.values()) - usable
     kept = f"{others:,} were asked with other settings and stay as they are"
-    _say(
+    say(
         console,
         f"          {usable:,} answers can be used again, {kept}",
     )
@@ -78,25 +79,25 @@ def changed(console: Console, lines: Sequence[str], answers: Mapping[str, int], 
 
 def suspicious(console: Console, found: Suspicion, output: str) -> None:
     """What is wrong with the first answers, with some of them."""
-    _say(console, f"Warning:  {found.summary}. Likely, {found.cause}")
+    say(console, f"Warning:  {found.summary}. Likely, {found.cause}")
     for each in found.seen:
-        _say(console, f"          {each.text[:_SHOWN_CHARS]}\n          → {each.completion[:_SHOWN_CHARS]}")
+        say(console, f"          {each.text[:_SHOWN_CHARS]}\n          → {each.completion[:_SHOWN_CHARS]}")
     if found.seen:
         shown = f"python jobs/extract.py --show-request {found.seen[0].request_id} --output {output}"
-        _say(console, f"          The whole of one, with the settings of this run: {shown}")
+        say(console, f"          The whole of one, with the settings of this run: {shown}")
 
 
 def draft(console: Console, found: Draft) -> None:
     """What planning found."""
     plan = found.plan
     if found.known:
-        _say(console, f"Known:    {found.known:,} documents are published under these settings already")
+        say(console, f"Known:    {found.known:,} documents are published under these settings already")
     if found.rejected:
-        _say(console, f"Rejected: {found.rejected:,} records cannot be read; `documents` lists each with its place")
+        say(console, f"Rejected: {found.rejected:,} records cannot be read; `documents` lists each with its place")
     if not plan.documents:
-        _say(console, "Plan:     nothing new to extract")
+        say(console, "Plan:     nothing new to extract")
         return
-    _say(
+    say(
         console,
         f"Plan:     {plan.documents:,} documents, {plan.chunks:,} chunks, {plan.requests:,} requests to ask, "
         f"{plan.reused:,} answered before",
@@ -105,18 +106,18 @@ def draft(console: Console, found: Draft) -> None:
 
 def resumed(console: Console, plan: Plan) -> None:
     """Say that an interrupted run left work."""
-    _say(console, f"Going on with the plan of an earlier run ({plan.requests} requests).")
+    say(console, f"Going on with the plan of an earlier run ({plan.requests} requests).")
 
 
 def covered(console: Console) -> None:
     """Say that there is no work."""
-    _say(console, "Plan:     nothing new to extract; an earlier run has done all of this input")
+    say(console, "Plan:     nothing new to extract; an earlier run has done all of this input")
 
 
 def estimate(console: Console, store: Store, pool: Opened, plan: Plan) -> None:
     """Tokens and time of a plan, by the rate of earlier runs with the same key."""
     prompt = plan.requests * pool.prefix_tokens + plan.est_tokens
-    _say(console, f"Tokens:   about {prompt:,} of prompt ({plan.requests * pool.prefix_tokens:,} from the cache)")
+    say(console, f"Tokens:   about {prompt:,} of prompt ({plan.requests * pool.prefix_tokens:,} from the cache)")
     done = (
         store.read(RUNS)
         .where((F.col("extraction_key") == pool.key) & (F.col("asking_s") > 0))
@@ -124,11 +125,9 @@ def estimate(console: Console, store: Store, pool: Opened, plan: Plan) -> None:
         .collect()[0]
     )
     if done["answered"]:
-        _say(
-            console, f"Time:     about {duration(plan.requests * done['seconds'] / done['answered'])}, by earlier runs"
-        )
+        say(console, f"Time:     about {duration(plan.requests * done['seconds'] / done['answered'])}, by earlier runs")
     else:
-        _say(console, "Time:     not known yet; run with --limit 50 first, and it is measured")
+        say(console, "Time:     not known yet; run with --limit 50 first, and it is measured")
 
 
 def summary(console: Console, store: Store, journal: Journal) -> None:
@@ -153,29 +152,29 @@ def summary(console: Console, store: Store, journal: Journal) -> None:
         rows.append(("asked again", causes))
     for name, value in rows:
         grid.add_row(name, value)
-    _say(console, "")
+    say(console, "")
     console.print(grid, highlight=False)
     if len(tally.endpoints) > 1:
-        _say(console, "")
+        say(console, "")
         console.print(_servers(tally), highlight=False)
-    _say(console, "")
-    _say(console, "Try:")
+    say(console, "")
+    say(console, "Try:")
     for query in (
         "SELECT subject, predicate, object, documents FROM facts ORDER BY documents DESC LIMIT 10",
         "SELECT predicate, mentions, facts FROM relations ORDER BY mentions DESC",
         "SELECT error_code, count(*) FROM failures GROUP BY error_code",
     ):
-        _say(console, f'  python jobs/sql.py --output {store.output} "{query}"')
+        say(console, f'  python jobs/sql.py --output {store.output} "{query}"')
 
 
 def suggested(console: Console, file: str, count: int) -> None:
     """Where the predicates of an open run are written."""
-    _say(console, f"\nOntology: the {count} most frequent predicates, to be edited and used with --ontology: {file}")
+    say(console, f"\nOntology: the {count} most frequent predicates, to be edited and used with --ontology: {file}")
 
 
 def tables(console: Console, store: Store, size: Size) -> None:
     """What there is to maintain."""
-    _say(console, f"Tables:   {store.output}: {len(TABLES)} tables, {_size(size)}")
+    say(console, f"Tables:   {store.output}: {len(TABLES)} tables, {_size(size)}")
 
 
 def work_lists(console: Console, lists: Sequence[WorkList], *, dry_run: bool) -> None:
@@ -189,29 +188,29 @@ def work_lists(console: Console, lists: Sequence[WorkList], *, dry_run: bool) ->
     if needed:
         rows = sum(each.rows for each in needed)
         parts.append(f"{rows:,} rows of {_plans(needed, 'unfinished')} stay to go on with")
-    _say(console, f"Requests: {'; '.join(parts) or 'no work list is left'}")
+    say(console, f"Requests: {'; '.join(parts) or 'no work list is left'}")
 
 
 def packed(console: Console, table: Table, before: Size, after: Size | None) -> None:
     """What packing made of a table; `after` is None where it was not done."""
     what = f"{table.name}, {_size(before)}"
-    _say(console, f"Pack:     {what} {f'are now {_size(after)}' if after else 'would be written together'}")
+    say(console, f"Pack:     {what} {f'are now {_size(after)}' if after else 'would be written together'}")
 
 
 def removed(console: Console, table: Table, size: Size) -> None:
     """What was removed of a table's old files."""
-    _say(console, f"Remove:   {table.name}, {_size(size)} removed that nobody needs any more")
+    say(console, f"Remove:   {table.name}, {_size(size)} removed that nobody needs any more")
 
 
 def removable(console: Console, table: Table, files: int, days: int | None) -> None:
     """What would be removed, by what the table keeps now; `days` are what it would keep from then on."""
     then = f"; it would keep files for {days} days from then on" if days else ""
-    _say(console, f"Remove:   {table.name}, {_files(files)} would be removed that nobody needs any more{then}")
+    say(console, f"Remove:   {table.name}, {_files(files)} would be removed that nobody needs any more{then}")
 
 
 def maintained(console: Console, before: Size, after: Size) -> None:
     """What maintenance came to."""
-    _say(console, f"Done:     a reader of all tables opens {_size(after)}; it was {_size(before)}")
+    say(console, f"Done:     a reader of all tables opens {_size(after)}; it was {_size(before)}")
 
 
 def _size(size: Size) -> str:
@@ -251,7 +250,3 @@ def _servers(tally: Tally) -> Grid:
 def _counts(first: tuple[int, str], *others: tuple[int, str]) -> str:
     """The first count always, the others where there is anything to count."""
     return ", ".join(f"{count:,} {what}" for count, what in (first, *(other for other in others if other[0])))
-
-
-def _say(console: Console, line: str) -> None:
-    console.print(line, highlight=False, markup=False, soft_wrap=True)

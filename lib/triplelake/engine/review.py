@@ -15,6 +15,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from rich.console import Console
 
+from triplelake.console import say
 from triplelake.evaluate.review import COLUMNS, ENCODING
 from triplelake.tables.schemas import CHUNKS
 from triplelake.tables.store import Store, absolute
@@ -45,9 +46,9 @@ def leave_review(store: Store, documents: DataFrame, console: Console) -> None:
     with filesystem.open_output_stream(f"{path}/{name}") as out:
         out.write(sheet(triples).encode(ENCODING))
     line = f"Review:   {len(triples):,} triples to judge: fill in `verdict` in {folder}/{name}, then:"
-    console.print(line, highlight=False, markup=False, soft_wrap=True)
+    say(console, line)
     command = f"          python jobs/evaluate.py --review {folder}/{name}"
-    console.print(command, highlight=False, markup=False, soft_wrap=True)
+    say(console, command)
 
 
 def sheet(triples: Iterable[dict[str, Any]]) -> str:
@@ -102,11 +103,11 @@ def _triples(store: Store, documents: DataFrame) -> list[dict[str, Any]]:
 def _show(triples: Sequence[dict[str, Any]], console: Console) -> None:
     for number, (_, same) in zip(count(1), _texts(triples), strict=False):
         rows = list(same)
-        console.print(f"\n{number}. {rows[0]['chunk_text']}", highlight=False, markup=False, soft_wrap=True)
+        say(console, f"\n{number}. {rows[0]['chunk_text']}")
         for row in rows:
             place = marked(row, row["evidence"], row["evidence_start"])
             line = f"   {row['subject']} | {row['predicate']} | {row['object']}\n      {place}"
-            console.print(line, highlight=False, markup=False, soft_wrap=True)
+            say(console, line)
     console.print("")
 
 

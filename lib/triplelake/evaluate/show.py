@@ -8,6 +8,7 @@ from itertools import islice
 from rich.console import Console
 from rich.table import Table as Grid
 
+from triplelake.console import say
 from triplelake.evaluate.bootstrap import Interval
 from triplelake.evaluate.judge import EVERYTHING
 from triplelake.evaluate.report import Change, Comparison, GoldReport, ReviewReport
@@ -34,18 +35,18 @@ def show(report: GoldReport | ReviewReport, console: Console) -> None:
 def _gold(report: GoldReport, console: Console) -> None:
     whole = report.groups[EVERYTHING]
     sums = whole.sums
-    _say(
+    say(
         console,
         f"{report.run.output} against {report.gold} ({report.format}): {whole.documents:,} documents, "
         f"{sums['gold']:,} gold facts, {sums['said']:,} said, {sums['right']:,} right",
     )
     for note in report.notes:
-        _say(console, f"  {note}")
+        say(console, f"  {note}")
     if report.lacking:
         facts = sum(report.lacking.values())
         names = ", ".join(f"{name} {count:,}" for name, count in islice(report.lacking.items(), 8))
         more = f" and {len(report.lacking) - 8} more" if len(report.lacking) > 8 else ""
-        _say(console, f"  {facts:,} gold facts left out, whose relation the ontology lacks: {names}{more}")
+        say(console, f"  {facts:,} gold facts left out, whose relation the ontology lacks: {names}{more}")
     for name, group in report.groups.items():
         grid = _grid("figure", "value", "95 %", "")
         for figure, found in group.figures.items():
@@ -69,7 +70,7 @@ def _gold(report: GoldReport, console: Console) -> None:
             f"F1 {_number(scorer.f1)}. From ours to its F1:",
             grid,
         )
-        _say(console, f"It drops {scorer.dropped:,} of {scorer.said:,} triples before it counts.")
+        say(console, f"It drops {scorer.dropped:,} of {scorer.said:,} triples before it counts.")
 
 
 def _relations(report: GoldReport, console: Console) -> None:
@@ -88,7 +89,7 @@ def _relations(report: GoldReport, console: Console) -> None:
 
 def _review(report: ReviewReport, console: Console) -> None:
     whole = report.groups[EVERYTHING]
-    _say(
+    say(
         console,
         f"{report.review}: {whole.judged:,} triples judged, {whole.right:,} right; {report.unsure:,} unclear, "
         f"{report.open:,} without a verdict",
@@ -102,11 +103,9 @@ def _review(report: ReviewReport, console: Console) -> None:
 
 
 def _comparison(found: Comparison, console: Console) -> None:
-    _say(
-        console, f"\nSince {found.other}: {found.paired:,} in both, {found.only_here:,} new, {found.only_there:,} gone"
-    )
+    say(console, f"\nSince {found.other}: {found.paired:,} in both, {found.only_here:,} new, {found.only_there:,} gone")
     for name, (before, after) in found.settings.items():
-        _say(console, f"  {name}: {before} → {after}")
+        say(console, f"  {name}: {before} → {after}")
     if found.figures:
         _print(
             console, "What changed, over what both have (* where the interval does not hold 0)", _changes(found.figures)
@@ -153,13 +152,9 @@ def _bounds(found: Interval) -> str:
 
 def _more(console: Console, relations: int) -> None:
     if relations > _RELATIONS_SHOWN:
-        _say(console, f"and {relations - _RELATIONS_SHOWN:,} more relations: see --json")
+        say(console, f"and {relations - _RELATIONS_SHOWN:,} more relations: see --json")
 
 
 def _print(console: Console, title: str, grid: Grid) -> None:
-    _say(console, f"\n{title}")
+    say(console, f"\n{title}")
     console.print(grid, highlight=False, markup=False)
-
-
-def _say(console: Console, line: str) -> None:
-    console.print(line, highlight=False, markup=False, soft_wrap=True)

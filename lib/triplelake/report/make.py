@@ -6,6 +6,7 @@ from pyspark.sql import SparkSession
 from rich.console import Console
 from rich.filesize import decimal
 
+from triplelake.console import say
 from triplelake.export.target import Target
 from triplelake.prompt.ontology_file import load_ontology
 from triplelake.report.gather import gather
@@ -47,4 +48,4 @@ def make(
     text = page(report, lang, names or stored_ontology(store))
     with target.writing() as draft:
         draft.write("", iter([text]))
-    console.print(f"Wrote:    {target.written}: {decimal(draft.bytes)}", highlight=False, markup=False, soft_wrap=True)
+    say(console, f"Wrote:    {target.written}: {decimal(draft.bytes)}")
