@@ -10,7 +10,7 @@ from deploy.inventory import HostEntry, Inventory, Server
 LLAMA = Path(__file__).resolve().parents[1] / "llama"
 _NAMES = ("common.sh", "serve.sh", "serve_checks.sh", "serve_device.sh", "sizing.py", "process.sh", "watchdog.py")
 SCRIPTS = tuple(LLAMA / name for name in _NAMES)
-TOOLS = (LLAMA / "tune.py", LLAMA / "tune_trial.py")
+TOOLS = tuple(LLAMA / name for name in ("tune.py", "tune_search.py", "tune_trial.py"))
 """What else a host gets; no server is started anew for a change in them."""
 
 UNITS = (LLAMA / "systemd" / "llama-server@.service", LLAMA / "systemd" / "llama-watchdog@.service")

@@ -22,26 +22,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from tune_search import BATCHES, ENGINES, KV_TYPES, LAYOUTS, axes, search, start_setup
 from tune_trial import NONE, Bench, Question, Result, Setup
 
 EXIT_USAGE, EXIT_PREREQUISITE, EXIT_FAILED = 2, 3, 4
-GAIN = 1.02
-"""Two trials of the same setup differ by about a percent."""
-
-# In the order of what they decide. On a CPU the cores are what is short, so that a few slots fill them.
-SLOTS = {"gpu": (8, 16, 32, 64, 96, 128), "cpu": (1, 2, 4, 8)}
-ENGINES = ("llguidance", "gbnf")
-LAYOUTS = ("split", "unified")
-KV_TYPES = ("q8_0", "f16")
-BATCHES = ((2048, 512), (2048, 1024), (2048, 2048), (4096, 2048))
-DEFAULTS = {
-    "gpu": Setup(32, "split", "q8_0", 2048, 1024, 1, "llguidance"),
-    "cpu": Setup(4, "split", "f16", 2048, 512, 1, "llguidance"),
-}
 _NOT_OURS = ("SERVE_HOST", "SERVE_PORT", "SERVE_INDEX", "SERVE_API_KEY_FILE", "SERVE_TLS_CERT", "SERVE_TLS_KEY")
 _COLUMNS = ("slots", "KV", "KV type", "batch", "servers", "grammar", "answers/s", "tokens/s", "cut", "")
 
@@ -53,20 +41,6 @@ class CannotTune(Exception):
         super().__init__(code, subject, reason, remedy)
         self.code = code
         self.text = f"error: {subject}: {reason}\n  {remedy}"
-
-
-@dataclass(frozen=True)
-class Axis:
-    """One thing to try.
-
-    Args:
-        setups: those that it makes of one.
-        settings: of serve.sh that it sets.
-    """
-
-    name: str
-    setups: Callable[[Setup], Iterator[Setup]]
-    settings: tuple[str, ...] = ()
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -155,81 +129,12 @@ def tune(options: argparse.Namespace) -> None:
     write(options, fixed, best, tried)
 
 
-def search(start: Setup, axes: Sequence[Axis], measure: Callable[[Setup], Result]) -> Result:
-    """The best that one pass over the axes finds; what was tried once is not tried again."""
-    known: dict[Setup, Result] = {}
-
-    def once(setup: Setup) -> Result:
-        if setup not in known:
-            known[setup] = measure(setup)
-        return known[setup]
-
-    best = once(start)
-    for axis in axes:
-        for setup in list(axis.setups(best.setup)):
-            found = once(setup)
-            # What no grammar gives is for comparison: the job never asks without one.
-            if setup.engine != NONE and found.per_s > GAIN * best.per_s:
-                best = found
-    return best
-
-
 def duel(start: Setup, best: Setup, measure: Callable[[Setup], Result]) -> Result:
     """The winner of the two, tried in turn: the best of many trials owes a part of its lead to luck."""
     first, second = measure(start), measure(best)
     if first.per_s and second.per_s:
         print(f"\nThe best over the defaults, one after the other: {second.per_s / first.per_s:.2f}")
     return second if second.per_s > first.per_s else first
-
-
-def axes(device: str, fixed: Mapping[str, str], options: argparse.Namespace) -> list[Axis]:
-    """What is tried, in this order; what the host's own settings say is not tried, since they are stronger."""
-
-    def slots(setup: Setup) -> Iterator[Setup]:
-        for count in options.slots or SLOTS[device]:
-            yield replace(setup, slots=max(1, count // setup.servers))
-
-    def servers(setup: Setup) -> Iterator[Setup]:
-        for count in options.servers or [setup.servers]:
-            yield replace(setup, servers=count, slots=max(1, setup.slots * setup.servers // count))
-
-    def grammar(setup: Setup) -> Iterator[Setup]:
-        return (replace(setup, engine=engine) for engine in options.grammar)
-
-    def layout(setup: Setup) -> Iterator[Setup]:
-        return (replace(setup, kv_layout=each) for each in options.kv_layout)
-
-    def kv_type(setup: Setup) -> Iterator[Setup]:
-        return (replace(setup, kv_type=each) for each in options.kv_type)
-
-    def batches(setup: Setup) -> Iterator[Setup]:
-        return (replace(setup, batch=size, ubatch=part) for size, part in options.batch)
-
-    found = (
-        Axis("slots", slots, ("SERVE_SLOTS",)),
-        Axis("grammar", grammar),
-        Axis("KV type", kv_type, ("SERVE_KV_TYPE",)),
-        Axis("KV layout", layout, ("SERVE_KV_LAYOUT",)),
-        Axis("batch", batches, ("SERVE_BATCH", "SERVE_UBATCH")),
-        Axis("servers", servers),
-    )
-    return [axis for axis in found if not any(name in fixed for name in axis.settings)]
-
-
-def start_setup(device: str, fixed: Mapping[str, str], options: argparse.Namespace) -> Setup:
-    """What serve.sh does where nothing was tuned, on as many servers as the host has."""
-    default = DEFAULTS[device]
-    engine = default.engine if default.engine in options.grammar else options.grammar[0]
-    return replace(
-        default,
-        slots=int(fixed.get("SERVE_SLOTS", default.slots)),
-        kv_layout=fixed.get("SERVE_KV_LAYOUT", default.kv_layout),
-        kv_type=fixed.get("SERVE_KV_TYPE", default.kv_type),
-        batch=int(fixed.get("SERVE_BATCH", default.batch)),
-        ubatch=int(fixed.get("SERVE_UBATCH", default.ubatch)),
-        servers=int(fixed.get("SERVE_SERVERS_PER_GPU", default.servers)),
-        engine=engine,
-    )
 
 
 def read_questions(path: Path, engines: Sequence[str]) -> list[Question]:
@@ -262,22 +167,29 @@ def read_questions(path: Path, engines: Sequence[str]) -> list[Question]:
 
 def read_settings(prefix: Path) -> dict[str, str]:
     """What the host's first server is given, without what was tuned before; nothing where none was deployed."""
-    files = sorted((prefix / "etc").glob("llama-server@*.env"))
-    if not files:
-        return {"SERVE_PREFIX": str(prefix)}
-    words = (shlex.split(line, comments=True) for line in files[0].read_text(encoding="utf-8").splitlines())
-    return dict(word.partition("=")[::2] for line in words for word in line if word.startswith("SERVE_"))
+    files = settings_files(prefix)
+    return read_file(files[0]) if files else {"SERVE_PREFIX": str(prefix)}
 
 
 def listening(prefix: Path) -> Iterator[str]:
     """The addresses of this host's servers at which something listens."""
-    for file in sorted((prefix / "etc").glob("llama-server@*.env")):
-        lines = dict(line.partition("=")[::2] for line in file.read_text(encoding="utf-8").splitlines())
-        host, port = lines.get("SERVE_HOST", "127.0.0.1"), int(lines.get("SERVE_PORT", "8080"))
+    for file in settings_files(prefix):
+        settings = read_file(file)
+        host, port = settings.get("SERVE_HOST", "127.0.0.1"), int(settings.get("SERVE_PORT", "8080"))
         with socket.socket() as probe:
             probe.settimeout(5)
             if probe.connect_ex((host, port)) == 0:
                 yield f"{host}:{port}"
+
+
+def settings_files(prefix: Path) -> list[Path]:
+    return sorted((prefix / "etc").glob("llama-server@*.env"))
+
+
+def read_file(path: Path) -> dict[str, str]:
+    """The settings of serve.sh in a file as systemd reads it."""
+    words = (shlex.split(line, comments=True) for line in path.read_text(encoding="utf-8").splitlines())
+    return dict(word.partition("=")[::2] for line in words for word in line if word.startswith("SERVE_"))
 
 
 def device_of(fixed: Mapping[str, str]) -> str:

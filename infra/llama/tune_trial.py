@@ -73,6 +73,7 @@ class Result:
         per_s: answers per second, all servers of the card together.
         tokens_per_s: decoded tokens per second.
         answers: that were counted; `cut` of them at the limit of their length.
+        prompted: tokens of their prompts; `read` of them were computed, since no slot still had them.
         problem: why there are none; empty if there are.
     """
 
@@ -81,6 +82,8 @@ class Result:
     tokens_per_s: float = 0.0
     answers: int = 0
     cut: int = 0
+    prompted: int = 0
+    read: int = 0
     problem: str = ""
 
 
@@ -154,7 +157,7 @@ class _Loop:
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._warm = threading.Semaphore(0)
-        self._counts: tuple[int, int, int] = (0, 0, 0)
+        self._counts: tuple[int, ...] = (0, 0, 0, 0, 0)
         self._refused: list[str] = []
 
     def run(self, setup: Setup, seconds: float) -> Result:
@@ -175,12 +178,12 @@ class _Loop:
             took, after = time.monotonic() - began, self._counted()
         finally:
             self._stop.set()
-        answers, tokens, cut = (later - earlier for later, earlier in zip(after, before, strict=True))
+        answers, tokens, cut, prompted, read = (later - earlier for later, earlier in zip(after, before, strict=True))
         if len(self._refused) > _MOST_REFUSED * (answers + len(self._refused)):
             raise Failed(f"does not answer: {self._refused[-1]}")
-        return Result(setup, answers / took, tokens / took, answers, cut)
+        return Result(setup, answers / took, tokens / took, answers, cut, prompted, read)
 
-    def _counted(self) -> tuple[int, int, int]:
+    def _counted(self) -> tuple[int, ...]:
         with self._lock:
             return self._counts
 
@@ -204,8 +207,9 @@ class _Loop:
             if response.status != 200:
                 raise Failed(f"HTTP {response.status} {raw[:200].decode(errors='replace')}")
             answer = json.loads(raw)
-            tokens, is_cut = int(answer["tokens_predicted"]), answer["stop_type"] == "limit"
-        except (Failed, OSError, ValueError, KeyError, http.client.HTTPException) as error:
+            is_cut, prompted = answer["stop_type"] == "limit", answer["tokens_evaluated"]
+            one = (1, answer["tokens_predicted"], int(is_cut), prompted, prompted - answer["timings/cache_n"])
+        except (Failed, OSError, ValueError, KeyError, TypeError, http.client.HTTPException) as error:
             # The server closes a connection after a hundred requests; the next one opens another.
             connection.close()
             if not isinstance(error, (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError)):
@@ -213,8 +217,7 @@ class _Loop:
                     self._refused.append(str(error) or type(error).__name__)
             return
         with self._lock:
-            answers, decoded, cut = self._counts
-            self._counts = (answers + 1, decoded + tokens, cut + is_cut)
+            self._counts = tuple(map(sum, zip(self._counts, one, strict=True)))
 
 
 def _body(question: Question, engine: str) -> bytes:

@@ -66,7 +66,7 @@ class Handler(BaseHTTPRequestHandler):
                 time.sleep(_TOKEN_S)
                 self.server.add(n_decode_total=1, tokens_predicted_total=1)
             self.server.add(requests_processing=-1)
-        answer = {"content": "x", "tokens_evaluated": 1, "tokens_predicted": body["n_predict"]}
+        answer = {"content": "x", "tokens_evaluated": 1, "tokens_predicted": body["n_predict"], "timings/cache_n": 0}
         self._send(200, json.dumps({**answer, "model": self.server.options.alias, "stop_type": "eos"}))
 
     def _admitted(self) -> bool:

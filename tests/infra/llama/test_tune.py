@@ -19,11 +19,12 @@ from llama_host import LLAMA, ROOT
 sys.path.insert(0, str(LLAMA))
 
 import tune
+import tune_search
 from tune_trial import Result, Setup
 
 STUB = ROOT / "tests" / "infra" / "deploy" / "stub_llama_server.py"
 QUESTION = {"body": {"prompt": "x", "n_predict": 2}, "grammars": {"llguidance": "a", "gbnf": "b"}}
-START = tune.DEFAULTS["gpu"]
+START = tune_search.DEFAULTS["gpu"]
 
 Tune = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -42,7 +43,7 @@ def searched(speed: Callable[[Setup], float], *words: str, fixed: dict[str, str]
         per_s = speed(setup)
         return Result(setup, per_s) if per_s else Result(setup, problem="does not fit")
 
-    best = tune.search(START, tune.axes("gpu", fixed or {}, options(*words)), measure)
+    best = tune_search.search(START, tune_search.axes("gpu", fixed or {}, options(*words)), measure)
     return best.setup, len(tried)
 
 
@@ -100,7 +101,7 @@ def prefix(tmp_path: Path) -> Path:
 def run(prefix: Path, tmp_path: Path) -> Tune:
     scripts = tmp_path / "libexec"
     scripts.mkdir()
-    for name in ("tune.py", "tune_trial.py"):
+    for name in ("tune.py", "tune_search.py", "tune_trial.py"):
         shutil.copy(LLAMA / name, scripts)
     # In the place of serve.sh: the sizes of a real model are none of a stub's.
     (scripts / "serve.sh").write_text(
