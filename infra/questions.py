@@ -18,12 +18,17 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, get_args
 
-from triplelake.config import Settings, load_settings, parse_assignment
+from rich.console import Console
+
+from triplelake.cli.guard import guarded
+from triplelake.cli.parsing import EXIT_CODES, Parser, read_settings
+from triplelake.config import Settings
+from triplelake.console import say
 from triplelake.corpus.chunking import chunk_document
 from triplelake.corpus.readers import read_split
 from triplelake.engine.opened import Opened, open_pool, read_question
 from triplelake.engine.source import find_input
-from triplelake.errors import InputError, TriplelakeError
+from triplelake.errors import InputError
 from triplelake.pool.client import LlamaServer, completion_body
 from triplelake.pool.protect import protect
 from triplelake.prompt.grammar import Engine, build_grammar
@@ -34,10 +39,20 @@ _READ_FOR_EACH = 20
 
 
 def main(argv: list[str]) -> int:
-    parser = argparse.ArgumentParser(
+    return guarded(lambda console: write(argv, console))
+
+
+def write(argv: list[str], console: Console) -> None:
+    """Write the file that the options name.
+
+    Raises:
+        TriplelakeError: an option, the corpus or the pool is not as it has to be.
+    """
+    parser = Parser(
         prog="questions.py",
         description=__doc__.partition("\n\n")[2],
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog=EXIT_CODES,
         argument_default=argparse.SUPPRESS,
         allow_abbrev=False,
     )
@@ -48,20 +63,13 @@ def main(argv: list[str]) -> int:
     add("--set", action="append", default=[], metavar="KEY=VALUE", help="any key of docs/options.md")
     add("--count", type=int, default=500, metavar="N", help="questions to write (500)")
     add("--out", type=Path, required=True, metavar="FILE")
-    options = vars(parser.parse_args(argv))
-    file, out, count = options.pop("config"), options.pop("out"), options.pop("count")
-    overrides = dict(parse_assignment(text) for text in options.pop("set"))
-    try:
-        settings = load_settings(file, overrides | options)
-        with open_pool(settings, read_question(settings)) as opened:
-            lines = [json.dumps(question, ensure_ascii=False) for question in questions(settings, opened, count)]
-    except TriplelakeError as error:
-        # As all of infra/ tells what is wrong.
-        print("error: " + str(error).replace("\n", "\n  "), file=sys.stderr)
-        return error.exit_code
+    options = vars(parser.parse(argv))
+    out, count = options.pop("out"), options.pop("count")
+    settings = read_settings(options)
+    with open_pool(settings, read_question(settings)) as opened:
+        lines = [json.dumps(question, ensure_ascii=False) for question in questions(settings, opened, count)]
     out.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-    print(f"{out}: {len(lines)} questions")
-    return 0
+    say(console, f"{out}: {len(lines)} questions")
 
 
 def questions(settings: Settings, opened: Opened, count: int) -> Iterator[dict[str, Any]]:
