@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from pyspark.sql import functions as F
 
-from triplelake.config import Settings
+from triplelake.config import Settings, leaves
 from triplelake.engine.tally import Tally
 from triplelake.errors import Interrupted, OutputError, TriplelakeError, classified
 from triplelake.tables.lease import Lease
@@ -139,8 +139,8 @@ def changes(store: Store, key: str, settings: Settings, versions: Mapping[str, s
     if not rows:
         return []
     stored, then = json.loads(rows[0]["settings"]), json.loads(rows[0]["versions"])
-    before = {name: value for part in _CHANGE_ANSWERS for name, value in _flat(part, stored.get(part))}
-    now = {name: value for part in _CHANGE_ANSWERS for name, value in _flat(part, settings.public()[part])}
+    before = dict(leaves({part: stored.get(part) for part in _CHANGE_ANSWERS}))
+    now = dict(leaves({part: settings.public()[part] for part in _CHANGE_ANSWERS}))
     before |= {name: then.get(name) for name in versions}
     now |= versions
     found = [
@@ -149,14 +149,6 @@ def changes(store: Store, key: str, settings: Settings, versions: Mapping[str, s
         if value != before.get(name)
     ]
     return found or ["a file has other content than it had: the ontology, a prompt, or the model's profile or template"]
-
-
-def _flat(name: str, value: Any) -> Iterator[tuple[str, Any]]:
-    if isinstance(value, dict):
-        for key, each in value.items():
-            yield from _flat(f"{name}.{key}", each)
-    else:
-        yield name, value
 
 
 def _shown(value: Any) -> str:

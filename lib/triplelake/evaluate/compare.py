@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
+from triplelake.config import leaves
 from triplelake.errors import UsageError
 from triplelake.evaluate.bootstrap import Interval, differences
-from triplelake.evaluate.judge import EVERYTHING
 from triplelake.evaluate.report import Change, Comparison, GoldReport, ReviewReport
+from triplelake.evaluate.scores import EVERYTHING
 from triplelake.evaluate.tally import COLUMNS, FIGURES, Tally
 from triplelake.evaluate.wilson import newcombe
 
@@ -101,17 +102,9 @@ def _changes(here: Mapping[str, float | None], there: Mapping[str, float | None]
 
 def _changed(here: Mapping[str, Any], there: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
     """Dotted names of what differs: before and after."""
-    flat, other = dict(_leaves(here)), dict(_leaves(there))
+    flat, other = dict(leaves(here)), dict(leaves(there))
     return {
         name: (other.get(name), flat.get(name))
         for name in dict.fromkeys((*flat, *other))
         if flat.get(name) != other.get(name)
     }
-
-
-def _leaves(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for name, value in tree.items():
-        if isinstance(value, Mapping):
-            yield from _leaves(value, f"{prefix}{name}.")
-        else:
-            yield prefix + name, value

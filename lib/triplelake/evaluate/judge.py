@@ -14,6 +14,7 @@ from triplelake.evaluate.gold import Fact, GoldDocument
 from triplelake.evaluate.metrics import Counts, by_relation, strict_counts, total
 from triplelake.evaluate.report import GoldReport, Group, Precision, ReviewReport, Run, Scored
 from triplelake.evaluate.review import Review, Verdict
+from triplelake.evaluate.scores import EVERYTHING
 from triplelake.evaluate.tally import FIGURES, Tally, tally
 from triplelake.evaluate.text2kgbench import scorer
 from triplelake.evaluate.vocabulary import Vocabulary
@@ -21,9 +22,6 @@ from triplelake.evaluate.wilson import wilson
 from triplelake.prompt.ontology import Ontology
 from triplelake.text import detect_language
 from triplelake.triples.identity import stable_hash
-
-EVERYTHING = "all"
-"""The name of the group that holds everything."""
 
 _BASELINES: Mapping[str, Callable[[Sequence[GoldDocument]], Sequence[Sequence[Fact]]]] = {
     "nothing": nothing,

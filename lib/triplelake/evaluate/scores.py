@@ -10,6 +10,7 @@ from triplelake.evaluate.gold import Fact
 from triplelake.evaluate.metrics import Counts, pair_counts, strict_counts, total
 
 EVERYTHING = "all"
+"""The name of the group that holds everything."""
 MATCHES: Mapping[str, Callable[[Iterable[Fact], Iterable[Fact]], Counts]] = {
     "strict": strict_counts,
     "pair": pair_counts,

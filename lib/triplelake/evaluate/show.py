@@ -10,8 +10,8 @@ from rich.table import Table as Grid
 
 from triplelake.console import say
 from triplelake.evaluate.bootstrap import Interval
-from triplelake.evaluate.judge import EVERYTHING
 from triplelake.evaluate.report import Change, Comparison, GoldReport, ReviewReport
+from triplelake.evaluate.scores import EVERYTHING
 from triplelake.evaluate.tally import MEANINGS
 
 _RELATIONS_SHOWN = 20

@@ -5,15 +5,13 @@ from __future__ import annotations
 import importlib.util
 import re
 import sys
-from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import pytest
 import yaml
 
-from triplelake.config import Settings, known_keys, load_settings
+from triplelake.config import Settings, known_keys, leaves, load_settings
 
 ROOT = Path(__file__).resolve().parents[3]
 EXTRACT = ROOT / "conf" / "extract.yaml"
@@ -30,14 +28,6 @@ def make_docs() -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
-
-
-def leaves(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for name, value in tree.items():
-        if isinstance(value, Mapping):
-            yield from leaves(value, f"{prefix}{name}.")
-        else:
-            yield prefix + name, value
 
 
 def test_what_is_committed_is_what_the_code_says(make_docs: ModuleType) -> None:
