@@ -68,8 +68,7 @@ class Assignment:
                 yield from record_batches(self._rows(batches, router, _uncounted), ATTEMPTS.arrow)
                 return
             task = TaskId(self.wave, context.partitionId(), context.taskAttemptId())
-            repeated = context.attemptNumber() > 0
-            with Clerk(task, router, self.desk.report, repeated=repeated) as clerk:
+            with Clerk(task, router, self.desk.report, stage=context.stageId()) as clerk:
                 yield from record_batches(self._rows(batches, router, clerk.add), ATTEMPTS.arrow)
         finally:
             router.close()

@@ -30,7 +30,7 @@ class Clerk:
         router: whose windows are set; its share is what the task has until the first orders.
         put: puts a report and brings orders; raises OSError.
         clock: seconds that only grow.
-        repeated: Spark runs this part of the wave for a further time.
+        stage: as in `Report`.
     """
 
     def __init__(
@@ -40,13 +40,13 @@ class Clerk:
         put: Callable[[Report], Orders],
         clock: Callable[[], float] = time.monotonic,
         *,
-        repeated: bool = False,
+        stage: int = 0,
     ) -> None:
         self._task = task
         self._router = router
         self._put = put
         self._clock = clock
-        self._repeated = repeated
+        self._stage = stage
         self._counts = Counts()
         self._lock = threading.Lock()
         self._ending = threading.Event()
@@ -82,7 +82,7 @@ class Clerk:
         with self._lock:
             counts = self._counts
         router = self._router
-        report = Report(self._task, router.wants, router.in_flight, counts, router.failing, over, whole, self._repeated)
+        report = Report(self._task, router.wants, router.in_flight, counts, router.failing, over, whole, self._stage)
         try:
             orders = self._put(report)
         except OSError as error:

@@ -64,7 +64,8 @@ class Report:
         failing: URLs of endpoints that its circuit breaker keeps it from.
         over: it will not ask any more.
         whole: it came to its end, so that all that it counts is in the rows that it returned.
-        repeated: Spark runs its part of the wave for a further time.
+        stage: Spark's number of the computation that it is part of: all attempts have the same, and where Spark
+            computes a wave twice, each time has its own.
     """
 
     task: TaskId
@@ -74,7 +75,7 @@ class Report:
     failing: Sequence[str] = ()
     over: bool = False
     whole: bool = False
-    repeated: bool = False
+    stage: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +133,7 @@ class Desk:
     _capacity: dict[str, int] = field(init=False)
     _tasks: dict[TaskId, _Holder] = field(default_factory=dict, init=False)
     _ended: dict[TaskId, _Ended] = field(default_factory=dict, init=False)
+    _attempts: dict[tuple[int, int, int], int] = field(default_factory=dict, init=False)
     _repeated: set[int] = field(default_factory=set, init=False)
     _order: dict[int, int] = field(default_factory=dict, init=False)
     _stopped: bool = field(default=False, init=False)
@@ -159,7 +161,8 @@ class Desk:
         with self._lock:
             now = self.clock()
             self._forget_lost(now)
-            if report.repeated:
+            part = (report.task.wave, report.stage, report.task.partition)
+            if self._attempts.setdefault(part, report.task.attempt) != report.task.attempt:
                 self._repeated.add(report.task.wave)
             if report.over:
                 self._ended[report.task] = _Ended(report.counts, report.whole)
@@ -213,7 +216,11 @@ class Desk:
         return sum(latest.values(), Counts())
 
     def returned(self, wave: int) -> int | None:
-        """Rows that the tasks of a wave have returned, by their own count; None if Spark repeated one of them."""
+        """Rows that the tasks of a wave have returned, by their own count; None if Spark tried one of them again.
+
+        What an attempt has returned is lost with its executor, or where another one of its stage is: then more is
+        returned than is written, and nothing is wrong.
+        """
         with self._lock:
             if wave in self._repeated:
                 return None
@@ -230,6 +237,8 @@ class Desk:
                 del self._ended[task]
             self._order.pop(wave, None)
             self._known.pop(wave, None)
+            for part in [part for part in self._attempts if part[0] == wave]:
+                del self._attempts[part]
             self._repeated.discard(wave)
 
     def holding(self) -> dict[str, int]:

@@ -130,5 +130,5 @@ def read_report(body: dict[str, Any]) -> Report:
         failing=tuple(map(str, body["failing"])),
         over=bool(body["over"]),
         whole=bool(body["whole"]),
-        repeated=bool(body["repeated"]),
+        stage=int(body["stage"]),
     )

@@ -142,10 +142,10 @@ def test_the_rows_that_a_wave_returned_are_those_of_tasks_that_came_to_their_end
     office.report(Report(task(1, 0), 1, {}, Counts(answered=7), over=True, whole=True))
     assert (office.returned(0), office.returned(1)) == (5, 7)
     # The same part for a second time, and nothing had failed: both have been paid for.
-    office.report(Report(task(0, 2, 8), 1, {}, Counts(answered=5), over=True, whole=True))
+    office.report(Report(task(0, 2, 8), 1, {}, Counts(answered=5), over=True, whole=True, stage=1))
     assert office.returned(0) == 10
-    # Spark tried again what had failed: then more may be returned than is written.
-    office.report(Report(task(0, 0, 9), 1, {}, repeated=True))
+    # A further attempt of the same computation, since an executor was lost: then more may be returned than is written.
+    office.report(Report(task(0, 2, 9), 1, {}))
     assert office.returned(0) is None
     office.close(0)
     assert (office.returned(0), office.returned(1)) == (0, 7)
