@@ -122,6 +122,7 @@ cuda_kind() {
 inputs() {
     say "inputs.source=$source_identity"
     say "inputs.llguidance=$llguidance_identity"
+    [[ $llguidance == OFF ]] || say "inputs.mended=$MENDED_SPACES"
     say "inputs.cuda=$(cuda_kind)"
     say "inputs.architectures=${architectures:-none}"
     say "inputs.options=$(cmake_options | paste -sd ' ')"

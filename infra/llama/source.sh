@@ -8,6 +8,8 @@ readonly DEFAULT_COMMIT=0c1e57098bba43ac29e6e3b677cdceebdd22334f
 
 readonly LLGUIDANCE_REPOSITORY=https://github.com/guidance-ai/llguidance
 readonly LLGUIDANCE_VERSION=1.0.1
+# What mend_spaces does, for the manifest.
+readonly MENDED_SPACES="llguidance sees the spaces of SentencePiece tokens"
 
 check_source() {
     if [[ -d $source_path ]]; then
@@ -99,6 +101,7 @@ fetch_source() {
         copy_tree "$llguidance_source" "$work/llguidance"
         use_llguidance_from "$work/llguidance" "$work/part/common/CMakeLists.txt"
     fi
+    [[ $llguidance == OFF ]] || mend_spaces "$work/part/common/llguidance.cpp"
     mv "$work/part" "$work/source"
 }
 
@@ -137,5 +140,20 @@ use_llguidance_from() {
     if grep -qE 'GIT_(REPOSITORY|TAG)' "$2" || ! grep -q "# v$LLGUIDANCE_VERSION:" "$2" || ! grep -qF "$1" "$2"; then
         die "$EXIT_FAILED" "common/CMakeLists.txt" "does not clone llguidance $LLGUIDANCE_VERSION as this script expects" \
             "Build the tag $DEFAULT_TAG, leave out --llguidance-source, or build without: --no-llguidance."
+    fi
+}
+
+# mend_spaces FILE: llama.cpp hands llguidance the tokens of Llama-2 and its like as they stand at the start of a text,
+# without their leading space, and splits what a grammar forces as if a space came before it. A token then fits where it
+# does not, the grammar fails in the middle of an answer, and the rest of the answer is free.
+mend_spaces() {
+    local spaces='llama_vocab_type(vocab) == LLAMA_VOCAB_TYPE_SPM'
+    [[ ! -f $1 ]] || sed -i \
+        -e 's|llama_detokenize(vocab, &token, 1, dp, max_token, false, false)|llama_token_to_piece(vocab, token, dp, max_token, 0, false)|' \
+        -e 's|llama_detokenize(vocab, &token, 1, dp + 1, max_token - 1, false, true)|llama_token_to_piece(vocab, token, dp + 1, max_token - 1, 0, true)|' \
+        -e "s#\*/ llama_sampler_llg_tokenize_fn,#*/ $spaces ? nullptr : llama_sampler_llg_tokenize_fn,#" \
+        -e "s#\(use_approximate_greedy_tokenize_fn = \*/\) false,#\1 $spaces,#" "$1"
+    if [[ $(grep -c 'llama_token_to_piece(\|LLAMA_VOCAB_TYPE_SPM' "$1" 2>/dev/null) != 4 ]]; then
+        say "note: common/llguidance.cpp is not as this script knows it, so that Llama-2's like may need answer.grammar: gbnf"
     fi
 }

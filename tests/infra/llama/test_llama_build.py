@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+import subprocess
 import tarfile
 from pathlib import Path
 
@@ -107,6 +108,28 @@ def test_dry_run_does_nothing(builder: Host, offline: list[str | Path]) -> None:
     assert not builder.prefix.exists() and not builder.called()
 
 
+def test_llguidance_is_told_of_the_spaces_in_tokens(tmp_path: Path) -> None:
+    file = tmp_path / "llguidance.cpp"
+    file.write_text(
+        "auto        size  = llama_detokenize(vocab, &token, 1, dp, max_token, false, false);\n"
+        "size = llama_detokenize(vocab, &token, 1, dp + 1, max_token - 1, false, true);\n"
+        "/* .tokenize_fn                        = */ llama_sampler_llg_tokenize_fn,\n"
+        "/* .use_approximate_greedy_tokenize_fn = */ false,\n"
+    )
+
+    def mend() -> str:
+        script = f'source common.sh; source source.sh; mend_spaces "{file}"'
+        return subprocess.run(["bash", "-ec", script], cwd=LLAMA, check=True, capture_output=True, text=True).stdout
+
+    assert mend() == ""
+    mended = file.read_text()
+    assert "llama_detokenize" not in mended and mended.count("llama_token_to_piece(vocab, token, dp") == 2
+    assert "LLAMA_VOCAB_TYPE_SPM ? nullptr : llama_sampler_llg_tokenize_fn," in mended
+    assert "*/ llama_vocab_type(vocab) == LLAMA_VOCAB_TYPE_SPM," in mended
+    file.write_text("another version\n")
+    assert "answer.grammar: gbnf" in mend()
+
+
 def test_a_build_and_the_same_again(
     builder: Host, offline: list[str | Path], source: Path, crate: Path, tmp_path: Path
 ) -> None:
@@ -119,6 +142,7 @@ def test_a_build_and_the_same_again(
     assert set(manifest["files"]) == {f"bin/{program}" for program in PROGRAMS}
     assert all(os.access(llama / name, os.X_OK) for name in manifest["files"])
     assert manifest["inputs"]["source"].startswith("folder sha256:")
+    assert manifest["inputs"]["mended"] == "llguidance sees the spaces of SentencePiece tokens"
     assert manifest["inputs"]["architectures"] == "none" and manifest["built"]["cuda"] == ""
     assert manifest["built"]["compiler"] == "g++ (stub) 12.2.0" and manifest["built"]["cargo"].startswith("cargo 1.90")
     assert manifest["proof"]["free"] == " Paris." and manifest["proof"]["llguidance"] == "周树人"
