@@ -116,6 +116,13 @@ class RunSettings(_Section):
     )
 
 
+class CostSettings(_Section):
+    """What the pool costs: only what `--dry-run --probe` tells goes by it."""
+
+    gpu_hour: float | None = Field(None, ge=0, description="price of one GPU for an hour, in any currency")
+    gpus: int | None = Field(None, ge=1, description="GPUs of the pool; one per server if not set")
+
+
 class MaintainSettings(_Section):
     """What `jobs/maintain.py` keeps."""
 
@@ -143,6 +150,7 @@ class Settings(_Section):
     embedded: EmbeddedSettings = EmbeddedSettings()
     asking: AskingSettings = AskingSettings()
     run: RunSettings = RunSettings()
+    cost: CostSettings = CostSettings()
     maintain: MaintainSettings = MaintainSettings()
 
     def public(self) -> dict[str, Any]:

@@ -205,13 +205,20 @@ def test_one_request_is_shown_from_its_prompt_to_its_triples(first: Bench) -> No
         first.show_request("f")
 
 
-def test_a_sample_is_judged_and_its_answers_are_used_again(bench: Bench) -> None:
+def test_a_probe_and_a_sample_ask_what_the_run_need_not_ask_again(bench: Bench) -> None:
     output = bench.folder / "sampled"
     documents = [{"id": f"d{number}", "text": f"第{number}號船{name}"} for number, name in enumerate([_WRITER] * 8)]
     file = bench.corpus(documents)
+    lake = Lake(output)
+
+    journal = bench.preview(file, output, probe=3, corpus__id_column="id", cost__gpu_hour=2.0)
+    assert len(bench.server.asked) == len(lake.rows("attempts")) == journal.tally.answered == 3
+    assert "3 of 8 questions asked" in bench.said and "GPU-hours with 1 GPU; at 2 for each" in bench.said
+    assert not lake.rows("documents") and not lake.rows("plans")
+    assert [row["command"] for row in lake.rows("runs")] == ["probe"]
+
     bench.extract(file, output, corpus__id_column="id", run__sample=3)
     asked = list(bench.server.asked)
-    lake = Lake(output)
     drawn = {row["doc_id"] for row in lake.view("current_documents")}
     assert len(drawn) == 3 and drawn != {"d0", "d1", "d2"}
     triples = {row["triple_id"] for row in lake.view("current_triples")}

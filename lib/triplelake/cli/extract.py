@@ -12,6 +12,7 @@ from triplelake.cli.guard import guarded
 from triplelake.cli.init import init
 from triplelake.cli.parsing import EXIT_CODES, Parser, read_settings, show_settings
 from triplelake.config import ENCODINGS, FORMATS
+from triplelake.errors import UsageError
 
 
 def extract_command(argv: Sequence[str]) -> int:
@@ -88,6 +89,13 @@ def extract_parser() -> Parser:
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="any key of docs/options.md")
     parser.add_argument("--dry-run", action="store_true", default=False, help="say what would be done, and stop")
     parser.add_argument(
+        "--probe",
+        type=int,
+        default=0,
+        metavar="N",
+        help="with --dry-run: ask N of the questions, and say what all of them will take; their answers are kept",
+    )
+    parser.add_argument(
         "--republish", action="store_true", default=False, help="rebuild the triples from the raw answers, ask nothing"
     )
     return parser
@@ -101,6 +109,13 @@ def _extract(argv: Sequence[str], console: Console) -> None:
         init(folder, lang, console)
         return
     wanted = arguments.pop("show_request")
+    probe = arguments.pop("probe")
+    if probe < 0 or (probe and not dry_run):
+        raise UsageError(
+            f"--probe {probe}",
+            "goes with --dry-run, and with a positive number",
+            "Write --dry-run --probe 20; without --dry-run all questions are asked.",
+        )
     settings = read_settings(arguments)
     # Spark is imported late, so that bad usage is answered at once.
     if wanted is not None:
@@ -114,4 +129,4 @@ def _extract(argv: Sequence[str], console: Console) -> None:
     if again:
         run.republish(settings, console)
     else:
-        run.extract(settings, console, dry_run=dry_run)
+        run.extract(settings, console, dry_run=dry_run, probe=probe)

@@ -6,7 +6,8 @@ It is written as `documents` (planned, rejected, removed) → `chunks` → `requ
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+import uuid
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 
 from pyspark.sql import Column, DataFrame
@@ -80,6 +81,16 @@ class Draft:
             self._write_requests()
             self._seal()
         return removed
+
+    def write_probe(self, count: int, seed: int) -> str:
+        """Write some of the requests, drawn by a seed, as a work list without a plan, and return the id it goes by.
+
+        Their answers count for every plan with the same key, and no run goes on with the list.
+        """
+        drawn = self.requests.orderBy(F.xxhash64("request_id", F.lit(seed))).limit(count)
+        plan = replace(self.plan, plan_id=uuid.uuid4().hex, requests=min(count, self.plan.requests))
+        replace(self, requests=drawn, plan=plan)._write_requests()
+        return plan.plan_id
 
     def _write_states(self) -> int:
         there = self.store.read(DOCUMENTS)

@@ -30,7 +30,7 @@ class Journal:
     """Collects what a run did.
 
     Args:
-        command: `extract`, `republish` or `maintain`.
+        command: `extract`, `probe`, `republish` or `maintain`.
         settings: as given.
     """
 

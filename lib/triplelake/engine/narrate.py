@@ -120,14 +120,14 @@ def estimate(console: Console, store: Store, pool: Opened, plan: Plan) -> None:
     say(console, f"Tokens:   about {prompt:,} of prompt ({plan.requests * pool.prefix_tokens:,} from the cache)")
     done = (
         store.read(RUNS)
-        .where((F.col("extraction_key") == pool.key) & (F.col("asking_s") > 0))
+        .where((F.col("command") == "extract") & (F.col("extraction_key") == pool.key) & (F.col("asking_s") > 0))
         .agg(F.sum("answered").alias("answered"), F.sum("asking_s").alias("seconds"))
         .collect()[0]
     )
     if done["answered"]:
         say(console, f"Time:     about {duration(plan.requests * done['seconds'] / done['answered'])}, by earlier runs")
     else:
-        say(console, "Time:     not known yet; run with --limit 50 first, and it is measured")
+        say(console, "Time:     not known yet; --dry-run --probe 20 asks 20 of the questions, and tells")
 
 
 def summary(console: Console, store: Store, journal: Journal) -> None:

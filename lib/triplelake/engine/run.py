@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from rich.console import Console
@@ -11,11 +11,12 @@ from triplelake.config import Settings
 from triplelake.engine import narrate
 from triplelake.engine.asking import Asking
 from triplelake.engine.background import BackgroundPublisher
-from triplelake.engine.buckets import new_buckets, open_buckets
+from triplelake.engine.buckets import Bucket, new_buckets, open_buckets
 from triplelake.engine.draft import Plan
 from triplelake.engine.journal import Journal, answers_by_key, changes, last_key, newest_key
 from triplelake.engine.opened import Opened, open_pool, read_question
 from triplelake.engine.plan import Planner
+from triplelake.engine.probe import tell
 from triplelake.engine.review import leave_review
 from triplelake.engine.session import open_session, versions
 from triplelake.engine.source import Source, find_input, open_source
@@ -32,8 +33,11 @@ from triplelake.tables.views import create_views
 _REQUESTS_PER_SLOT_IN_A_BUCKET = 8
 
 
-def extract(settings: Settings, console: Console, *, dry_run: bool = False) -> Journal:
+def extract(settings: Settings, console: Console, *, dry_run: bool = False, probe: int = 0) -> Journal:
     """Run the job: read, plan, ask, publish; or with `dry_run` only say what it would do.
+
+    Args:
+        probe: with `dry_run`, questions to ask all the same, so that what it would take is measured.
 
     Raises:
         TriplelakeError: whatever ended it early; everything committed is kept, and the run is in `runs`.
@@ -44,7 +48,7 @@ def extract(settings: Settings, console: Console, *, dry_run: bool = False) -> J
     check_output(settings.output)
     question = read_question(settings)
     found = find_input(settings)
-    journal = Journal("extract", settings)
+    journal = Journal("probe" if probe else "extract", settings)
     with open_pool(settings, question) as opened:
         narrate.opened(console, opened)
         spark = open_session("triplelake extract")
@@ -56,6 +60,10 @@ def extract(settings: Settings, console: Console, *, dry_run: bool = False) -> J
         journal.versions = {**versions(spark), "model": opened.survey.fingerprint, "grammar": opened.survey.engine}
         lease = Lease(store, journal.run_id, partial(narrate.waiting, console))
         job = _Job(settings, console, store, source, opened, journal, missing, lease)
+        if probe:
+            with journal.recorded(store, lease):
+                job.preview(probe)
+            return journal
         if dry_run:
             job.preview()
             return journal
@@ -93,12 +101,30 @@ class _Job:
         size = max(1, min(settings.run.bucket_size, opened.slots * _REQUESTS_PER_SLOT_IN_A_BUCKET))
         self._planner = Planner(store, source, settings, opened.key, journal.run_id, size)
 
-    def preview(self) -> None:
-        """Say what a run would do."""
+    def preview(self, probe: int = 0) -> None:
+        """Say what a run would do; with a probe ask some of its questions first."""
+        if probe and RUNS not in self._missing:
+            self._lease.take()
         self._tell_changes()
         with self._planner.draft() as draft:
             narrate.draft(self._console, draft)
-            narrate.estimate(self._console, self._store, self._opened, draft.plan)
+            if not probe or not draft.plan.requests:
+                narrate.estimate(self._console, self._store, self._opened, draft.plan)
+                return
+            self._make_tables()
+            plan_id = draft.write_probe(probe, self._settings.run.seed)
+            requests = draft.plan.requests
+        self._ask(plan_id, new_buckets(self._store, plan_id), committed=lambda: None)
+        tell(
+            self._console,
+            self._store,
+            plan_id,
+            requests=requests,
+            slots=self._opened.slots,
+            servers=len(self._opened.survey.endpoints),
+            asking=self._settings.asking,
+            cost=self._settings.cost,
+        )
 
     def run(self) -> None:
         """Ask what is open and publish what is complete."""
@@ -122,10 +148,13 @@ class _Job:
         with BackgroundPublisher(publisher) as published:
             buckets = (open_buckets if resumes else new_buckets)(self._store, plan.plan_id)
             if buckets:
-                asking = Asking(self._settings, self._opened, self._store, self._console, plan.plan_id, journal.run_id)
-                asking.run(buckets, journal.tally, published.wake, self._lease.check)
+                self._ask(plan.plan_id, buckets, published.wake)
         journal.documents, journal.triples = published.documents, published.triples
         check_failures(journal.tally, self._settings.run.max_failure_rate)
+
+    def _ask(self, plan_id: str, buckets: Sequence[Bucket], committed: Callable[[], None]) -> None:
+        asking = Asking(self._settings, self._opened, self._store, self._console, plan_id, self._journal.run_id)
+        asking.run(buckets, self._journal.tally, committed, self._lease.check)
 
     def _tell_changes(self) -> None:
         """Say why answers that are there are not used, if they were asked with other settings."""
@@ -141,14 +170,17 @@ class _Job:
         self._tell_changes()
         with self._planner.draft() as draft:
             narrate.draft(self._console, draft)
-            # Not earlier: an input that holds nothing leaves no tables behind.
-            self._store.create(self._missing)
-            if RUNS in self._missing:
-                self._lease.take(first=True)
-            create_views(self._store)
+            self._make_tables()
             self._journal.removed = draft.write()
             self._journal.rejected = draft.rejected
             return draft.plan if draft.plan.documents else None
+
+    def _make_tables(self) -> None:
+        """Not before something is to be written: an input that holds nothing leaves no tables behind."""
+        self._store.create(self._missing)
+        if RUNS in self._missing:
+            self._lease.take(first=True)
+        create_views(self._store)
 
     def _publisher(self, plan: Plan) -> Publisher:
         return Publisher(

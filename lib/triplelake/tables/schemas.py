@@ -234,7 +234,7 @@ RUNS = Table(
         _RUN_ID,
         _PLAN_ID,
         _KEY,
-        Column("command", STRING, "extract, republish or maintain"),
+        Column("command", STRING, "extract, probe, republish or maintain"),
         Column("settings", STRING, "Effective settings as JSON, without secrets"),
         Column("versions", STRING, "Versions of triplelake, Spark, Delta, the model and the grammar engine as JSON"),
         Column("started_at", TIMESTAMP, "When the run began"),

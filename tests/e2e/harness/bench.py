@@ -61,9 +61,10 @@ class Bench:
         """Run the job; `run__mode="replace"` sets `run.mode`."""
         return self._run(run.extract, file, output or self.output, overrides)
 
-    def preview(self, file: Path, **overrides: Any) -> Journal:
+    def preview(self, file: Path, output: Path | None = None, *, probe: int = 0, **overrides: Any) -> Journal:
         """A dry run."""
-        return self._run(partial(run.extract, dry_run=True), file, self.output, overrides)
+        command = partial(run.extract, dry_run=True, probe=probe)
+        return self._run(command, file, output or self.output, overrides)
 
     def show_request(self, wanted: str, **overrides: Any) -> str:
         """What `--show-request` prints."""

@@ -1,0 +1,176 @@
+"""What a run will take, by a few of its real questions: hours, tokens, GPU-hours and money, each with an interval."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from pyspark.sql import functions as F
+from rich.console import Console
+
+from triplelake.config import AskingSettings, CostSettings
+from triplelake.console import say
+from triplelake.engine.progress import duration
+from triplelake.evaluate.bootstrap import Interval, intervals
+from triplelake.tables.schemas import ATTEMPTS
+from triplelake.tables.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What one question took.
+
+    Args:
+        began, ended: when it was sent and when its answer was there, seconds.
+        prompt, decoded: tokens.
+    """
+
+    began: float
+    ended: float
+    prompt: int
+    decoded: int
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What all questions of a run take.
+
+    Args:
+        hours: of the whole pool, with every slot busy.
+        prompt, decoded: tokens.
+        most_busy: of the pool's slots, how many the questions that were asked kept busy at most.
+    """
+
+    hours: Interval
+    prompt: Interval
+    decoded: Interval
+    most_busy: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Share:
+    """What a question adds, for its mean over resampled ones."""
+
+    questions: int
+    slot_s: float
+    prompt: int
+    decoded: int
+
+
+def estimate(asked: Sequence[Asked], requests: int, slots: int, asking: AskingSettings) -> Estimate:
+    """All of a run by some of its questions, drawn at random.
+
+    A question costs what it keeps of a slot: the time that it waited because all were busy is no cost of its own. That
+    is the time during which slots were busy, shared out by how long each took. The limits of `asking` hold, too.
+
+    Args:
+        requests: of the whole run.
+        slots: of the pool.
+
+    Raises:
+        ValueError: nothing was asked.
+    """
+    busy_s, most_busy = _busy(asked, slots)
+    scale = busy_s / max(sum(each.ended - each.began for each in asked), 1e-9)
+    shares = [_Share(1, (each.ended - each.began) * scale, each.prompt, each.decoded) for each in asked]
+
+    def hours(total: _Share) -> float:
+        seconds = [total.slot_s / total.questions / slots]
+        if asking.requests_per_s:
+            seconds.append(1 / asking.requests_per_s)
+        if asking.tokens_per_s:
+            seconds.append((total.prompt + total.decoded) / total.questions / asking.tokens_per_s)
+        return requests * max(seconds) / 3600
+
+    found = intervals(
+        shares,
+        {
+            "hours": hours,
+            "prompt": lambda total: requests * total.prompt / total.questions,
+            "decoded": lambda total: requests * total.decoded / total.questions,
+        },
+    )
+    whole = {name: each for name, each in found.items() if each is not None}
+    return Estimate(whole["hours"], whole["prompt"], whole["decoded"], most_busy)
+
+
+def _busy(asked: Sequence[Asked], slots: int) -> tuple[float, int]:
+    """Seconds of busy slots together, and the most that were busy at once."""
+    steps = sorted([(each.began, 1) for each in asked] + [(each.ended, -1) for each in asked])
+    total, in_flight, most, since = 0.0, 0, 0, steps[0][0] if steps else 0.0
+    for at, change in steps:
+        total += min(in_flight, slots) * (at - since)
+        in_flight, since = in_flight + change, at
+        most = max(most, min(in_flight, slots))
+    return total, most
+
+
+def tell(
+    console: Console,
+    store: Store,
+    plan_id: str,
+    *,
+    requests: int,
+    slots: int,
+    servers: int,
+    asking: AskingSettings,
+    cost: CostSettings,
+) -> None:
+    """Say what the questions of a probe came to, and what the run will."""
+    mine = store.read(ATTEMPTS).where(F.col("plan_id") == plan_id)
+    columns = ("status", "finished_at", "latency_ms", "prompt_tokens", "completion_tokens")
+    rows = mine.select(*columns, F.size("triples").alias("triples")).collect()
+    status = Counter(row["status"] for row in rows)
+    triples = sum(max(row["triples"] or 0, 0) for row in rows)
+    say(
+        console,
+        f"Probe:    {len(rows):,} of {requests:,} questions asked: {triples:,} triples, {status['empty']:,} answers "
+        f"without one, {status['failed']:,} failed; the run will use these answers",
+    )
+    good = [row for row in rows if row["status"] != "failed"]
+    if not good:
+        say(console, "          No answer, no estimate: `failures` has the causes.")
+        return
+    asked = [
+        Asked(_seconds(row["finished_at"]) - row["latency_ms"] / 1000, _seconds(row["finished_at"]), *row[3:5])
+        for row in good
+    ]
+    found = estimate(asked, requests, slots, asking)
+    say(console, f"Tokens:   {_tokens(found.prompt)} of prompt, {_tokens(found.decoded)} decoded")
+    say(console, f"Time:     {_hours(found.hours)} with all {slots} slots busy")
+    gpus = cost.gpus or servers
+    used = _times(found.hours, gpus)
+    line = f"{_range(used, '.3g')} GPU-hours with {gpus} GPU{'s' if gpus > 1 else ''}"
+    if cost.gpu_hour is not None:
+        line += f"; at {cost.gpu_hour:g} for each {_range(_times(used, cost.gpu_hour), '.3g')}"
+    say(console, f"Cost:     {line}")
+    say(console, "          In brackets where it lies with 95 %, as far as these questions tell.")
+    if found.most_busy < slots:
+        say(
+            console,
+            f"          They kept {found.most_busy} of the {slots} slots busy. With all of them busy an answer takes "
+            f"longer: --probe {2 * slots} measures that.",
+        )
+
+
+def _seconds(at: datetime) -> float:
+    return at.timestamp()
+
+
+def _times(interval: Interval, factor: float) -> Interval:
+    return Interval(interval.value * factor, interval.low * factor, interval.high * factor)
+
+
+def _range(interval: Interval, form: str) -> str:
+    return f"{interval.value:{form}} ({interval.low:{form}} to {interval.high:{form}})"
+
+
+def _tokens(interval: Interval) -> str:
+    return _range(interval, ",.0f")
+
+
+def _hours(interval: Interval) -> str:
+    value, low, high = (duration(3600 * each) for each in (interval.value, interval.low, interval.high))
+    return f"{value} ({low} to {high})"
