@@ -1,0 +1,83 @@
+"""What docs/ tells to type is typed: every command and query of the guides, over the sample corpus."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from harness.jobs import ROOT
+from harness.lake import Lake
+from harness.servers import API_KEY, Counted, Scripted
+from pyspark.sql import SparkSession
+
+from triplelake.prompt.ontology_file import load_ontology
+from triplelake.prompt.profile import find_profile
+
+pytestmark = [pytest.mark.spark, pytest.mark.infra]
+
+
+def blocks(guide: str, kind: str) -> list[str]:
+    text = (ROOT / "docs" / guide).read_text("utf-8")
+    return re.findall(rf"```{kind}\n(.*?)```", text, re.DOTALL)
+
+
+@pytest.fixture
+def here(spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder with what the guides suppose: a corpus, gold triples, and a pool in the environment."""
+    for name, file in (("corpus.jsonl", "corpus.jsonl"), ("gold.jsonl", "gold.jsonl")):
+        lines = (ROOT / "conf" / "demo" / file).read_text("utf-8").splitlines()[:6]
+        (tmp_path / name).write_text("\n".join(lines) + "\n", "utf-8")
+    monkeypatch.chdir(tmp_path)
+    with_key = {"TRIPLELAKE__POOL": Counted(Scripted()).url, "TRIPLELAKE__API_KEY": API_KEY}
+    for name, value in with_key.items():
+        monkeypatch.setenv(name, value)
+    yield tmp_path
+
+
+def type_in(line: str) -> None:
+    """Run `python jobs/NAME.py …` in this process."""
+    python, script, *words = shlex.split(line)
+    assert python == "python" and (ROOT / script).is_file(), line
+    name = Path(script).stem
+    command = getattr(importlib.import_module(f"triplelake.cli.{name}"), f"{name}_command")
+    assert command(words) == 0, line
+
+
+def test_ontology(here: Path) -> None:
+    [text] = blocks("ontology.md", "yaml")
+    (here / "my.yaml").write_text(text, "utf-8")
+    ontology = load_ontology(str(here / "my.yaml"))
+    assert ontology is not None and [each.id for each in ontology.relations] == ["born_in", "founding_year"]
+    for block in blocks("ontology.md", "sh"):
+        for line in block.splitlines():
+            type_in(line)
+    assert (here / "out" / "open" / "suggested_ontology.yaml").is_file()
+    assert (here / "out" / "try" / "review.csv").is_file()
+
+
+def test_models(here: Path) -> None:
+    [text] = blocks("models.md", "yaml")
+    (here / "my-model.yaml").write_text(text, "utf-8")
+    assert find_profile(str(here / "my-model.yaml"), "whatever").name == "my-model"
+    for block in blocks("models.md", "sh"):
+        for line in block.splitlines():
+            type_in(line)
+    assert json.loads((here / "a.json").read_text("utf-8"))
+
+
+def test_tables(here: Path) -> None:
+    type_in("python jobs/extract.py --input corpus.jsonl --id-column id --title-column title --output out/kg")
+    for block in blocks("tables.md", "sh"):
+        for line in block.splitlines():
+            type_in(line)
+    lake = Lake(here / "out" / "kg")
+    for query in blocks("tables.md", "sql"):
+        lake.query(query)
+    for query in blocks("tables.md", "sql"):
+        statement = " ".join(line for line in query.splitlines() if not line.startswith("--")).rstrip(";")
+        type_in(f"python jobs/sql.py --output out/kg {shlex.quote(statement)}")
