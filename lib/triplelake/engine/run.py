@@ -108,10 +108,11 @@ class _Job:
         self._tell_changes()
         with self._planner.draft() as draft:
             narrate.draft(self._console, draft)
+            if probe:
+                self._make_tables()
             if not probe or not draft.plan.requests:
                 narrate.estimate(self._console, self._store, self._opened, draft.plan)
                 return
-            self._make_tables()
             plan_id = draft.write_probe(probe, self._settings.run.seed)
             requests = draft.plan.requests
         self._ask(plan_id, new_buckets(self._store, plan_id), committed=lambda: None)
