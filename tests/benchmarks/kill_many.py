@@ -8,7 +8,8 @@ triples are compared, row for row, with those of a run that was left alone.
 
 `open` are the requests that were asked and not committed when the kill came, `again` how often these were asked from
 then until the next kill. A driver takes along what its two waves had asked, an executor what its tasks had: `others`
-are the open requests of the other executor, known by the connections that it had, and none is to be asked again.
+are the open requests of the other executor, known by the connections that it had, and none is to be asked again:
+`other again` counts how often they were.
 """
 
 from __future__ import annotations
@@ -120,11 +121,9 @@ def disturb(run: Run, pool: FakePool, requests: int, kills: int, chance: random.
         if last:
             asked = run.asked()
             done.append((last, last.again(asked), last.again_of_others(asked)))
-            kill, again, _ = done[-1]
-            print(
-                f"| {kill.what:<8} | {len(kill.committed):9} | {len(kill.open):6} | {again:6} | {len(kill.others):6} |",
-                flush=True,
-            )
+            kill, again, again_of_others = done[-1]
+            counts = (len(kill.committed), len(kill.open), again, len(kill.others), again_of_others)
+            print(f"| {kill.what:<8} | {' | '.join(f'{count:11}' for count in counts)} |", flush=True)
 
     for left, kind in zip(range(len(kinds), 0, -1), kinds, strict=True):
         share = max(1, 2 * (requests - len(run.committed())) // (left + 1))
@@ -213,7 +212,8 @@ def main(argv: Sequence[str]) -> int:
         sound.finish(sound.start())
         pool.forget()
         run = Run(folder, corpus, pool, "kg")
-        print("| killed   | committed |   open |  again | others |\n|---|---|---|---|---|", flush=True)
+        heads = ("committed", "open", "again", "others", "other again")
+        print(f"| killed   | {' | '.join(f'{head:>11}' for head in heads)} |\n{'|---' * 6}|", flush=True)
         done = disturb(run, pool, options.requests, options.kills, random.Random(options.seed))
         return verdict(sound, run, done, options.requests, options.kills)
 
