@@ -123,7 +123,8 @@ def _extract(argv: Sequence[str], console: Console) -> None:
 
         show_request(settings, wanted, console)
         return
-    show_settings(console, settings.public())
+    # Those of another job would be one line more above an error that is to fit a screen.
+    show_settings(console, {name: each for name, each in settings.public().items() if name != "maintain"})
     from triplelake.engine import run
 
     if again:

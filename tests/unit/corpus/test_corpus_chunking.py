@@ -249,9 +249,14 @@ def test_cuts_are_found_again_in_one_long_paragraph() -> None:
 def test_a_long_line_takes_linear_time(piece: str) -> None:
     def seconds(length: int) -> float:
         text = "x" + piece * (length // len(piece)) + "y"
-        begun = process_time()
-        chunk_document(text, None, DEFAULT)
-        return process_time() - begun
+
+        def once() -> float:
+            begun = process_time()
+            chunk_document(text, None, DEFAULT)
+            return process_time() - begun
+
+        # What else the machine does only ever adds.
+        return min(once() for _ in range(3))
 
     seconds(1000)
     assert seconds(150_000) < 40 * max(seconds(15_000), 0.005)  # ten times the text; squared would be 100

@@ -26,7 +26,7 @@ def find(path: Path, **chosen: Any) -> Found:
 @pytest.mark.parametrize(("option", "value"), [([], None), (["--html-to-text"], True), (["--no-html-to-text"], False)])
 def test_the_options_are_the_settings(option: list[str], value: bool | None) -> None:
     arguments = vars(extract_parser().parse(["--encoding", "utf-16", *option]))
-    for name in ("dry_run", "republish", "init", "lang", "show_request"):
+    for name in ("dry_run", "republish", "init", "lang", "show_request", "probe"):
         del arguments[name]
     corpus = read_settings(arguments).corpus
     assert (corpus.encoding, corpus.html_to_text) == ("utf-16", value)
