@@ -20,9 +20,10 @@ from triplelake.engine.suspicion import ENOUGH, suspicion
 from triplelake.engine.tally import Tally, WaveResult
 from triplelake.engine.waves import Fleet, Waves
 from triplelake.engine.worker import Assignment
-from triplelake.pool.desk import Counts, Desk
+from triplelake.pool.desk import Desk
 from triplelake.pool.desk_http import DeskServer
 from triplelake.pool.endpoints import Endpoint, load_pool, names_file
+from triplelake.pool.reports import Counts
 from triplelake.pool.roster import Roster
 from triplelake.pool.sampler import Sample, Sampler
 from triplelake.pool.shares import split_shares, tasks_for, total_slots

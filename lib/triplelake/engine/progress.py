@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from triplelake.engine.tally import Tally
-from triplelake.pool.desk import Counts
+from triplelake.pool.reports import Counts
 from triplelake.pool.sampler import Load
 
 _PLAIN_EVERY_S = 10.0

@@ -18,8 +18,9 @@ from triplelake.engine.session import cancel_all
 from triplelake.engine.tally import COUNTED, Tally, WaveResult, check_failures
 from triplelake.engine.worker import Assignment
 from triplelake.errors import PoolError, TriplelakeError
-from triplelake.pool.desk import Counts, Desk
+from triplelake.pool.desk import Desk
 from triplelake.pool.endpoints import Endpoint
+from triplelake.pool.reports import Counts
 from triplelake.pool.shares import Share
 from triplelake.tables.schemas import ATTEMPTS, REQUESTS
 from triplelake.tables.store import Commit, Store

@@ -15,9 +15,9 @@ from pyspark import TaskContext
 from triplelake.config import AskingSettings
 from triplelake.engine.ladder import Ladder, Method
 from triplelake.pool.clerk import Clerk
-from triplelake.pool.desk import Counts, TaskId
 from triplelake.pool.desk_http import DeskAddress
 from triplelake.pool.endpoints import Endpoint
+from triplelake.pool.reports import Counts, TaskId
 from triplelake.pool.router import Router
 from triplelake.pool.shares import Share, in_flight_for
 from triplelake.pool.window import windowed

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from types import TracebackType
 
-from triplelake.pool.desk import LEASE_S, Counts, Orders, Report, TaskId
+from triplelake.pool.reports import LEASE_S, Counts, Orders, Report, TaskId
 from triplelake.pool.router import Router
 
 log = logging.getLogger(__name__)

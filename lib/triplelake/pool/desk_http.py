@@ -11,7 +11,8 @@ from types import TracebackType
 from typing import Any
 
 from triplelake.pool.connections import plain_session
-from triplelake.pool.desk import Counts, Desk, Orders, Report, TaskId
+from triplelake.pool.desk import Desk
+from triplelake.pool.reports import Counts, Orders, Report, TaskId
 
 _PATH = "/report"
 _MAX_BODY = 1 << 20

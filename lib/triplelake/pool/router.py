@@ -15,12 +15,12 @@ from tenacity.wait import wait_random_exponential
 
 from triplelake.config import AskingSettings
 from triplelake.pool.client import LlamaServer
-from triplelake.pool.desk import Orders, Windows
 from triplelake.pool.endpoints import Endpoint
 from triplelake.pool.failures import ServerFailure
 from triplelake.pool.lane import Lane
 from triplelake.pool.limits import RateLimits
 from triplelake.pool.protocol import ClientFactory, Prompt
+from triplelake.pool.reports import Orders, Windows
 from triplelake.pool.shares import Share
 from triplelake.pool.survey import declared_name
 from triplelake.types import Completion, FailedTry

@@ -10,7 +10,7 @@ from rich.console import Console
 from triplelake.engine import progress
 from triplelake.engine.progress import Reporter
 from triplelake.engine.tally import Tally
-from triplelake.pool.desk import Counts
+from triplelake.pool.reports import Counts
 
 
 def test_lines_add_what_is_on_its_way_and_come_at_most_every_ten_seconds(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,9 +12,10 @@ import requests
 
 from triplelake.config import AskingSettings
 from triplelake.pool.clerk import Clerk
-from triplelake.pool.desk import LEASE_S, Counts, Desk, Orders, Report, TaskId
+from triplelake.pool.desk import Desk
 from triplelake.pool.desk_http import DeskAddress, DeskServer
 from triplelake.pool.endpoints import Endpoint
+from triplelake.pool.reports import LEASE_S, Counts, Orders, Report, TaskId
 from triplelake.pool.router import Answer, Router, Stopped
 from triplelake.pool.shares import EndpointShare, Share
 from triplelake.types import Completion

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 
-from triplelake.pool.desk import LEASE_S, Counts, Desk, Report, TaskId, evenly
+from triplelake.pool.desk import Desk, evenly
 from triplelake.pool.endpoints import Endpoint
+from triplelake.pool.reports import LEASE_S, Counts, Report, TaskId
 from triplelake.pool.shares import capacity
 
 A, B = "http://a", "http://b"

@@ -15,8 +15,9 @@ from fake.pool import FakePool
 
 from triplelake.config import AskingSettings
 from triplelake.pool.clerk import Clerk
-from triplelake.pool.desk import Desk, TaskId
+from triplelake.pool.desk import Desk
 from triplelake.pool.desk_http import DeskServer
+from triplelake.pool.reports import TaskId
 from triplelake.pool.router import Router
 from triplelake.pool.shares import split_shares
 from triplelake.pool.window import windowed

@@ -13,8 +13,9 @@ from fake.faults import rule
 from fake.pool import FakePool
 
 from triplelake.pool.client import LlamaServer
-from triplelake.pool.desk import Desk, Report, TaskId
+from triplelake.pool.desk import Desk
 from triplelake.pool.endpoints import Endpoint
+from triplelake.pool.reports import Report, TaskId
 from triplelake.pool.sampler import Load, Sample, Sampler, look_at
 
 URLS = ("http://a", "http://b", "http://c")
