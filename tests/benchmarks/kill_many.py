@@ -22,7 +22,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -131,20 +131,20 @@ def disturb(run: Run, pool: FakePool, requests: int, kills: int, chance: random.
         if not job.runs:
             break
         settle()
-        others: Collection[int] = ()
+        others: Set[tuple[int, int]] = frozenset()
         if kind == "driver":
             job.kill()
         else:
             victim, *rest = job.executors
-            others = {port for pid in rest for port in _ports_of(pid)}
+            others = {line for pid in rest for line in _lines_of(pid)}
             os.kill(victim, signal.SIGKILL)
-        asked_by = pool.ports()
+        lines = pool.lines()
         there, asked = run.committed(), run.asked()
         last = Kill(
             kind,
             committed=Counter({text: count for text, count in asked.items() if text in there}),
             open=Counter({text: count for text, count in asked.items() if text not in there}),
-            others=frozenset(text for text, port in asked_by.items() if port in others and text not in there),
+            others=frozenset(text for text, asked_on in lines.items() if asked_on & others and text not in there),
         )
         if kind == "driver":
             job = run.start()
@@ -153,10 +153,11 @@ def disturb(run: Run, pool: FakePool, requests: int, kills: int, chance: random.
     return done
 
 
-def _ports_of(executor: int) -> set[int]:
-    """Of all connections that it and the Python workers below it have."""
+def _lines_of(executor: int) -> set[tuple[int, int]]:
+    """All connections that it and the Python workers below it have: the other side's port and their own."""
     processes = [psutil.Process(executor), *psutil.Process(executor).children(recursive=True)]
-    return {each.laddr.port for process in processes for each in process.net_connections("tcp") if each.raddr}
+    lines = [each for process in processes for each in process.net_connections("tcp") if each.raddr]
+    return {(each.raddr.port, each.laddr.port) for each in lines}
 
 
 def _wait_for_questions(job: Job, pool: FakePool, count: int, pause_s: float) -> None:

@@ -8,7 +8,7 @@ import select
 import subprocess
 import sys
 import tempfile
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -138,9 +138,16 @@ class FakePool:
         """When each question came, in seconds of one clock, in order, and the tokens of its prompt."""
         return sorted((when, size) for each in self._order("arrivals", server) for when, size in each)
 
-    def ports(self) -> dict[str, int]:
-        """The client's port that asked each text last; of a text asked of two servers, either."""
-        return {text: port for each in self._order("ports", None) for text, port in each.items()}
+    def lines(self) -> dict[str, set[tuple[int, int]]]:
+        """The connections that asked each text last, one of each server that was asked: its port and the client's.
+
+        A client may have the same port towards two servers.
+        """
+        found: defaultdict[str, set[tuple[int, int]]] = defaultdict(set)
+        for url, ports in zip(self.urls, self._order("ports", None), strict=True):
+            for text, port in ports.items():
+                found[text].add((int(url.rpartition(":")[2]), port))
+        return found
 
     def wait(
         self,

@@ -1,4 +1,4 @@
-"""A task that is copied, executors that are lost: what they had asked is asked again, and nothing is there twice."""
+"""A task that is copied, an executor that is lost: what it had asked is asked again, and nothing is there twice."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from harness.cluster import Cluster
+from harness.cluster import Cluster, SparkTasks, free_port
 from harness.jobs import Job
 from harness.lake import Lake, check_derived, check_offsets, check_unique
 from harness.servers import Counted, Scripted, general_ontology
@@ -27,34 +27,30 @@ _SPARK = (
 )
 
 
-def test_a_copied_task_and_lost_executors_write_nothing_twice(tmp_path: Path) -> None:
+def test_the_copy_of_a_task_asks_nothing_until_the_task_is_lost(tmp_path: Path) -> None:
     texts = [f"林若兰生于临川城，教了{number + 1}年书。" for number in range(20)]
     corpus = tmp_path / "corpus.jsonl"
     corpus.write_text("".join(json.dumps({"text": text}, ensure_ascii=False) + "\n" for text in texts), "utf-8")
     words = ["jobs/extract.py", "--input", corpus, "--output", tmp_path / "kg", "--profile", "base"]
     # So many slots want two tasks, in one wave.
     server = Counted(Scripted(slots=100))
-
-    def asked(text: str) -> int:
-        return sum(text in question for question in server.asked)
-
     server.hold(lambda question: texts[0] in question)
     with Cluster(tmp_path / "cluster") as cluster:
-        spark = (f"spark.master={cluster.master}", *_SPARK)
+        tasks = SparkTasks(free_port())
+        spark = (f"spark.master={cluster.master}", *_SPARK, *tasks.settings)
         job = Job([*words, "--pool", server.url, "--set", "run.lanes=1"], tmp_path, spark=spark)
-        # One task is done; the other waits for an answer, and so does its copy on the other host.
-        job.wait_until(lambda: asked(texts[0]) == 2, "a speculative copy")
-        job.wait_until(lambda: len({*server.answered}) == len(texts) - 1, "all other answers")
-        assert cluster.kill_executors() == 2
+        job.wait_until(lambda: len(server.answered) == len(texts) - 1, "all other answers")
+        # One task is done; the other waits for an answer, and its copy on the other host for the task.
+        job.wait_until(lambda: sorted(task.speculative for task in tasks.running()) == [False, True], "a copy")
+        assert len(server.asked) == len(texts)
+        [host] = [task.host for task in tasks.running() if not task.speculative]
+        assert cluster.kill_executors(host) == 1
+        job.wait_until(lambda: len(server.asked) == len(texts) * 3 // 2, "the copy in its place")
         server.release()
         done = job.wait()
     assert done.code == 0, done.text
-    # By the first task and its copy, and by the one that took the place of both.
-    assert asked(texts[0]) == 3
-    counts = Counter(server.asked)
-    assert len(counts) == len(texts)
-    # The task that was done cost nothing more.
-    assert {1, 3} <= {*counts.values()} <= {1, 2, 3}
+    # By the task and by its copy. The task that was done cost nothing more.
+    assert Counter(Counter(server.asked).values()) == {1: 10, 2: 10}
     lake = Lake(tmp_path / "kg")
     assert len(lake.rows("attempts")) == len(texts)
     check_unique(lake)

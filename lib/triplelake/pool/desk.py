@@ -9,6 +9,10 @@ The oldest wave is served first and its tasks evenly; a younger one takes what t
 tail of one wave is filled by the head of the next. An endpoint that fails for all its tasks keeps one place, for
 trials, and the tasks get theirs elsewhere.
 
+Spark may run a part of a wave twice at a time: a speculative copy, or the stage again whose shuffle files an executor
+took along while the other executors still work on it. One attempt of a part asks; the others wait until it is lost, so
+that no request is paid for twice.
+
 Plain state, no network: `desk_http` carries it.
 """
 
@@ -18,11 +22,15 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from enum import Enum, auto
 from itertools import groupby
 
 from triplelake.pool.endpoints import Endpoint
 from triplelake.pool.reports import LEASE_S, Counts, Orders, Report, TaskId
 from triplelake.pool.shares import capacity
+
+_SILENT_S = 5.0
+"""A task that has not reported for so long is taken for lost already, if another attempt of its part waits for it."""
 
 
 @dataclass(slots=True)
@@ -34,6 +42,7 @@ class _Holder:
     in_flight: dict[str, int]
     failing: frozenset[str]
     counts: Counts
+    first_seen: float
     seen: float
 
     def holds(self, url: str) -> int:
@@ -46,6 +55,19 @@ class _Ended:
 
     counts: Counts
     whole: bool
+    at: float
+
+
+_Part = tuple[int, int, int]
+"""Wave, stage and partition."""
+
+
+class _Turn(Enum):
+    """What an attempt of a part may do."""
+
+    ASKS = auto()
+    WAITS = auto()
+    LEAVES = auto()
 
 
 @dataclass
@@ -65,8 +87,9 @@ class Desk:
     _capacity: dict[str, int] = field(init=False)
     _tasks: dict[TaskId, _Holder] = field(default_factory=dict, init=False)
     _ended: dict[TaskId, _Ended] = field(default_factory=dict, init=False)
-    _attempts: dict[tuple[int, int, int], int] = field(default_factory=dict, init=False)
+    _askers: dict[_Part, TaskId] = field(default_factory=dict, init=False)
     _repeated: set[int] = field(default_factory=set, init=False)
+    _closed: set[int] = field(default_factory=set, init=False)
     _order: dict[int, int] = field(default_factory=dict, init=False)
     _stopped: bool = field(default=False, init=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
@@ -91,29 +114,36 @@ class Desk:
     def report(self, report: Report) -> Orders:
         """Take a report and say what the task may do until its next one."""
         with self._lock:
+            if report.task.wave in self._closed:
+                return Orders({}, 0.0, stop=True)
             now = self.clock()
             self._forget_lost(now)
             part = (report.task.wave, report.stage, report.task.partition)
-            if self._attempts.setdefault(part, report.task.attempt) != report.task.attempt:
+            if self._askers.setdefault(part, report.task) != report.task:
                 self._repeated.add(report.task.wave)
             if report.over:
-                self._ended[report.task] = _Ended(report.counts, report.whole)
+                self._ended[report.task] = _Ended(report.counts, report.whole, now)
                 self._tasks.pop(report.task, None)
                 return Orders({}, 0.0, self._stopped)
-            known = self._capacity
-            in_flight = {url: count for url, count in report.in_flight.items() if url in known}
             earlier = self._tasks.get(report.task)
-            granted = earlier.granted if earlier else {}
-            failing = frozenset(report.failing)
-            holder = _Holder(max(report.wants, 0), granted, in_flight, failing, report.counts, now)
-            self._tasks[report.task] = holder
+            first_seen = earlier.first_seen if earlier else now
+            turn = self._turn(report.task, part, first_seen, now)
+            self._tasks[report.task] = holder = _Holder(
+                wants=max(report.wants, 0) if turn is _Turn.ASKS else 0,
+                granted=earlier.granted if earlier else {},
+                in_flight={url: count for url, count in report.in_flight.items() if url in self._capacity},
+                failing=frozenset(report.failing),
+                counts=report.counts,
+                first_seen=first_seen,
+                seen=now,
+            )
             # By first reports, not by numbers: after a resume one lane's may lag behind the other's for good.
             self._order.setdefault(report.task.wave, max(self._order.values(), default=0) + 1)
             holder.granted = self._grant(report.task)
             # Of what it holds, not of what it was granted: a question that is in flight may still wait for its turn.
             share = sum(map(holder.holds, self._full)) / sum(self._full.values())
             # Where all servers that a wave knows were taken away, it ends, and the next one asks those that are left.
-            stop = self._stopped or not self._usable(report.task.wave)
+            stop = self._stopped or not self._usable(report.task.wave) or turn is _Turn.LEAVES
             return Orders(dict(holder.granted), share, stop)
 
     def observe(self, url: str, deferred: int) -> None:
@@ -136,16 +166,12 @@ class Desk:
             self._stopped = True
 
     def counts(self, waves: Iterable[int]) -> Counts:
-        """What the tasks of these waves have done; of an attempt that was repeated, only the latest."""
+        """What the tasks of these waves have done; of several attempts of a part, the one that asks."""
         wanted = set(waves)
         with self._lock:
-            found = {task: ended.counts for task, ended in self._ended.items()}
-            found |= {task: holder.counts for task, holder in self._tasks.items()}
-            latest: dict[tuple[int, int], Counts] = {}
-            for task, counts in sorted(found.items()):
-                if task.wave in wanted:
-                    latest[task.wave, task.partition] = counts
-        return sum(latest.values(), Counts())
+            askers = {(task.wave, task.partition): task for task in self._askers.values() if task.wave in wanted}
+            found = [self._tasks.get(task) or self._ended.get(task) for task in askers.values()]
+        return sum((each.counts for each in found if each), Counts())
 
     def returned(self, wave: int) -> int | None:
         """Rows that the tasks of a wave have returned, by their own count; None if Spark tried one of them again.
@@ -161,16 +187,17 @@ class Desk:
             )
 
     def close(self, wave: int) -> None:
-        """A wave is committed or given up: its tasks hold nothing any more."""
+        """A wave is committed or given up: its tasks hold nothing any more, and ask nothing."""
         with self._lock:
+            self._closed.add(wave)
             for task in [task for task in self._tasks if task.wave == wave]:
                 del self._tasks[task]
             for task in [task for task in self._ended if task.wave == wave]:
                 del self._ended[task]
             self._order.pop(wave, None)
             self._known.pop(wave, None)
-            for part in [part for part in self._attempts if part[0] == wave]:
-                del self._attempts[part]
+            for part in [part for part in self._askers if part[0] == wave]:
+                del self._askers[part]
             self._repeated.discard(wave)
 
     def holding(self) -> dict[str, int]:
@@ -180,7 +207,31 @@ class Desk:
 
     def _forget_lost(self, now: float) -> None:
         for task in [task for task, holder in self._tasks.items() if now - holder.seen > LEASE_S]:
-            self._ended[task] = _Ended(self._tasks.pop(task).counts, whole=False)
+            self._forget(task, now)
+
+    def _forget(self, task: TaskId, now: float) -> None:
+        self._ended[task] = _Ended(self._tasks.pop(task).counts, whole=False, at=now)
+
+    def _turn(self, task: TaskId, part: _Part, first_seen: float, now: float) -> _Turn:
+        """Whether a task is the one of its part that asks, or is to be from now on."""
+        asker = self._askers[part]
+        if asker == task:
+            return _Turn.ASKS
+        if asker in self._tasks:
+            if now - self._tasks[asker].seen <= _SILENT_S:
+                return _Turn.WAITS
+            self._forget(asker, now)
+        ended = self._ended.get(asker)
+        if ended and ended.whole:
+            # Its rows may be on their way to Spark, or lost with its executor, or in a file that could not be written.
+            if now - ended.at <= LEASE_S:
+                return _Turn.WAITS
+            # Whoever ran beside it does the same work; if Spark wants that nevertheless, the next wave asks it. Whoever
+            # came later came because there is work.
+            if first_seen < ended.at:
+                return _Turn.LEAVES
+        self._askers[part] = task
+        return _Turn.ASKS
 
     def _grant(self, task: TaskId) -> dict[str, int]:
         """The task's windows: as many places as is fair, where it has them already, then where most are free.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invaria
 
 from triplelake.pool.desk import Desk, evenly
 from triplelake.pool.endpoints import Endpoint
-from triplelake.pool.reports import LEASE_S, Counts, Report, TaskId
+from triplelake.pool.reports import LEASE_S, Counts, Orders, Report, TaskId
 from triplelake.pool.shares import capacity
 
 A, B = "http://a", "http://b"
@@ -129,9 +130,60 @@ def test_a_lost_task_gives_its_places_back_after_its_lease() -> None:
     office = desk(4, clock=clock)
     office.report(Report(task(0), 9, {A: 5}))
     clock.now = LEASE_S
-    assert office.report(Report(task(0, attempt=1), 9, {})).windows == {}
+    assert office.report(Report(task(0, 1), 9, {})).windows == {}
     clock.now = LEASE_S + 0.1
-    assert office.report(Report(task(0, attempt=1), 9, {})).windows == {A: 5}
+    assert office.report(Report(task(0, 1), 9, {})).windows == {A: 5}
+
+
+def test_of_two_attempts_one_asks_and_the_other_when_that_one_is_silent() -> None:
+    clock = Clock()
+    office = desk(4, clock=clock)
+    first, copy = task(0, attempt=3), task(0, attempt=7)
+    assert office.report(Report(first, 9, {})).windows == {A: 5}
+    clock.now = 4.0
+    assert office.report(Report(copy, 9, {})) == Orders({}, 0.0, stop=False)
+    assert office.report(Report(first, 2, {A: 2})).windows == {A: 2}
+    # What the first one leaves is not for its copy.
+    assert office.report(Report(copy, 9, {})).windows == {}
+    clock.now = 9.1
+    assert office.report(Report(copy, 9, {})).windows == {A: 5}
+    # Not lost but slow: it keeps what it has in flight, and the other one asks on.
+    assert office.report(Report(first, 9, {A: 2})).windows == {}
+    assert office.report(Report(copy, 9, {})).windows == {A: 3}
+
+
+def test_an_attempt_that_failed_makes_way_at_once() -> None:
+    office = desk(4)
+    first, again = task(0, attempt=3), task(0, attempt=7)
+    office.report(Report(first, 9, {}))
+    office.report(Report(first, 0, {}, over=True))
+    assert office.report(Report(again, 9, {})).windows == {A: 5}
+
+
+def test_the_copy_of_a_task_that_is_done_ends_and_one_that_comes_later_asks() -> None:
+    clock = Clock()
+    office = desk(4, clock=clock)
+    first, copy, later = task(0, attempt=3), task(0, attempt=7), task(0, attempt=9)
+    office.report(Report(first, 9, {}))
+    clock.now = 1.0
+    office.report(Report(copy, 9, {}))
+    clock.now = 2.0
+    office.report(Report(first, 0, {}, Counts(answered=9), over=True, whole=True))
+    clock.now = 3.0
+    for each in (copy, later):
+        assert office.report(Report(each, 9, {})) == Orders({}, 0.0, stop=False)
+    clock.now = 2.1 + LEASE_S
+    assert office.report(Report(copy, 9, {})).stop
+    assert office.counts([0]).answered == 9
+    assert office.report(Report(later, 9, {})) == Orders({A: 5}, 1.0, stop=False)
+
+
+def test_a_wave_that_is_closed_asks_nothing_more() -> None:
+    office = desk(4)
+    office.report(Report(task(0), 9, {}))
+    office.close(0)
+    assert office.report(Report(task(0, attempt=1), 9, {})) == Orders({}, 0.0, stop=True)
+    assert office.holding() == {A: 0}
 
 
 def test_the_rows_that_a_wave_returned_are_those_of_tasks_that_came_to_their_end() -> None:
@@ -152,10 +204,10 @@ def test_the_rows_that_a_wave_returned_are_those_of_tasks_that_came_to_their_end
     assert (office.returned(0), office.returned(1)) == (0, 7)
 
 
-def test_counts_are_those_of_the_latest_attempt_until_the_wave_is_closed() -> None:
+def test_counts_are_those_of_the_attempt_that_asks_until_the_wave_is_closed() -> None:
     office = desk(4)
-    office.report(Report(task(0, 0, 1), 1, {}, Counts(answered=9)))
-    office.report(Report(task(0, 0, 2), 1, {}, Counts(answered=2, triples=3)))
+    office.report(Report(task(0, 0, 1), 1, {}, Counts(answered=2, triples=3)))
+    office.report(Report(task(0, 0, 2), 1, {}))
     office.report(Report(task(0, 1, 3), 0, {}, Counts(answered=4, failed=1), over=True))
     office.report(Report(task(1, 0, 4), 1, {}, Counts(answered=7)))
     assert office.counts([0]) == Counts(answered=6, failed=1, triples=3)
@@ -181,7 +233,10 @@ class Task:
 
 
 class Admission(RuleBasedStateMachine):
-    """Tasks come, ask, end and report in any order: what is in flight never passes the capacity."""
+    """Tasks come, some to do what another one does, ask, end and report in any order.
+
+    What is in flight never passes the capacity, and of several attempts of a part one asks.
+    """
 
     tasks = Bundle("tasks")
     SLOTS = (1, 4, 25)
@@ -192,10 +247,10 @@ class Admission(RuleBasedStateMachine):
         self.live: list[Task] = []
         self.number = 0
 
-    @rule(target=tasks, wave=st.integers(0, 3))
-    def comes(self, wave: int) -> Task:
+    @rule(target=tasks, wave=st.integers(0, 3), partition=st.integers(0, 3))
+    def comes(self, wave: int, partition: int) -> Task:
         self.number += 1
-        new = Task(TaskId(wave, self.number, self.number))
+        new = Task(TaskId(wave, partition, self.number))
         self.live.append(new)
         return new
 
@@ -223,6 +278,11 @@ class Admission(RuleBasedStateMachine):
         for endpoint in self.desk.endpoints:
             flying = sum(each.in_flight.get(endpoint.url, 0) for each in self.live)
             assert flying <= capacity(endpoint)
+
+    @invariant()
+    def of_a_part_one_attempt_asks(self) -> None:
+        asking = Counter((each.id.wave, each.id.partition) for each in self.live if each.windows)
+        assert set(asking.values()) <= {1}
 
     @rule()
     def nothing_lies_idle_for_long(self) -> None:
