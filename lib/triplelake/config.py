@@ -120,7 +120,9 @@ class CostSettings(_Section):
     """What the pool costs: only what `--dry-run --probe` tells goes by it."""
 
     gpu_hour: float | None = Field(None, ge=0, description="price of one GPU for an hour, in any currency")
-    gpus: int | None = Field(None, ge=1, description="GPUs of the pool; one per server if not set")
+    gpus: int | None = Field(
+        None, ge=1, description="GPUs of the pool; one per server if not set, none for the embedded one"
+    )
 
 
 class MaintainSettings(_Section):

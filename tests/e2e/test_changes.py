@@ -15,9 +15,12 @@ from harness.lake import Lake, check_offsets, check_unique
 from harness.servers import question
 from pyspark.sql import SparkSession
 
-from triplelake.config import ChunkingSettings
+from triplelake.config import ChunkingSettings, conf_dir
 from triplelake.corpus.chunking import chunk_document
 from triplelake.errors import OutputError, UsageError
+from triplelake.prompt.profile import find_profile
+from triplelake.prompt.prompts import load_prompts
+from triplelake.prompt.render import Renderer
 from triplelake.triples import derive
 from triplelake.types import Request
 
@@ -181,6 +184,11 @@ def test_a_changed_setting_is_told_with_what_it_costs(first: Bench) -> None:
     assert "Changed:  ontology was ontologies/general.yaml, is none" in first.said
     assert "Changed:  answer.max_tokens was 320, is 200" in first.said
     assert f"0 answers can be used again, {answers} were asked with other settings" in first.said
+    # Each language has a prefix of its own, which is as long as that language needs it.
+    langs = {row["request_id"]: row["lang"] for row in first.lake.rows("chunks")}.values()
+    renderer = Renderer(load_prompts(conf_dir() / "prompts"), None, find_profile("base", ""))
+    cached = sum(len(renderer.prefix(lang)) // 2 for lang in langs)
+    assert len(set(langs)) == 3 and f"of prompt ({cached:,} from the cache)" in first.said
 
 
 def test_one_request_is_shown_from_its_prompt_to_its_triples(first: Bench) -> None:

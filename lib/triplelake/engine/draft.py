@@ -7,6 +7,7 @@ It is written as `documents` (planned, rejected, removed) → `chunks` → `requ
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 
@@ -17,6 +18,7 @@ from triplelake.engine.cutting import Numberer
 from triplelake.tables.schemas import CHUNKS, DOCUMENTS, PLANS, REQUESTS
 from triplelake.tables.store import Store
 from triplelake.tables.views import select
+from triplelake.types import Lang
 
 VERSION = ["doc_id", "doc_version"]
 _MAX_PARTITIONS = 2000
@@ -51,6 +53,7 @@ class Draft:
         bucket_size: requests per bucket.
         replaces: documents that the input lacks are to be removed.
         plan: the counts.
+        langs: requests to ask, by language.
         documents, chunks, requests: what it will write.
         known: documents that are published already.
         rejected: records that cannot be read.
@@ -64,6 +67,7 @@ class Draft:
     bucket_size: int
     replaces: bool
     plan: Plan
+    langs: Mapping[Lang, int]
     documents: DataFrame
     chunks: DataFrame
     requests: DataFrame

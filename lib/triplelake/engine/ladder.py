@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from triplelake.config import AnswerSettings
@@ -24,7 +24,7 @@ from triplelake.prompt.render import Renderer
 from triplelake.text import unit_bounds
 from triplelake.triples.derive import Derivation, derive
 from triplelake.triples.parse import parse_answer
-from triplelake.types import Attempt, Completion, FailedTry, Request
+from triplelake.types import Attempt, Completion, FailedTry, Lang, Request
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ class Method:
 
     Args:
         model: the name that every answer must declare.
-        prefix_tokens: tokens of the longest fixed prefix, for the limit of tokens per second.
+        prefix_tokens: tokens of the fixed prefix, by language, for the limit of tokens per second.
     """
 
     model: str
@@ -49,7 +49,7 @@ class Method:
     engine: Engine
     renderer: Renderer
     ontology: Ontology | None
-    prefix_tokens: int
+    prefix_tokens: Mapping[Lang, int]
 
     def read(self, request: Request, text: str, *, truncated: bool) -> Derivation:
         """What an answer to a request gives."""
@@ -109,7 +109,7 @@ class Ladder:
                 grammar=grammar,
                 max_tokens=limit,
                 stop=method.renderer.stop,
-                est_tokens=method.prefix_tokens + limit,
+                est_tokens=method.prefix_tokens[request.lang] + limit,
                 avoid=avoid,
             )
             completion = answer.completion

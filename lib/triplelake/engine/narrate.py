@@ -114,10 +114,11 @@ def covered(console: Console) -> None:
     say(console, "Plan:     nothing new to extract; an earlier run has done all of this input")
 
 
-def estimate(console: Console, store: Store, pool: Opened, plan: Plan) -> None:
+def estimate(console: Console, store: Store, pool: Opened, draft: Draft) -> None:
     """Tokens and time of a plan, by the rate of earlier runs with the same key."""
-    prompt = plan.requests * pool.prefix_tokens + plan.est_tokens
-    say(console, f"Tokens:   about {prompt:,} of prompt ({plan.requests * pool.prefix_tokens:,} from the cache)")
+    plan = draft.plan
+    cached = sum(count * pool.prefix_tokens[lang] for lang, count in draft.langs.items())
+    say(console, f"Tokens:   about {cached + plan.est_tokens:,} of prompt ({cached:,} from the cache)")
     done = (
         store.read(RUNS)
         .where((F.col("command") == "extract") & (F.col("extraction_key") == pool.key) & (F.col("asking_s") > 0))

@@ -41,7 +41,7 @@ class Opened:
         settings: of the run.
         survey: what the pool turned out to be.
         renderer: makes its prompts.
-        prefix_tokens: tokens of the longest fixed prefix.
+        prefix_tokens: tokens of the fixed prefix, by language.
         key: the extraction key.
     """
 
@@ -49,7 +49,7 @@ class Opened:
     question: Question
     survey: Survey
     renderer: Renderer
-    prefix_tokens: int
+    prefix_tokens: Mapping[Lang, int]
     key: str
 
     @property
@@ -103,10 +103,10 @@ def open_pool(settings: Settings, question: Question) -> Iterator[Opened]:
             if profile.template == "server":
                 template = split_template(first.apply_template([{"role": "user", "content": MARKER}]))
             renderer = Renderer(question.prompts, question.ontology, profile, template, shots=settings.prompt.shots)
-            prefix_tokens = max(len(first.tokenize(renderer.prefix(lang), special=True)) for lang in LANGS)
+            prefix_tokens = {lang: len(first.tokenize(renderer.prefix(lang), special=True)) for lang in LANGS}
         finally:
             first.close()
-        check_fits(prefix_tokens, found.n_ctx, settings)
+        check_fits(max(prefix_tokens.values()), found.n_ctx, settings)
         key = extraction_key(settings, fingerprint=found.fingerprint, engine=found.engine, prompt=renderer.identity())
         yield Opened(settings, question, found, renderer, prefix_tokens, key)
 

@@ -16,6 +16,7 @@ from triplelake.engine.cutting import Chunker
 from triplelake.engine.draft import VERSION, Draft, Plan
 from triplelake.engine.keys import command_hash
 from triplelake.engine.source import Source, nothing_readable
+from triplelake.prompt.prompts import LANGS
 from triplelake.tables.schemas import ATTEMPTS, CHUNKS, DOCUMENTS, PLANS
 from triplelake.tables.store import Store
 from triplelake.tables.views import select
@@ -121,11 +122,14 @@ class Planner:
             F.count(F.when(to_ask, 1)).alias("requests"),
             F.count(F.when(~to_ask, 1)).alias("reused"),
             F.coalesce(F.sum(F.when(to_ask, F.col("est_tokens"))), F.lit(0)).alias("est_tokens"),
+            *(F.count(F.when(to_ask & (F.col("lang") == lang), 1)).alias(lang) for lang in LANGS),
         ).collect()[0]
+        counts = counted.asDict()
+        langs = {lang: counts.pop(lang) for lang in LANGS}
         plan = Plan(
             plan_id=uuid.uuid4().hex,
             documents=read["records"] - read["rejected"] - read["known"],
-            **counted.asDict(),
+            **counts,
         )
         run = self.settings.run
         return Draft(
@@ -137,6 +141,7 @@ class Planner:
             bucket_size=self.bucket_size,
             replaces=run.mode == "replace" and run.limit is None and run.sample is None,
             plan=plan,
+            langs=langs,
             documents=documents,
             chunks=chunks,
             requests=requests.where(to_ask),

@@ -140,12 +140,12 @@ def tell(
     found = estimate(asked, requests, slots, asking)
     say(console, f"Tokens:   {_tokens(found.prompt)} of prompt, {_tokens(found.decoded)} decoded")
     say(console, f"Time:     {_hours(found.hours)} with all {slots} slots busy")
-    gpus = cost.gpus or servers
-    used = _times(found.hours, gpus)
-    line = f"{_range(used, '.3g')} GPU-hours with {gpus} GPU{'s' if gpus > 1 else ''}"
-    if cost.gpu_hour is not None:
-        line += f"; at {cost.gpu_hour:g} for each {_range(_times(used, cost.gpu_hour), '.3g')}"
-    say(console, f"Cost:     {line}")
+    if gpus := cost.gpus or servers:
+        used = _times(found.hours, gpus)
+        line = f"{_range(used, '.3g')} GPU-hours with {gpus} GPU{'s' if gpus > 1 else ''}"
+        if cost.gpu_hour is not None:
+            line += f"; at {cost.gpu_hour:g} for each {_range(_times(used, cost.gpu_hour), '.3g')}"
+        say(console, f"Cost:     {line}")
     say(console, "          In brackets where it lies with 95 %, as far as these questions tell.")
     if found.most_busy < slots:
         say(

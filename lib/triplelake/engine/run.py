@@ -111,7 +111,7 @@ class _Job:
             if probe:
                 self._make_tables()
             if not probe or not draft.plan.requests:
-                narrate.estimate(self._console, self._store, self._opened, draft.plan)
+                narrate.estimate(self._console, self._store, self._opened, draft)
                 return
             plan_id = draft.write_probe(probe, self._settings.run.seed)
             requests = draft.plan.requests
@@ -122,7 +122,8 @@ class _Job:
             plan_id,
             requests=requests,
             slots=self._opened.slots,
-            servers=len(self._opened.survey.endpoints),
+            # The embedded server works on this machine's processor.
+            servers=0 if self._settings.pool == "embedded" else len(self._opened.survey.endpoints),
             asking=self._settings.asking,
             cost=self._settings.cost,
         )

@@ -32,7 +32,7 @@ METHOD = Method(
     engine="gbnf",
     renderer=Renderer(load_prompts(conf_dir() / "prompts"), ONTOLOGY, find_profile("base", ""), None),
     ontology=ONTOLOGY,
-    prefix_tokens=100,
+    prefix_tokens={"zh-Hans": 100},
 )
 BORN = {FIRST: '[["林若兰","出生地","临川城"]]', SECOND: '[["陈安国","出生地","云梦城"]]'}
 
