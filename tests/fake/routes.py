@@ -35,7 +35,11 @@ _AT_ONCE = {
 async def respond(server: FakeServer, request: web.BaseRequest, line: Line) -> web.StreamResponse:
     """The answer, and whether its connection is kept."""
     line.requests += 1
-    raw = await request.content.read()
+    try:
+        raw = await request.content.read()
+    except ConnectionResetError:
+        # A client that was killed while it sent: nobody reads this.
+        return web.Response(status=400)
     try:
         response = await _route(server, request, line, raw)
     except Refusal as refusal:

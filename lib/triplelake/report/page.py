@@ -80,6 +80,7 @@ def page(report: Report, lang: PageLang, ontology: Ontology | None) -> str:
             script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
             style=Markup((_TEMPLATES / "page.css").read_text(encoding="utf-8")),
             name=lambda predicate: names.get(predicate, predicate),
+            doubts=lambda flags: words["between"].join(words.get(flag, flag) for flag in flags),
             colour=lambda predicate: colours.get(predicate, COLOURS),
             coloured=COLOURS,
             documents=[_marked(document) for document in report.documents],
