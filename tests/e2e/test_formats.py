@@ -118,6 +118,20 @@ def test_every_format_gives_the_same_documents(form: str, spark: SparkSession, t
     assert {row["doc_id"] for row in documents} == names
 
 
+def test_a_file_gives_the_same_documents_in_every_encoding(spark: SparkSession, tmp_path: Path) -> None:
+    text = "".join(f"陳若蘭生於臨川城，在雲夢書院教書{number}年，後來遷居東海之濱。\n" for number in range(20))
+    found = set()
+    for encoding in ("utf-8", "utf-8-sig", "gb18030", "big5", "utf-16"):
+        file = tmp_path / f"{encoding}.txt"
+        file.write_text(text, encoding)
+        settings = load_settings(None, {"input": (str(file),), "corpus.format": "lines"}, {})
+        rows = open_source(spark, settings, find_input(settings)).documents().collect()
+        # What triples come of, and where they stand: no more than this decides them.
+        found.add(frozenset((row["doc_id"], row["doc_version"], row["text"], row["reason"]) for row in rows))
+    [documents] = found
+    assert sorted(text for _, _, text, _ in documents) == sorted(text.split())
+
+
 def test_records_that_cannot_be_read_are_listed_and_stop_nothing(bench: Any) -> None:
     file = bench.folder / "broken.jsonl"
     good = [json.dumps({"id": number, "text": text}, ensure_ascii=False) for number, text in enumerate(TEXTS)]
