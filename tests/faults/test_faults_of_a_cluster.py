@@ -14,7 +14,7 @@ from harness.servers import Counted, Scripted, general_ontology
 
 from triplelake.config import AnswerSettings
 
-pytestmark = pytest.mark.spark
+pytestmark = [pytest.mark.spark, pytest.mark.infra]  # takes a minute or two
 
 _SPARK = (
     "spark.executor.memory=1g",
