@@ -9,6 +9,7 @@ from rich.console import Console
 
 from triplelake.cli.guard import guarded
 from triplelake.cli.parsing import EXIT_CODES, Parser
+from triplelake.report.model import SHOWN_DOCUMENTS
 
 
 def report_command(argv: Sequence[str]) -> int:
@@ -31,7 +32,8 @@ def report_parser() -> Parser:
     add("--to", required=True, metavar="FILE", help="HTML file to write, or a URI")
     add("--lang", choices=("zh", "en"), default="en", help="language of the page (en)")
     add("--ontology", dest="names", metavar="FILE", help="names of the relations; else those of the newest run")
-    add("--documents", type=int, default=20, metavar="N", help="documents shown, chosen at random (20)")
+    shown = f"documents shown, chosen at random ({SHOWN_DOCUMENTS})"
+    add("--documents", type=int, default=SHOWN_DOCUMENTS, metavar="N", help=shown)
     add("--overwrite", action="store_true", help="replace an earlier file")
     return parser
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable, Iterator, Sequence
-from io import StringIO
 from itertools import count, groupby
 from operator import itemgetter
 from pathlib import Path
@@ -17,6 +15,7 @@ from rich.console import Console
 
 from triplelake.console import say
 from triplelake.evaluate.review import COLUMNS, ENCODING
+from triplelake.export.delimited import rows_of_cells, without_formula
 from triplelake.tables.schemas import CHUNKS
 from triplelake.tables.store import Store, absolute
 from triplelake.tables.views import register
@@ -26,7 +25,6 @@ _BESIDE = ("marked", "lang", "doc_id")
 
 _SHOWN_TEXTS = 5
 _VERSION = ["doc_id", "doc_version"]
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def leave_review(store: Store, documents: DataFrame, console: Console) -> None:
@@ -53,13 +51,12 @@ def leave_review(store: Store, documents: DataFrame, console: Console) -> None:
 
 def sheet(triples: Iterable[dict[str, Any]]) -> str:
     """The sheet's text: a line for each triple, with an empty verdict."""
-    out = StringIO(newline="")
-    writer = csv.writer(out)
-    writer.writerow((*COLUMNS, *_BESIDE))
-    for triple in triples:
-        row = {**triple, "verdict": "", "marked": marked(triple, triple["evidence"], triple["evidence_start"])}
-        writer.writerow([_plain(str(row[name] or "")) for name in (*COLUMNS, *_BESIDE)])
-    return out.getvalue()
+    head = (*COLUMNS, *_BESIDE)
+    rows = (
+        {**triple, "verdict": "", "marked": marked(triple, triple["evidence"], triple["evidence_start"])}
+        for triple in triples
+    )
+    return rows_of_cells([head, *([without_formula(row[name]) for name in head] for row in rows)])
 
 
 def marked(triple: dict[str, Any], text: str, start: int) -> str:
@@ -80,11 +77,6 @@ def marked(triple: dict[str, Any], text: str, start: int) -> str:
         parts += [text[at:place], mark]
         at = place
     return "".join((*parts, text[at:]))
-
-
-def _plain(cell: str) -> str:
-    # A spreadsheet would compute it.
-    return f"'{cell}" if cell.startswith(_FORMULA) else cell
 
 
 def _triples(store: Store, documents: DataFrame) -> list[dict[str, Any]]:
