@@ -10,7 +10,7 @@ from datetime import datetime
 from pyspark.sql import functions as F
 from rich.console import Console
 
-from triplelake.config import AskingSettings, CostSettings
+from triplelake.config import AskingSettings, Settings
 from triplelake.console import say
 from triplelake.engine.progress import duration
 from triplelake.evaluate.bootstrap import Interval, intervals
@@ -107,6 +107,11 @@ def _busy(asked: Sequence[Asked], slots: int) -> tuple[float, int]:
     return total, most
 
 
+def gpus_of(settings: Settings, servers: int) -> int:
+    """GPUs of the pool; 0 where the embedded server works on this machine's processor."""
+    return settings.cost.gpus or (0 if settings.pool == "embedded" else servers)
+
+
 def tell(
     console: Console,
     store: Store,
@@ -115,8 +120,7 @@ def tell(
     requests: int,
     slots: int,
     servers: int,
-    asking: AskingSettings,
-    cost: CostSettings,
+    settings: Settings,
 ) -> None:
     """Say what the questions of a probe came to, and what the run will."""
     mine = store.read(ATTEMPTS).where(F.col("plan_id") == plan_id)
@@ -137,14 +141,14 @@ def tell(
         Asked(_seconds(row["finished_at"]) - row["latency_ms"] / 1000, _seconds(row["finished_at"]), *row[3:5])
         for row in good
     ]
-    found = estimate(asked, requests, slots, asking)
+    found = estimate(asked, requests, slots, settings.asking)
     say(console, f"Tokens:   {_tokens(found.prompt)} of prompt, {_tokens(found.decoded)} decoded")
     say(console, f"Time:     {_hours(found.hours)} with all {slots} slots busy")
-    if gpus := cost.gpus or servers:
+    if gpus := gpus_of(settings, servers):
         used = _times(found.hours, gpus)
         line = f"{_range(used, '.3g')} GPU-hours with {gpus} GPU{'s' if gpus > 1 else ''}"
-        if cost.gpu_hour is not None:
-            line += f"; at {cost.gpu_hour:g} for each {_range(_times(used, cost.gpu_hour), '.3g')}"
+        if (price := settings.cost.gpu_hour) is not None:
+            line += f"; at {price:g} for each {_range(_times(used, price), '.3g')}"
         say(console, f"Cost:     {line}")
     say(console, "          In brackets where it lies with 95 %, as far as these questions tell.")
     if found.most_busy < slots:

@@ -122,10 +122,8 @@ class _Job:
             plan_id,
             requests=requests,
             slots=self._opened.slots,
-            # The embedded server works on this machine's processor.
-            servers=0 if self._settings.pool == "embedded" else len(self._opened.survey.endpoints),
-            asking=self._settings.asking,
-            cost=self._settings.cost,
+            servers=len(self._opened.survey.endpoints),
+            settings=self._settings,
         )
 
     def run(self) -> None:

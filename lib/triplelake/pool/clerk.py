@@ -21,7 +21,7 @@ _HUNGRY_EVERY_S = 0.25
 class Clerk:
     """Reports for a task for as long as the block lasts; the last report says that it is over.
 
-    A desk that cannot be reached changes nothing at first: the task keeps the share it has. After `LEASE_S` the desk
+    A desk that cannot be reached changes nothing at first: the task keeps the share it has. By `LEASE_S` the desk
     has given its places away, or is gone with all other tasks' places; the task then takes the share it began with,
     so that it cannot wait for ever without a place.
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from triplelake.config import AskingSettings
-from triplelake.engine.probe import Asked, estimate
+from triplelake.config import AskingSettings, load_settings
+from triplelake.engine.probe import Asked, estimate, gpus_of
 
 FREE = AskingSettings()
 
@@ -58,3 +58,17 @@ def test_it_is_between_one_slot_and_no_waiting(spans: list[tuple[float, float]],
     assert 0 < found.hours.value * 3600 * slots <= sum(took for _, took in spans) * (1 + 1e-9)
     assert found.hours.low <= found.hours.value * (1 + 1e-9)
     assert 1 <= found.most_busy <= slots
+
+
+@pytest.mark.parametrize(
+    ("chosen", "gpus"),
+    [
+        ({"pool": "http://a,http://b"}, 2),
+        ({"pool": "http://a,http://b", "cost.gpus": 8}, 8),
+        ({"pool": "embedded"}, 0),
+        ({"pool": "embedded", "cost.gpus": 1}, 1),
+    ],
+)
+def test_a_server_has_a_gpu_unless_it_is_the_embedded_one(chosen: dict[str, object], gpus: int) -> None:
+    settings = load_settings(None, {"input": ("a.json",), **chosen}, {})
+    assert gpus_of(settings, len(str(chosen["pool"]).split(","))) == gpus
