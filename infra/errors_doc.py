@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,8 +52,9 @@ def document() -> str:
 def _collect(names: set[str]) -> dict[str, set[Told]]:
     found: dict[str, set[Told]] = {}
     for file in sorted((ROOT / "lib" / "triplelake").rglob("*.py")):
-        for scope in _scopes(ast.parse(file.read_text(encoding="utf-8"))):
-            texts = _Texts(scope)
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+        for scope in _scopes(tree):
+            texts = _Texts(scope, tree)
             for call in _calls(scope, names):
                 assert isinstance(call.func, ast.Name)
                 for told in texts.of(call):
@@ -78,16 +79,22 @@ def _calls(scope: ast.AST, names: set[str]) -> Iterator[ast.Call]:
 
 
 class _Texts:
-    """Writes expressions of a scope as text; a variable by what the scope assigns to it."""
+    """Writes expressions of a scope as text; a variable by what the scope assigns to it, else its module."""
 
-    def __init__(self, scope: ast.AST) -> None:
+    def __init__(self, scope: ast.AST, module: ast.Module) -> None:
+        self._module = _assigned(module.body)
+        self._local = _assigned(ast.walk(scope))
+        self._blocks = [
+            block
+            for node in ast.walk(scope)
+            for name in ("body", "orelse", "finalbody")
+            if isinstance(block := getattr(node, name, None), list)
+        ]
         self._assigned: dict[str, list[ast.expr]] = {}
-        for node in ast.walk(scope):
-            if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-                self._assigned.setdefault(node.targets[0].id, []).append(node.value)
 
     def of(self, call: ast.Call) -> Iterator[Told]:
         """The errors that a call can make."""
+        self._assigned = self._module | {name: self._reaching(call, each) for name, each in self._local.items()}
         given: list[ast.expr | None] = [*call.args[:3]]
         given += [None] * (3 - len(given))
         for keyword in call.keywords:
@@ -97,6 +104,17 @@ class _Texts:
         for reason in reasons:
             if reason != _ANY:
                 yield Told(subjects[0], reason, remedies[0] if len(remedies) == 1 else " / ".join(remedies))
+
+    def _reaching(self, call: ast.Call, values: list[ast.expr]) -> list[ast.expr]:
+        """Of the values of a variable, those that the call can see: the last one that is sure, and what follows it."""
+        before = sorted((value for value in values if value.lineno < call.lineno), key=lambda value: value.lineno)
+        around = [block for block in self._blocks if any(call in ast.walk(each) for each in block)]
+        sure = [
+            rank
+            for rank, value in enumerate(before)
+            if any(isinstance(each, ast.Assign) and each.value is value for block in around for each in block)
+        ]
+        return before[sure[-1] :] if sure else before
 
     def _texts(self, node: ast.expr) -> list[str]:
         if isinstance(node, ast.Constant):
@@ -111,6 +129,14 @@ class _Texts:
         if isinstance(node, ast.IfExp):
             return [*self._texts(node.body), *self._texts(node.orelse)]
         return [_ANY]
+
+
+def _assigned(nodes: Iterable[ast.AST]) -> dict[str, list[ast.expr]]:
+    found: dict[str, list[ast.expr]] = {}
+    for node in nodes:
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            found.setdefault(node.targets[0].id, []).append(node.value)
+    return found
 
 
 def _cell(text: str) -> str:
