@@ -42,11 +42,14 @@ _CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
 _MUCH_CONTROL = 0.05  # of random bytes 11 % are such; of text none, whatever its encoding
 
 
-def refuse_binary(path: str, sample: bytes, *, utf16: bool = False) -> None:
+def refuse_binary(
+    path: str, sample: bytes, *, utf16: bool = False, instead: str = ", or leave it out of --input"
+) -> None:
     """Refuse a file that begins with `sample` if it is no plain text.
 
     Args:
         utf16: it is wanted as UTF-16.
+        instead: what else can be done than to convert it.
 
     Raises:
         InputError: what it is, and the command that converts it.
@@ -59,7 +62,7 @@ def refuse_binary(path: str, sample: bytes, *, utf16: bool = False) -> None:
         return
     stem = re.sub(r"\.\w+$", "", path)
     line = command.format(path=shlex.quote(path), stem=shlex.quote(stem))
-    raise InputError(path, f"is {what}, not plain text", f"Convert it, or leave it out of --input:\n  {line}")
+    raise InputError(path, f"is {what}, not plain text", f"Convert it{instead}:\n  {line}")
 
 
 def is_binary(sample: bytes) -> bool:

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
 
+from triplelake.corpus.detect import Unclear, detect_encoding
+from triplelake.corpus.encodings import CODECS
+from triplelake.corpus.magic import refuse_binary
 from triplelake.errors import InputError
-from triplelake.prompt.files import read_text
 
 ENCODING = "utf-8-sig"
 """With a byte order mark: else Excel does not show Chinese."""
@@ -43,6 +45,7 @@ _WORDS: Mapping[str, bool | None] = (
     dict.fromkeys(_RIGHT, True) | dict.fromkeys(_WRONG, False) | dict.fromkeys(_UNSURE, None)
 )
 _SEPARATORS = ",;\t"
+_AS_UTF8 = "Save it anew from the spreadsheet, as “CSV UTF-8”."
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +72,11 @@ class Review:
 
 
 def read_review(path: Path) -> Review:
-    """Read a sheet, as Excel and its like leave it: separated by commas, semicolons or tabs.
+    """Read a sheet, as Excel and its like leave it: separated by commas, semicolons or tabs, in any of the encodings.
 
     Raises:
-        InputError: not UTF-8, a column is missing, a verdict is none of the known words, two verdicts on one triple
-            contradict one another; with the line.
+        InputError: its encoding cannot be told, a column is missing, a verdict is none of the known words, two verdicts
+            on one triple contradict one another; with the line.
     """
     verdicts: dict[str, Verdict] = {}
     open = 0
@@ -99,7 +102,7 @@ def read_review(path: Path) -> Review:
 
 def _rows(path: Path) -> Iterator[tuple[int, Mapping[str, str]]]:
     """The rows with the lines where they begin, each with every column of the sheet."""
-    text = read_text(path, "review")
+    text = _text(path)
     separator = max(_SEPARATORS, key=text.partition("\n")[0].count)
     reader = csv.reader(StringIO(text, newline=""), delimiter=separator)
     try:
@@ -113,9 +116,24 @@ def _rows(path: Path) -> Iterator[tuple[int, Mapping[str, str]]]:
             line = reader.line_num + 1
     except csv.Error as error:
         place = f"{path}, line {reader.line_num}"
-        raise InputError(
-            place, f"is not valid CSV: {error}", "Save it anew from the spreadsheet, as CSV UTF-8."
-        ) from None
+        raise InputError(place, f"is not valid CSV: {error}", _AS_UTF8) from None
+
+
+def _text(path: Path) -> str:
+    """A sheet's text. Excel's plain “CSV” is in the country's encoding: GB18030, Big5; its “Unicode text” in UTF-16."""
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise InputError(str(path), error.strerror or "cannot be read", "Check the path.") from None
+    refuse_binary(str(path), raw, instead=", or save it as “CSV UTF-8”")
+    try:
+        codec = CODECS[detect_encoding(raw)]
+    except Unclear:
+        raise InputError(str(path), "is in an encoding that cannot be told", _AS_UTF8) from None
+    try:
+        return raw.decode(codec.python).removeprefix("\ufeff")
+    except UnicodeDecodeError as error:
+        raise InputError(str(path), codec.fault(error, 0), _AS_UTF8) from None
 
 
 def _check(path: Path, header: Sequence[str]) -> None:

@@ -6,6 +6,7 @@ import csv
 from collections.abc import Sequence
 from pathlib import Path
 
+import opencc
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -34,7 +35,7 @@ def sheet(
 
 
 @pytest.mark.parametrize("separator", [",", ";", "\t"])
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gb18030", "utf-16"])
 def test_what_spreadsheets_leave(tmp_path: Path, separator: str, encoding: str) -> None:
     words = [
         ("a", "对"),
@@ -53,6 +54,14 @@ def test_what_spreadsheets_leave(tmp_path: Path, separator: str, encoding: str) 
     assert said == {"a": True, "b": False, "c": True, "d": False, "e": True, "f": False, "g": None, "i": True}
     assert found.open == 1
     assert found.verdicts[0] == Verdict("a", "born_in", True, "lang")
+
+
+def test_the_encoding_of_taiwan(tmp_path: Path) -> None:
+    rows = [(str(rank), "出生地", word) for rank, word in enumerate(("對", "錯", "不確定"))]
+    path = sheet(tmp_path / "review.csv", *rows)
+    traditional = opencc.OpenCC("s2t").convert(path.read_text(ENCODING))
+    path.write_bytes(traditional.encode("cp950"))
+    assert [verdict.right for verdict in read_review(path).verdicts] == [True, False, None]
 
 
 def test_a_row_that_was_copied_counts_once_and_one_that_contradicts_is_refused(tmp_path: Path) -> None:
@@ -87,11 +96,19 @@ def test_what_is_no_review_is_refused(tmp_path: Path, text: str, place: str, rea
         assert read_review(path).open == 1
 
 
-def test_another_encoding_is_told_with_the_way_out(tmp_path: Path) -> None:
-    path = sheet(tmp_path / "review.csv", ("a", "r", "对"), encoding="gbk")
-    with pytest.raises(InputError, match="not UTF-8") as caught:
+def test_what_cannot_be_decoded_is_told_with_the_way_out(tmp_path: Path) -> None:
+    path = tmp_path / "review.csv"
+    path.write_bytes((",".join(COLUMNS) + "\na,s,p,o,“quoted”,yes\n").encode("cp1252"))
+    with pytest.raises(InputError, match="encoding that cannot be told") as caught:
         read_review(path)
     assert "CSV UTF-8" in caught.value.remedy
+    path.write_bytes(b"PK\x03\x04" + b"xl/workbook.xml")
+    with pytest.raises(InputError, match="is an Excel workbook"):
+        read_review(path)
+    good = sheet(path, ("a", "林", "对"), encoding="utf-8").read_bytes()
+    path.write_bytes(good + b"b,\xff,,,,\n")
+    with pytest.raises(InputError, match=f"is not UTF-8: byte 0xFF at byte {len(good) + 2}"):
+        read_review(path)
 
 
 def test_precision_by_hand(tmp_path: Path) -> None:
