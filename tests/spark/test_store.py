@@ -20,7 +20,7 @@ from pyspark.sql import functions as F
 
 from triplelake.errors import OutputError
 from triplelake.tables.schemas import ATTEMPTS, PLANS, TABLES, Table
-from triplelake.tables.store import Commit, Store, is_catalog_name
+from triplelake.tables.store import Commit, Store, absolute, is_catalog_name
 
 pytestmark = pytest.mark.spark
 
@@ -109,6 +109,15 @@ def test_a_missing_output_is_told(spark: SparkSession, tmp_path: Path) -> None:
 )
 def test_catalog_names(output: str, expected: bool) -> None:
     assert is_catalog_name(output) is expected
+
+
+def test_a_path_is_the_same_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "there" / "job").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "there" / "job")
+    monkeypatch.chdir(tmp_path)
+    assert absolute("link/../kg") == f"{tmp_path.resolve()}/there/kg"
+    assert absolute("link/kg") == f"{tmp_path}/link/kg"
+    assert absolute("s3a://lake/kg/") == "s3a://lake/kg"
 
 
 def test_rows_as_they_are_now_stay_as_they_are(store: Store) -> None:

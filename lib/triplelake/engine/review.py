@@ -1,8 +1,11 @@
-"""What a sample leaves behind: a sheet in which people judge its triples, and a few texts with theirs marked."""
+"""What a sample leaves behind: a sheet in which people judge its triples, and a few texts with theirs marked.
+
+A relation is called by its name in the language of the text, as the model was asked; `predicate` stays its id.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import count, groupby
 from operator import itemgetter
 from pathlib import Path
@@ -14,28 +17,48 @@ from pyspark.sql import functions as F
 from rich.console import Console
 
 from triplelake.console import say
-from triplelake.evaluate.review import COLUMNS, ENCODING
+from triplelake.evaluate.review import ENCODING
 from triplelake.export.delimited import rows_of_cells, without_formula
+from triplelake.prompt.ontology import Ontology
 from triplelake.tables.schemas import CHUNKS
 from triplelake.tables.store import Store, absolute
 from triplelake.tables.views import register
+from triplelake.types import Lang
 
-_BESIDE = ("marked", "lang", "doc_id")
-"""Columns after those that a sheet must have."""
+_WRITTEN = (
+    "triple_id",
+    "subject",
+    "predicate",
+    "relation",
+    "object",
+    "evidence",
+    "verdict",
+    "marked",
+    "lang",
+    "doc_id",
+)
+"""Columns of a sheet: those that it must have, and what helps to judge."""
+
+_ELSEWHERE: Mapping[Lang, Mapping[str, str]] = {
+    "zh-Hans": {"title": "标题", "context": "上文"},
+    "zh-Hant": {"title": "標題", "context": "上文"},
+    "en": {"title": "title", "context": "text before"},
+}
 
 _SHOWN_TEXTS = 5
 _VERSION = ["doc_id", "doc_version"]
 
 
-def leave_review(store: Store, documents: DataFrame, console: Console) -> None:
+def leave_review(store: Store, documents: DataFrame, ontology: Ontology | None, console: Console) -> None:
     """Write `review.csv` beside the tables, or for a catalog into this folder, and show five texts of the sample.
 
     A sheet that is there may hold verdicts, so that another one gets a number.
 
     Args:
         documents: of the sample: `doc_id`, `doc_version`.
+        ontology: of the run.
     """
-    triples = _triples(store, documents)
+    triples = _triples(store, documents, ontology)
     _show(triples, console)
     folder = str(Path.cwd()) if store.in_catalog else absolute(store.output)
     filesystem, path = FileSystem.from_uri(folder)
@@ -51,35 +74,30 @@ def leave_review(store: Store, documents: DataFrame, console: Console) -> None:
 
 def sheet(triples: Iterable[dict[str, Any]]) -> str:
     """The sheet's text: a line for each triple, with an empty verdict."""
-    head = (*COLUMNS, *_BESIDE)
-    rows = (
-        {**triple, "verdict": "", "marked": marked(triple, triple["evidence"], triple["evidence_start"])}
-        for triple in triples
-    )
-    return rows_of_cells([head, *([without_formula(row[name]) for name in head] for row in rows)])
+    rows = ({**triple, "verdict": "", "marked": marked(triple)} for triple in triples)
+    return rows_of_cells([_WRITTEN, *([without_formula(row[name]) for name in _WRITTEN] for row in rows)])
 
 
-def marked(triple: dict[str, Any], text: str, start: int) -> str:
-    """A text with the triple's subject in 【】 and its object in 〖〗, where they stand in it.
-
-    Args:
-        start: code point of the document where the text begins.
-    """
+def marked(triple: Mapping[str, Any]) -> str:
+    """The evidence with a triple's subject in 【】 and its object in 〖〗; before it the one that stands elsewhere."""
+    text, first = triple["evidence"], triple["evidence_start"]
     found: list[tuple[int, bool, int, str]] = []
+    elsewhere = []
     for role, before, after in (("subject", "【", "】"), ("object", "〖", "〗")):
         low, high = triple[f"{role}_start"], triple[f"{role}_end"]
-        if triple[f"{role}_from"] == "title" or low is None or not start <= low < high <= start + len(text):
-            continue
-        # At one place what ends comes before what begins, and of two the longer one is outside.
-        found += [(low - start, True, low - high, before), (high - start, False, high - low, after)]
+        if (place := _ELSEWHERE[triple["lang"]].get(triple[f"{role}_from"])) is not None:
+            elsewhere.append(f"（{place}：{before}{triple[role]}{after}）")
+        elif low is not None and first <= low < high <= first + len(text):
+            # At one place what ends comes before what begins, and of two the longer one is outside.
+            found += [(low - first, True, low - high, before), (high - first, False, high - low, after)]
     parts, at = [], 0
-    for place, _, _, mark in sorted(found):
-        parts += [text[at:place], mark]
-        at = place
-    return "".join((*parts, text[at:]))
+    for offset, _, _, mark in sorted(found):
+        parts += [text[at:offset], mark]
+        at = offset
+    return "".join((*elsewhere, *parts, text[at:]))
 
 
-def _triples(store: Store, documents: DataFrame) -> list[dict[str, Any]]:
+def _triples(store: Store, documents: DataFrame, ontology: Ontology | None) -> list[dict[str, Any]]:
     register(store)
     chunks = store.read(CHUNKS).select("chunk_id", F.col("text").alias("chunk_text"))
     rows = (
@@ -89,7 +107,10 @@ def _triples(store: Store, documents: DataFrame) -> list[dict[str, Any]]:
         .orderBy("doc_id", "subject_start", "object_start", "triple_id")
         .collect()
     )
-    return [row.asDict() for row in rows]
+    names = {relation.id: relation.names for relation in ontology.relations} if ontology else {}
+    return [
+        {**row.asDict(), "relation": names.get(row["predicate"], {}).get(row["lang"], row["predicate"])} for row in rows
+    ]
 
 
 def _show(triples: Sequence[dict[str, Any]], console: Console) -> None:
@@ -97,9 +118,7 @@ def _show(triples: Sequence[dict[str, Any]], console: Console) -> None:
         rows = list(same)
         say(console, f"\n{number}. {rows[0]['chunk_text']}")
         for row in rows:
-            place = marked(row, row["evidence"], row["evidence_start"])
-            line = f"   {row['subject']} | {row['predicate']} | {row['object']}\n      {place}"
-            say(console, line)
+            say(console, f"   {row['subject']} | {row['relation']} | {row['object']}\n      {marked(row)}")
     console.print("")
 
 

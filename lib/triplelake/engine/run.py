@@ -73,7 +73,8 @@ def extract(settings: Settings, console: Console, *, dry_run: bool = False, prob
     if question.ontology is None and (suggested := suggest(store)):
         narrate.suggested(console, *suggested)
     if settings.run.sample:
-        leave_review(store, source.documents(settings.run.limit, settings.run.sample, settings.run.seed), console)
+        drawn = source.documents(settings.run.limit, settings.run.sample, settings.run.seed)
+        leave_review(store, drawn, question.ontology, console)
     return journal
 
 

@@ -18,7 +18,7 @@ ENCODING = "utf-8-sig"
 """With a byte order mark: else Excel does not show Chinese."""
 
 COLUMNS = ("triple_id", "subject", "predicate", "object", "evidence", "verdict")
-"""What a sheet must have, in this order where we write it. It may have more; `lang`, if there, makes groups."""
+"""What a sheet must have. It may have more; `lang`, if there, makes groups."""
 
 _RIGHT = ("yes", "y", "true", "t", "1", "right", "correct", "ok", "对", "對", "是", "正确", "正確", "✓", "✔", "√")
 _WRONG = (

@@ -239,7 +239,10 @@ def is_catalog_name(output: str) -> bool:
 
 def absolute(path: str) -> str:
     """A local path made absolute, so that it means the same from any folder; a URI as it is."""
-    return path.rstrip("/") if "://" in path else str(Path(path).absolute())
+    if "://" in path:
+        return path.rstrip("/")
+    # What `..` leads to after a link only the file system knows; without it a link keeps its name.
+    return str(Path(path).resolve() if ".." in Path(path).parts else Path(path).absolute())
 
 
 def _quoted(text: str) -> str:

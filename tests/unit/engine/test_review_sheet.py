@@ -25,7 +25,7 @@ def triple(text: str, subject: tuple[int, int], object: tuple[int, int], **more:
         for end, place in zip(("start", "end"), span, strict=True)
     }
     surfaces = {"subject": text[slice(*subject)], "object": text[slice(*object)]}
-    named = {"triple_id": "t1", "predicate": "founded_by", "lang": "zh-Hans", "doc_id": "d1"}
+    named = {"triple_id": "t1", "predicate": "founded_by", "relation": "创始人", "lang": "zh-Hans", "doc_id": "d1"}
     from_text = {"subject_from": "chunk", "object_from": "chunk", "evidence": text, "evidence_start": 100}
     return {**named, **spans, **surfaces, **from_text, **more}
 
@@ -40,13 +40,16 @@ def triple(text: str, subject: tuple[int, int], object: tuple[int, int], **more:
     ],
 )
 def test_both_are_marked_where_they_stand(subject: tuple[int, int], object: tuple[int, int], said: str) -> None:
-    assert marked(triple(TEXT, subject, object), TEXT, 100) == said
+    assert marked(triple(TEXT, subject, object)) == said
 
 
-def test_what_stands_elsewhere_is_not_marked() -> None:
+def test_what_stands_elsewhere_is_told_before_the_text() -> None:
     found = triple(TEXT, (11, 15), (0, 3), subject_from="title")
-    assert marked(found, TEXT, 100) == "〖陶霁言〗于2009年创立岚砚科技。"
-    assert marked(found, TEXT, 200) == TEXT
+    assert marked(found) == "（标题：【岚砚科技】）〖陶霁言〗于2009年创立岚砚科技。"
+    found = triple(TEXT, (11, 15), (0, 3), object_from="context", lang="zh-Hant")
+    assert marked(found) == "（上文：〖陶霁言〗）陶霁言于2009年创立【岚砚科技】。"
+    # The place of a surface is not known where it is not grounded.
+    assert marked({**found, "object_from": None, "object_start": None}) == "陶霁言于2009年创立【岚砚科技】。"
 
 
 @given(st.data())
@@ -54,7 +57,7 @@ def test_without_its_marks_it_is_the_text(data: st.DataObject) -> None:
     text = data.draw(st.text(st.characters(codec="utf-8", exclude_characters="【】〖〗"), min_size=2))
     cuts = st.lists(st.integers(0, len(text)), min_size=2, max_size=2, unique=True).map(sorted).map(tuple)
     subject, object = data.draw(cuts), data.draw(cuts)
-    said = marked(triple(text, subject, object), text, 100)
+    said = marked(triple(text, subject, object))
     assert said.translate(dict.fromkeys(map(ord, "【】〖〗"))) == text
     assert len(said) == len(text) + 4
 
@@ -63,8 +66,8 @@ def test_it_is_read_again_and_computes_nothing(tmp_path: Path) -> None:
     rows = [triple(TEXT, (11, 15), (0, 3)), triple("=1+1 is a sum", (0, 4), (10, 13), triple_id="t2")]
     text = sheet(rows)
     cells = list(csv.DictReader(StringIO(text)))
-    assert list(cells[0])[: len(COLUMNS)] == list(COLUMNS)
-    assert (cells[0]["subject"], cells[0]["verdict"], cells[0]["lang"]) == ("岚砚科技", "", "zh-Hans")
+    assert set(COLUMNS) < set(cells[0])
+    assert [cells[0][name] for name in ("subject", "relation", "verdict")] == ["岚砚科技", "创始人", ""]
     assert cells[1]["subject"] == "'=1+1"
     file = tmp_path / "review.csv"
     file.write_text(text.replace(f"{TEXT},,", f"{TEXT},对,"), encoding=ENCODING)

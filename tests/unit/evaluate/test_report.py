@@ -109,6 +109,11 @@ def test_a_review_is_not_compared_with_gold() -> None:
         compared(report("甲"), judge_review(review(1, 2), "review.csv"), "review.json")
 
 
+def test_a_sheet_that_nobody_filled_in_is_told() -> None:
+    text = shown(judge_review(review(0, 0), "review.csv"))
+    assert "2 without a verdict" in text and "Fill in `verdict`" in text and "precision" not in text
+
+
 def test_all_is_shown() -> None:
     text = shown(compared(report("甲乙丙丁戊己庚", model="two"), report("甲乙丙"), "before.json"))
     for words in (
