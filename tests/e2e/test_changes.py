@@ -175,7 +175,7 @@ def test_republish_rebuilds_without_a_request(bench: Bench, monkeypatch: pytest.
     assert bench.server.asked == []
 
 
-def test_a_changed_setting_is_told_with_what_it_costs(first: Bench) -> None:
+def test_a_changed_setting_is_told_with_what_it_costs(first: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     answers = len({row["request_id"] for row in first.lake.rows("attempts")})
     file = first.corpus(corpus())
     first.preview(file, **_READ, **_SMALL)
@@ -184,6 +184,14 @@ def test_a_changed_setting_is_told_with_what_it_costs(first: Bench) -> None:
     assert "Changed:  ontology was ontologies/general.yaml, is none" in first.said
     assert "Changed:  answer.max_tokens was 320, is 200" in first.said
     assert f"0 answers can be used again, {answers} were asked with other settings" in first.said
+    own = first.folder / "conf"
+    copytree(conf_dir(), own)
+    (own / "prompts" / "en.yaml").write_text((own / "prompts" / "en.yaml").read_text().replace("Extract", "Take"))
+    with monkeypatch.context() as patch:
+        patch.setenv("TRIPLELAKE_CONF", str(own))
+        first.preview(file, **_READ, **_SMALL)
+    assert "Changed:  the prompt en.yaml says something else than it did\n          0 answers" in first.said
+    first.preview(file, **_READ, **_SMALL, answer__max_tokens=200, ontology="none")
     # Each language has a prefix of its own, which is as long as that language needs it.
     langs = {row["request_id"]: row["lang"] for row in first.lake.rows("chunks")}.values()
     renderer = Renderer(load_prompts(conf_dir() / "prompts"), None, find_profile("base", ""))
@@ -209,8 +217,9 @@ def test_one_request_is_shown_from_its_prompt_to_its_triples(first: Bench) -> No
     assert "Not shown: template and grammar engine are the pool's." in said and answer["completion"] in said
     with pytest.raises(OutputError, match="no request, chunk or triple with the id ffffffffffff"):
         first.show_request("ffffffffffff")
-    with pytest.raises(UsageError, match="is too short"):
-        first.show_request("f")
+    for wanted in ("f", "Captain Edda"):
+        with pytest.raises(UsageError, match="is no id"):
+            first.show_request(wanted)
 
 
 def test_a_probe_and_a_sample_ask_what_the_run_need_not_ask_again(bench: Bench) -> None:

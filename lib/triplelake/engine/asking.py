@@ -64,7 +64,9 @@ class Asking:
             PoolError, TooManyFailures, KeyboardInterrupt: as `Waves.run`.
         """
         if self.settings.run.preflight:
-            preflight(self.opened, {bucket.lang for bucket in buckets})
+            langs = {bucket.lang for bucket in buckets}
+            preflight(self.opened, langs)
+            narrate.answering(self.console, len(self.opened.survey.endpoints), langs)
         reporter = Reporter(self.console, sum(bucket.open for bucket in buckets))
         roster = Roster(self.opened.survey, self._pool_file, partial(narrate.pool_changed, self.console))
         with self._desk() as server:

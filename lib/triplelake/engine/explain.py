@@ -29,6 +29,8 @@ from triplelake.types import Request
 _SHORTEST = 6
 """Characters of an id that are taken for a whole one, if no other begins alike."""
 
+_HEX = frozenset("0123456789abcdef")
+
 _DROPPED = {
     "empty": "an argument is blank",
     "too_long": "an argument is longer than answer.max_entity_chars",
@@ -47,11 +49,14 @@ def show_request(settings: Settings, wanted: str, console: Console) -> None:
         wanted: id of a request, or of a triple or chunk that came of it; or the beginning of one.
 
     Raises:
-        UsageError: no output was named, or several ids begin so.
+        UsageError: no output was named, what is wanted is no id, or several ids begin so.
         OutputError: these are not our tables, or there is no such id.
     """
     if settings.output is None:
         raise UsageError("--output", "is missing", "Name the path, or catalog.schema, of the tables.")
+    if len(wanted) < _SHORTEST or not set(wanted) <= _HEX:
+        reason = f"is no id: it takes at least the first {_SHORTEST} characters of one, of 0-9 and a-f"
+        raise UsageError(f"--show-request {wanted}", reason, "Copy request_id from `failures`, or any triple_id.")
     question = read_question(settings)
     store = Store(open_session("triplelake show-request"), settings.output)
     store.require()
@@ -101,9 +106,6 @@ def _find(store: Store, wanted: str) -> _Found:
 
 
 def _request_id(store: Store, wanted: str) -> str:
-    if len(wanted) < _SHORTEST:
-        reason = f"is too short: at least {_SHORTEST} characters of an id are needed"
-        raise UsageError(f"--show-request {wanted}", reason, "Copy request_id from `failures`, or any triple_id.")
     named = [
         store.read(CHUNKS).where(F.col(column).startswith(wanted)).select("request_id")
         for column in ("request_id", "chunk_id")
@@ -151,8 +153,7 @@ def _tell_question(page: _Page, found: _Found, opened: Opened | PoolError, store
         return
     if opened.key != found.key:
         page.say("As these settings ask. The answer below was asked with others:")
-        now = {"model": opened.survey.fingerprint, "grammar": opened.survey.engine}
-        for change in changes(store, found.key, opened.settings, now):
+        for change in changes(store, found.key, opened.settings, opened.versions):
             page.say(f"  {change}")
     rendered = opened.renderer.render(found.request)
     page.say(rendered.text)

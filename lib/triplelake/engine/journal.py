@@ -16,6 +16,7 @@ from pyspark.sql import functions as F
 from triplelake.config import Settings, leaves
 from triplelake.engine.tally import Tally
 from triplelake.errors import Interrupted, OutputError, TriplelakeError, classified
+from triplelake.prompt.prompts import LANGS
 from triplelake.tables.lease import Lease
 from triplelake.tables.schemas import ATTEMPTS, RUNS
 from triplelake.tables.store import Store
@@ -111,6 +112,15 @@ class Journal:
 _CHANGE_ANSWERS = ("ontology", "profile", "chunking", "prompt", "answer")
 
 
+_FILES = {
+    "relations": ("ontology", "the ontology has other relations, names, descriptions or patterns than it had"),
+    **{f"prompt {lang}": ("prompt.dir", f"the prompt {lang}.yaml says something else than it did") for lang in LANGS},
+    "template": ("profile", "the model is asked in another form than it was: its profile, or the server's template"),
+}
+"""Of the hashes in `Opened.versions`: the setting that names what is hashed, and what is said if only the hash differs.
+Runs of earlier versions did not keep them."""
+
+
 def newest_key(store: Store) -> str | None:
     """The extraction key of the newest run that asked; None if none did."""
     asked = store.read(RUNS).where("command = 'extract' AND extraction_key IS NOT NULL AND plan_id IS NOT NULL")
@@ -129,11 +139,11 @@ def changes(store: Store, key: str, settings: Settings, versions: Mapping[str, s
     """What differs, of all that can change an answer, between the newest run with a key and these settings.
 
     Args:
-        versions: `model` and `grammar` of the pool now.
+        versions: those of the pool and the files now, as `Opened.versions` has them.
 
     Returns:
-        A line for each: `answer.max_tokens was 320, is 200`. What a file says is not kept, so where nothing else
-        differs that is named. Empty if no run had this key.
+        A line for each: `answer.max_tokens was 320, is 200`; of a file only that it has changed. Empty if no run had
+        this key.
     """
     rows = store.read(RUNS).where(F.col("extraction_key") == key).orderBy(F.desc("ended_at")).limit(1).collect()
     if not rows:
@@ -143,11 +153,13 @@ def changes(store: Store, key: str, settings: Settings, versions: Mapping[str, s
     now = dict(leaves({part: settings.public()[part] for part in _CHANGE_ANSWERS}))
     before |= {name: then.get(name) for name in versions}
     now |= versions
-    found = [
-        f"{name} was {_shown(before.get(name))}, is {_shown(value)}"
-        for name, value in now.items()
-        if value != before.get(name)
-    ]
+    differ = {name: value for name, value in now.items() if value != before.get(name)}
+    found = []
+    for name, value in differ.items():
+        if name not in _FILES:
+            found.append(f"{name} was {_shown(before.get(name))}, is {_shown(value)}")
+        elif before.get(name) is not None and _FILES[name][0] not in differ:
+            found.append(_FILES[name][1])
     return found or ["a file has other content than it had: the ontology, a prompt, or the model's profile or template"]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from pyspark.sql import functions as F
 from rich.console import Console
@@ -21,6 +21,7 @@ from triplelake.tables.lease import LEASE_S, Holder
 from triplelake.tables.maintain import Size, WorkList
 from triplelake.tables.schemas import RUNS, TABLES, Table
 from triplelake.tables.store import Store
+from triplelake.types import Lang
 
 _SERVERS_SHOWN = 8
 _SHOWN_CHARS = 200
@@ -54,14 +55,24 @@ def opened(console: Console, pool: Opened) -> None:
     ontology = pool.question.ontology
     relations = f"{ontology.name}, {len(ontology.relations)} relations" if ontology else "none: predicates are free"
     say(console, f"Ontology: {relations}")
-    for note in (*(ontology.notes if ontology else ()), *pool.renderer.notes):
-        say(console, f"          {note}")
     servers = len(pool.survey.endpoints)
     say(
         console,
         f"Pool:     {servers} server{'s' if servers > 1 else ''}, {pool.slots} slots, model {pool.survey.alias}, "
         f"grammar {pool.survey.engine}",
     )
+
+
+def notes(console: Console, pool: Opened, langs: Collection[Lang]) -> None:
+    """What there is to know of the ontology and the prompts, if texts of these languages are asked about."""
+    ontology = pool.question.ontology
+    told = [
+        note.text
+        for note in (*(ontology.notes if ontology else ()), *pool.renderer.notes)
+        if note.lang is None or note.lang in langs
+    ]
+    for number, text in enumerate(told):
+        say(console, f"{'Note:' if not number else '':9} {text}")
 
 
 def changed(console: Console, lines: Sequence[str], answers: Mapping[str, int], key: str) -> None:
@@ -75,6 +86,12 @@ def changed(console: Console, lines: Sequence[str], answers: Mapping[str, int], 
         console,
         f"          {usable:,} answers can be used again, {kept}",
     )
+
+
+def answering(console: Console, servers: int, langs: Collection[Lang]) -> None:
+    """What was seen before the first wave."""
+    each = "the server answers" if servers == 1 else f"each of {servers} servers answers"
+    say(console, f"Checked:  {each} a known sentence ({', '.join(sorted(langs))})")
 
 
 def suspicious(console: Console, found: Suspicion, output: str) -> None:

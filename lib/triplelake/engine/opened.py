@@ -20,9 +20,11 @@ from triplelake.prompt.ontology_file import load_ontology
 from triplelake.prompt.profile import MARKER, find_profile, split_template
 from triplelake.prompt.prompts import LANGS, Prompt, load_prompts
 from triplelake.prompt.render import Renderer, check_fits
+from triplelake.triples.identity import stable_hash
 from triplelake.types import Lang
 
 _SURVEY_TIMEOUT_S = 30.0
+_SHORT_HASH = 12
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,12 @@ class Opened:
             ontology=self.question.ontology,
             prefix_tokens=self.prefix_tokens,
         )
+
+    @property
+    def versions(self) -> Mapping[str, str]:
+        """What answers besides the settings: model and grammar engine, and hashes of what the files say."""
+        contents = {name: stable_hash(*texts)[:_SHORT_HASH] for name, texts in self.renderer.contents.items()}
+        return {"model": self.survey.fingerprint, "grammar": self.survey.engine, **contents}
 
     def check(self, endpoints: tuple[Endpoint, ...]) -> None:
         """Look at the servers again.

@@ -57,7 +57,7 @@ def extract(settings: Settings, console: Console, *, dry_run: bool = False, prob
         source = open_source(spark, settings, found)
         narrate.source(console, source)
         journal.extraction_key = opened.key
-        journal.versions = {**versions(spark), "model": opened.survey.fingerprint, "grammar": opened.survey.engine}
+        journal.versions = {**versions(spark), **opened.versions}
         lease = Lease(store, journal.run_id, partial(narrate.waiting, console))
         job = _Job(settings, console, store, source, opened, journal, missing, lease)
         if probe:
@@ -109,6 +109,7 @@ class _Job:
         self._tell_changes()
         with self._planner.draft() as draft:
             narrate.draft(self._console, draft)
+            narrate.notes(self._console, self._opened, draft.langs)
             if probe:
                 self._make_tables()
             if not probe or not draft.plan.requests:
@@ -163,14 +164,14 @@ class _Job:
             return
         newest = newest_key(self._store)
         if newest is not None and newest != self._opened.key:
-            pool = {name: self._journal.versions[name] for name in ("model", "grammar")}
-            lines = changes(self._store, newest, self._settings, pool)
+            lines = changes(self._store, newest, self._settings, self._opened.versions)
             narrate.changed(self._console, lines, answers_by_key(self._store), self._opened.key)
 
     def _plan_anew(self) -> Plan | None:
         self._tell_changes()
         with self._planner.draft() as draft:
             narrate.draft(self._console, draft)
+            narrate.notes(self._console, self._opened, draft.langs)
             self._make_tables()
             self._journal.removed = draft.write()
             self._journal.rejected = draft.rejected

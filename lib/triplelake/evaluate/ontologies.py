@@ -10,7 +10,7 @@ from typing import get_args
 
 from triplelake.errors import InputError
 from triplelake.evaluate.gold import READERS, json_lines
-from triplelake.prompt.ontology import Ontology, Relation, Signature
+from triplelake.prompt.ontology import Note, Ontology, Relation, Signature
 from triplelake.prompt.ontology_file import load_ontology
 from triplelake.types import Lang
 
@@ -78,7 +78,7 @@ def from_text2kgbench(path: Path) -> Ontology:
             if side and side not in labels
         ]
     made = by_predicates(title, predicates)
-    return Ontology(made.name, made.relations, tuple(dict.fromkeys(notes)))
+    return Ontology(made.name, made.relations, tuple(map(Note, dict.fromkeys(notes))))
 
 
 def of_gold(path: Path, format: str) -> Ontology:

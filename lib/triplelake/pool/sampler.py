@@ -56,7 +56,7 @@ class Load:
 
     def __str__(self) -> str:
         told = f"{self.busy}/{self.slots} slots busy" if self.slots else ""
-        waiting = f"{self.deferred} deferred" if self.deferred else ""
+        waiting = f"{self.deferred} waiting for a slot" if self.deferred else ""
         first = ", ".join(url.partition("://")[2] for url in self.silent[:_NAMED])
         more = ", …" if len(self.silent) > _NAMED else ""
         silent = f"{len(self.silent)} of {self.servers} servers silent ({first}{more})" if self.silent else ""

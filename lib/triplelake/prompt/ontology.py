@@ -38,18 +38,30 @@ class Relation:
 
 
 @dataclass(frozen=True, slots=True)
+class Note:
+    """What to tell once before a run: what reading a file merged or derived, or what it shows.
+
+    Args:
+        lang: it concerns runs with texts of this language only; None for all.
+    """
+
+    text: str
+    lang: Lang | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Ontology:
     """Relations in the order in which they are shown.
 
     Args:
         name: for people.
         relations: unique ids; within a language, names and aliases are unique too.
-        notes: what reading it merged or derived, to be reported once.
+        notes: what reading it merged or derived.
     """
 
     name: str
     relations: tuple[Relation, ...]
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
 
     def by_name(self, lang: Lang, *, aliases: bool = False) -> dict[str, Relation]:
         """Relations by the name shown in `lang`, also by alias if asked."""

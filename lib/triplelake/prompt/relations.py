@@ -12,7 +12,7 @@ import opencc
 import regex
 
 from triplelake.errors import InputError
-from triplelake.prompt.ontology import Relation, Signature
+from triplelake.prompt.ontology import Note, Relation, Signature
 from triplelake.types import Lang
 
 _LANGS: tuple[Lang, ...] = get_args(Lang)
@@ -58,7 +58,7 @@ class _Draft:
     lines: dict[Signature, int] = field(default_factory=dict)
 
 
-def relations_of(entries: Iterable[Entry], file: Path) -> tuple[tuple[Relation, ...], tuple[str, ...]]:
+def relations_of(entries: Iterable[Entry], file: Path) -> tuple[tuple[Relation, ...], tuple[Note, ...]]:
     """Relations in order of their first entry, and notes on what was merged or derived.
 
     Raises:
@@ -70,16 +70,19 @@ def relations_of(entries: Iterable[Entry], file: Path) -> tuple[tuple[Relation, 
         if not any(entry.one(f"name_{suffix}") for suffix in _SUFFIX.values()) and entry.id not in drafts:
             raise InputError(f"{file}, line {entry.line}", "a relation without a name", "Give name_zh or name_en.")
         _add(drafts, entry, file)
-    derived: dict[str, list[str]] = {}
+    derived: dict[tuple[Lang, str], list[str]] = {}
     relations = tuple(_relation(relation_id, draft, derived) for relation_id, draft in drafts.items())
     _refuse_shared_names(relations, drafts, file)
     merged = [
-        f"relation `{relation_id}` has {len(draft.lines)} signatures, merged from lines "
-        f"{', '.join(str(line) for line in sorted(set(draft.lines.values())))}"
+        Note(
+            f"relation `{relation_id}` has {len(draft.lines)} signatures, merged from lines "
+            f"{', '.join(str(line) for line in sorted(set(draft.lines.values())))}"
+        )
         for relation_id, draft in drafts.items()
         if len(set(draft.lines.values())) > 1
     ]
-    return relations, (*merged, *(f"{how}: {', '.join(names)}" for how, names in derived.items()))
+    by_language = [Note(f"{lang} name {how}: {', '.join(names)}", lang) for (lang, how), names in derived.items()]
+    return relations, (*merged, *by_language)
 
 
 def _add(drafts: dict[str, _Draft], entry: Entry, file: Path) -> None:
@@ -114,13 +117,13 @@ def _signatures(entry: Entry) -> Iterator[Signature]:
             yield Signature(subject_type, object_type)
 
 
-def _relation(relation_id: str, draft: _Draft, derived: dict[str, list[str]]) -> Relation:
+def _relation(relation_id: str, draft: _Draft, derived: dict[tuple[Lang, str], list[str]]) -> Relation:
     given = _in_both_scripts(draft, "name")
     names: dict[Lang, str] = {lang: given[lang] or given["zh-Hans"] or given["en"] for lang in _LANGS}
     for lang in _LANGS:
         if f"name_{_SUFFIX[lang]}" not in draft.single:
             how = "made by OpenCC from the other script" if given[lang] else "missing, the other language's is shown"
-            derived.setdefault(f"{lang} name {how}", []).append(names[lang])
+            derived.setdefault((lang, how), []).append(names[lang])
     aliases = {
         lang: tuple(dict.fromkeys(alias for alias in _aliases(draft, lang) if alias != names[lang])) for lang in _LANGS
     }

@@ -15,14 +15,15 @@ Text of a document is data:
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import regex
 
 from triplelake.config import Settings
 from triplelake.errors import InputError
 from triplelake.prompt import fewshot
-from triplelake.prompt.ontology import Ontology
+from triplelake.prompt.ontology import Note, Ontology
 from triplelake.prompt.profile import ModelProfile
 from triplelake.prompt.prompts import LANGS, Labels, Prompt
 from triplelake.types import Lang, Request
@@ -84,7 +85,7 @@ class Renderer:
         shots: int | None = None,
     ) -> None:
         before, after = _template(profile, server_template)
-        notes: list[str] = []
+        notes: list[Note] = []
         self._labels: dict[Lang, Labels] = {}
         self._prefixes: dict[Lang, str] = {}
         self._suffixes: dict[Lang, str] = {}
@@ -95,13 +96,14 @@ class Renderer:
             self._labels[lang] = prompt.labels
             self._prefixes[lang] = before + "\n\n".join(blocks)
             self._suffixes[lang] = f"\n{prompt.labels.answer}{after}"
+        self._contents = _contents(prompts, ontology, (before, after, *profile.stop))
         self._stop = profile.stop
         self._ontology = ontology
         self._notes = tuple(notes)
 
     @property
-    def notes(self) -> tuple[str, ...]:
-        """What to tell once before a run: examples with relations that the ontology lacks."""
+    def notes(self) -> tuple[Note, ...]:
+        """Examples with relations that the ontology lacks."""
         return self._notes
 
     @property
@@ -117,6 +119,11 @@ class Renderer:
         """The prompt of a request."""
         lines = _question(self._labels[request.lang], request.title, request.context, request.text)
         return RenderedPrompt(_joined((Part(self._prefixes[request.lang]), *lines, Part(self._suffixes[request.lang]))))
+
+    @property
+    def contents(self) -> Mapping[str, tuple[str, ...]]:
+        """What the files say that can change an answer, so that a person can be told which of them has changed."""
+        return self._contents
 
     def identity(self) -> tuple[str, ...]:
         """All of the prompt and the ontology that can change an answer, for the extraction key.
@@ -172,8 +179,21 @@ def _template(profile: ModelProfile, server_template: tuple[str, str] | None) ->
     return server_template
 
 
+def _contents(
+    prompts: Mapping[Lang, Prompt], ontology: Ontology | None, template: tuple[str, ...]
+) -> Mapping[str, tuple[str, ...]]:
+    relations = ontology.relations if ontology else ()
+    shown = [(each.id, each.names, each.description, each.object_pattern) for each in relations]
+    asked = {lang: replace(prompt, file=Path(), shipped=False) for lang, prompt in prompts.items()}
+    return {
+        "relations": tuple(map(repr, shown)),
+        **{f"prompt {lang}": (repr(prompt),) for lang, prompt in asked.items()},
+        "template": template,
+    }
+
+
 def _examples(
-    prompt: Prompt, ontology: Ontology | None, shots: int | None, notes: list[str]
+    prompt: Prompt, ontology: Ontology | None, shots: int | None, notes: list[Note]
 ) -> tuple[fewshot.Example, ...]:
     examples = fewshot.ordered(prompt.examples, shots)
     if ontology is not None and not prompt.shipped:
@@ -181,10 +201,11 @@ def _examples(
     elif ontology is not None and (foreign := fewshot.foreign(examples, ontology, prompt.lang)):
         # They are shown for the form of an answer; the grammar admits the ontology's relations only. Measured with
         # Gemma 3 270M: leaving them out, and so showing few or no triples, makes it answer [] to nearly everything.
-        notes.append(
+        told = (
             f"{prompt.lang}: {foreign} of {len(examples)} examples show relations that the ontology {ontology.name} "
             "lacks, for the form only; set prompt.dir to a folder with examples of your own"
         )
+        notes.append(Note(told, prompt.lang))
     return examples
 
 

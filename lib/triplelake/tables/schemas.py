@@ -236,7 +236,11 @@ RUNS = Table(
         _KEY,
         Column("command", STRING, "extract, probe, republish or maintain"),
         Column("settings", STRING, "Effective settings as JSON, without secrets"),
-        Column("versions", STRING, "Versions of triplelake, Spark, Delta, the model and the grammar engine as JSON"),
+        Column(
+            "versions",
+            STRING,
+            "Versions of triplelake, Spark, Delta, model and grammar engine, and hashes of the files, as JSON",
+        ),
         Column("started_at", TIMESTAMP, "When the run began"),
         Column("ended_at", TIMESTAMP, "When it ended"),
         Column("documents", LONG, "Documents published by this run"),

@@ -76,7 +76,7 @@ def test_text2kgbench_ontology(tmp_path: Path) -> None:
         "cost": (Signature("film", None),),
         "league": (Signature("human", None), Signature("film", None)),
     }
-    assert made.notes == ("league: type Q9 is not declared; any type is allowed",)
+    assert [note.text for note in made.notes] == ["league: type Q9 is not declared; any type is allowed"]
 
 
 @pytest.mark.parametrize(

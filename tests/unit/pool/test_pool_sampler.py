@@ -36,7 +36,8 @@ def test_a_round_asks_every_server_once_and_adds_them_up() -> None:
         assert whole.wait(20)
         assert sampler.load == Load(slots=8, busy=7, deferred=2, silent=(URLS[2],), servers=3)
     assert seen == list(said.items())
-    assert str(sampler.load) == f"7/8 slots busy, 2 deferred, 1 of 3 servers silent ({URLS[2].partition('://')[2]})"
+    silent = URLS[2].partition("://")[2]
+    assert str(sampler.load) == f"7/8 slots busy, 2 waiting for a slot, 1 of 3 servers silent ({silent})"
 
 
 def test_servers_that_tell_nothing_leave_the_line_empty() -> None:

@@ -6,7 +6,7 @@ import pytest
 import regex
 
 from triplelake.errors import InputError, UsageError
-from triplelake.prompt.ontology import Ontology, Relation, Signature
+from triplelake.prompt.ontology import Note, Ontology, Relation, Signature
 from triplelake.prompt.ontology_file import load_ontology
 
 CONF = Path(__file__).parents[3] / "conf"
@@ -155,7 +155,7 @@ def test_tables(tmp_path: Path, name: str, separator: str, bom: str) -> None:
     assert nation.object_pattern is None
     assert born.signatures == (Signature("person", None),)
     assert born.object_pattern == r"\d{4}(,|年)?"
-    assert ontology.notes == ("zh-Hant name made by OpenCC from the other script: 國籍, 出生日期",)
+    assert ontology.notes == (Note("zh-Hant name made by OpenCC from the other script: 國籍, 出生日期", "zh-Hant"),)
 
 
 def test_languages_that_the_file_lacks(tmp_path: Path) -> None:
@@ -169,7 +169,7 @@ def test_languages_that_the_file_lacks(tmp_path: Path) -> None:
     )
     assert author.names == {"zh-Hans": "author", "zh-Hant": "author", "en": "author"}
     assert author.aliases == {"en": ("writer",)}
-    assert set(ontology.notes) == {
+    assert {note.text for note in ontology.notes} == {
         "zh-Hans name made by OpenCC from the other script: 国籍",
         "zh-Hans name missing, the other language's is shown: author",
         "zh-Hant name missing, the other language's is shown: author",
@@ -188,7 +188,7 @@ def test_other_types_are_a_further_signature(tmp_path: Path) -> None:
     part = ontology.relations[0]
     assert part.signatures == (Signature("place", "place"), Signature("work"), Signature("thing"))
     assert part.aliases["en"] == ("in", "belongs to")
-    assert "relation `part` has 3 signatures, merged from lines 2, 4" in ontology.notes
+    assert Note("relation `part` has 3 signatures, merged from lines 2, 4") in ontology.notes
 
 
 @pytest.mark.parametrize(

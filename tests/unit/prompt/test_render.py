@@ -159,7 +159,8 @@ def test_shipped_examples_with_other_relations_are_shown_and_noted(
     prompts: Mapping[Lang, Prompt], general: Ontology
 ) -> None:
     renderer = Renderer(prompts, OWN, PLAIN)
-    assert [note[:14] for note in renderer.notes] == ["zh-Hans: 4 of ", "zh-Hant: 4 of ", "en: 4 of 5 exa"]
+    assert [note.text[:14] for note in renderer.notes] == ["zh-Hans: 4 of ", "zh-Hant: 4 of ", "en: 4 of 5 exa"]
+    assert [note.lang for note in renderer.notes] == list(LANGS)
     for lang in LANGS:
         assert all(e.text in renderer.prefix(lang) for e in prompts[lang].examples)
     assert Renderer(prompts, general, PLAIN).notes == ()
