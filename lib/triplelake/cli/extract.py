@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 
 from triplelake.cli.guard import guarded
-from triplelake.cli.init import init
+from triplelake.cli.init import INIT_LANGS, init
 from triplelake.cli.parsing import EXIT_CODES, Parser, read_settings, show_settings
 from triplelake.config import ENCODINGS, FORMATS
 from triplelake.errors import UsageError
@@ -78,7 +78,7 @@ def extract_parser() -> Parser:
         help="write settings, an ontology and examples to edit, and stop",
     )
     parser.add_argument(
-        "--lang", choices=("zh", "en"), default=None, help="language of what --init writes (that of the locale)"
+        "--lang", choices=INIT_LANGS, default=None, help="language of what --init writes (that of the locale)"
     )
     parser.add_argument(
         "--show-request",

@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from string import Template
-from typing import Literal
+from typing import Literal, get_args
 
 from rich.console import Console
 
@@ -15,9 +15,11 @@ from triplelake.config import conf_dir
 from triplelake.console import say
 from triplelake.errors import UsageError
 
-InitLang = Literal["zh", "en"]
+InitLang = Literal["zh", "zh-Hant", "en"]
+INIT_LANGS: tuple[InitLang, ...] = get_args(InitLang)
 
 _SETTINGS = "extract.yaml"
+_TRADITIONAL = frozenset({"TW", "HK", "MO"})
 _NEXT: Mapping[InitLang, str] = {
     "en": """\
 Written: {folder}
@@ -32,6 +34,13 @@ Edit them, then:
   ontology.yaml    要抽取的关系
   prompts/         怎样向模型提问，附三个示例
 修改之后执行：
+  spark-submit jobs/extract.py --config {folder}/extract.yaml --limit 20""",
+    "zh-Hant": """\
+已寫入：{folder}
+  extract.yaml     設定：在這裡寫上你的文本
+  ontology.yaml    要擷取的關係
+  prompts/         怎樣向模型提問，附三個範例
+修改之後執行：
   spark-submit jobs/extract.py --config {folder}/extract.yaml --limit 20""",
 }
 
@@ -62,4 +71,7 @@ def init(folder: Path, lang: InitLang | None, console: Console) -> None:
 def locale_lang(environ: Mapping[str, str]) -> InitLang:
     """The language of a locale, by the variables that programs go by."""
     named = next((environ[name] for name in ("LC_ALL", "LC_MESSAGES", "LANG") if environ.get(name)), "")
-    return "zh" if named.lower().startswith("zh") else "en"
+    language, _, region = named.partition(".")[0].partition("_")
+    if language.lower() != "zh":
+        return "en"
+    return "zh-Hant" if region.upper() in _TRADITIONAL else "zh"

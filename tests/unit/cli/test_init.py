@@ -6,13 +6,12 @@ import io
 import signal
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
 
 import pytest
 from rich.console import Console
 
 from triplelake.cli import extract_command
-from triplelake.cli.init import init, locale_lang
+from triplelake.cli.init import InitLang, init, locale_lang
 from triplelake.config import load_settings
 from triplelake.prompt.ontology_file import load_ontology
 from triplelake.prompt.profile import find_profile
@@ -20,7 +19,7 @@ from triplelake.prompt.prompts import LANGS, Prompt, load_prompts
 from triplelake.prompt.render import Renderer
 from triplelake.types import Lang, Request
 
-BOTH = pytest.mark.parametrize(("lang", "asked"), [("zh", "zh-Hans"), ("en", "en")])
+BOTH = pytest.mark.parametrize(("lang", "asked"), [("zh", "zh-Hans"), ("zh-Hant", "zh-Hant"), ("en", "en")])
 
 
 @pytest.fixture(autouse=True)
@@ -32,7 +31,7 @@ def own_signals() -> Iterator[None]:
 
 
 @BOTH
-def test_what_is_written_is_a_job(tmp_path: Path, lang: Literal["zh", "en"], asked: Lang) -> None:
+def test_what_is_written_is_a_job(tmp_path: Path, lang: InitLang, asked: Lang) -> None:
     folder = tmp_path / "my job"
     said = io.StringIO()
     init(folder, lang, Console(file=said, width=200))
@@ -48,7 +47,7 @@ def test_what_is_written_is_a_job(tmp_path: Path, lang: Literal["zh", "en"], ask
 
 
 @BOTH
-def test_it_asks_as_the_shipped_prompt_does(lang: Literal["zh", "en"], asked: Lang, tmp_path: Path) -> None:
+def test_it_asks_as_the_shipped_prompt_does(lang: InitLang, asked: Lang, tmp_path: Path) -> None:
     init(tmp_path, lang, Console(file=io.StringIO()))
     own, shipped = (load_prompts(place)[asked] for place in (tmp_path / "prompts", "prompts"))
     assert _but_examples(own) == _but_examples(shipped)
@@ -80,6 +79,9 @@ def test_what_is_there_stays(tmp_path: Path, capsys: pytest.CaptureFixture[str])
         ({"LANG": "zh_CN.UTF-8"}, "zh"),
         ({"LC_ALL": "C", "LANG": "zh_TW"}, "en"),
         ({"LC_ALL": "", "LANG": "zh"}, "zh"),
+        ({"LC_MESSAGES": "zh_TW.Big5", "LANG": "zh_CN"}, "zh-Hant"),
+        ({"LANG": "zh_HK"}, "zh-Hant"),
+        ({"LANG": "zha_CN"}, "en"),
         ({}, "en"),
     ],
 )
