@@ -41,4 +41,5 @@ def test_the_predicates_of_the_current_triples_by_their_number(store: Store) -> 
     ontology = load_ontology(file)
     assert ontology
     assert [relation.id for relation in ontology.relations] == ["创始人", "works for"]
+    assert "name_zh: 创始人" in Path(file).read_text("utf-8")
     assert "# 3 mentions, as in: 岚砚科技 – 陶霁言" in Path(file).read_text("utf-8")

@@ -8,11 +8,15 @@ from pathlib import Path
 
 import yaml
 from pyarrow.fs import FileSystem
+from pyspark.sql import Row
 from pyspark.sql import functions as F
 
+from triplelake.prompt.prompts import LANGS
+from triplelake.prompt.relations import SUFFIX
 from triplelake.tables.store import Store, absolute
 from triplelake.tables.views import register
 from triplelake.text import comparison_key
+from triplelake.types import Lang
 
 MOST = 50
 """Relations: the model reads all of them with every chunk, so a longer list would have to be cut anyway."""
@@ -21,7 +25,7 @@ _LOOKED_AT = 20 * MOST
 _FILE = "suggested_ontology.yaml"
 _HEAD = """\
 # The most frequent predicates of an open run, the most frequent first. Edit them, then: --ontology THIS FILE
-#   - Write together what means the same: keep one, and give the others as its aliases_zh or aliases_en.
+#   - Write together what means the same: keep one, the others are its aliases_zh, aliases_zh_hant or aliases_en.
 #   - Delete what is none of your business. Few relations are faster than many.
 #   - Give each an id that can stay for ever: it is the value of `predicate`.
 #   - With subject_type and object_type, triples of other types are flagged.
@@ -37,14 +41,14 @@ class Used:
 
     Args:
         example: a fact, as (subject, object).
-        chinese: it was said of Chinese texts mostly.
+        lang: of the texts that it was said of, mostly.
         aliases: other writings of it.
     """
 
     predicate: str
     mentions: int
     example: tuple[str, str]
-    chinese: bool
+    lang: Lang
     aliases: tuple[str, ...] = ()
 
 
@@ -73,13 +77,20 @@ def most_used(store: Store) -> list[Used]:
         .agg(
             F.count(F.lit(1)).alias("mentions"),
             F.min(F.struct("subject", "object")).alias("example"),
-            (F.avg(F.when(F.col("lang") == "en", 0).otherwise(1)) >= 0.5).alias("chinese"),
+            *(F.count_if(F.col("lang") == lang).alias(lang) for lang in LANGS),
         )
         .orderBy(F.desc("mentions"), "predicate")
         .limit(_LOOKED_AT)
         .collect()
     )
-    return merged(Used(row["predicate"], row["mentions"], tuple(row["example"]), row["chinese"]) for row in rows)[:MOST]
+    return merged(Used(row["predicate"], row["mentions"], tuple(row["example"]), _mostly(row)) for row in rows)[:MOST]
+
+
+def _mostly(row: Row) -> Lang:
+    """The language of most mentions; Chinese where it is half of them, of its scripts the one with more."""
+    if row["en"] * 2 > row["mentions"]:
+        return "en"
+    return "zh-Hant" if row["zh-Hant"] > row["zh-Hans"] else "zh-Hans"
 
 
 def merged(used: Iterable[Used]) -> list[Used]:
@@ -105,7 +116,7 @@ def as_ontology(used: Sequence[Used]) -> str:
         # A line break in a surface would end the comment, and other control characters are not allowed in YAML.
         example = "".join(char if char.isprintable() else " " for char in " – ".join(each.example))
         lines.append(f"  # {each.mentions:,} mentions, as in: {' '.join(example.split())}\n")
-        suffix = "zh" if each.chinese else "en"
+        suffix = SUFFIX[each.lang]
         entry: dict[str, object] = {"id": each.predicate, f"name_{suffix}": each.predicate}
         if each.aliases:
             entry[f"aliases_{suffix}"] = list(each.aliases)

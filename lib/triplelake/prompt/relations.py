@@ -16,13 +16,14 @@ from triplelake.prompt.ontology import Note, Relation, Signature
 from triplelake.types import Lang
 
 _LANGS: tuple[Lang, ...] = get_args(Lang)
-_SUFFIX: Mapping[Lang, str] = {"zh-Hans": "zh", "zh-Hant": "zh_hant", "en": "en"}
+SUFFIX: Mapping[Lang, str] = {"zh-Hans": "zh", "zh-Hant": "zh_hant", "en": "en"}
+"""What the keys of a language end with."""
 _SINGLE = (
     "id",
-    *(f"{field}_{suffix}" for field in ("name", "description") for suffix in _SUFFIX.values()),
+    *(f"{field}_{suffix}" for field in ("name", "description") for suffix in SUFFIX.values()),
     "object_pattern",
 )
-LISTS = (*(f"aliases_{suffix}" for suffix in _SUFFIX.values()), "subject_type", "object_type")
+LISTS = (*(f"aliases_{suffix}" for suffix in SUFFIX.values()), "subject_type", "object_type")
 """Fields that may hold several texts."""
 FIELDS = (*_SINGLE, *LISTS)
 """All fields of an entry."""
@@ -44,7 +45,7 @@ class Entry:
 
     @property
     def id(self) -> str | None:
-        names = (self.one(f"name_{suffix}") for suffix in _SUFFIX.values())
+        names = (self.one(f"name_{suffix}") for suffix in SUFFIX.values())
         return self.one("id") or next((name for name in names if name), None)
 
 
@@ -67,7 +68,7 @@ def relations_of(entries: Iterable[Entry], file: Path) -> tuple[tuple[Relation, 
     """
     drafts: dict[str, _Draft] = {}
     for entry in entries:
-        if not any(entry.one(f"name_{suffix}") for suffix in _SUFFIX.values()) and entry.id not in drafts:
+        if not any(entry.one(f"name_{suffix}") for suffix in SUFFIX.values()) and entry.id not in drafts:
             raise InputError(f"{file}, line {entry.line}", "a relation without a name", "Give name_zh or name_en.")
         _add(drafts, entry, file)
     derived: dict[tuple[Lang, str], list[str]] = {}
@@ -101,7 +102,7 @@ def _add(drafts: dict[str, _Draft], entry: Entry, file: Path) -> None:
         except regex.error as error:
             reason = f"object_pattern of `{relation_id}` is no regular expression: {error}"
             raise InputError(where, reason, "Mend it, or leave it out: any object is then allowed.") from None
-    for lang, suffix in _SUFFIX.items():
+    for lang, suffix in SUFFIX.items():
         draft.aliases.setdefault(lang, []).extend(entry.many(f"aliases_{suffix}"))
     for signature in _signatures(entry):
         if (first := draft.lines.get(signature)) is not None:
@@ -121,7 +122,7 @@ def _relation(relation_id: str, draft: _Draft, derived: dict[tuple[Lang, str], l
     given = _in_both_scripts(draft, "name")
     names: dict[Lang, str] = {lang: given[lang] or given["zh-Hans"] or given["en"] for lang in _LANGS}
     for lang in _LANGS:
-        if f"name_{_SUFFIX[lang]}" not in draft.single:
+        if f"name_{SUFFIX[lang]}" not in draft.single:
             how = "made by OpenCC from the other script" if given[lang] else "missing, the other language's is shown"
             derived.setdefault((lang, how), []).append(names[lang])
     aliases = {
