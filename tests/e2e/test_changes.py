@@ -199,6 +199,13 @@ def test_a_changed_setting_is_told_with_what_it_costs(first: Bench, monkeypatch:
     assert len(set(langs)) == 3 and f"of prompt ({cached:,} from the cache)" in first.said
 
 
+def test_what_is_to_know_of_a_language_is_told_where_it_is_asked_in(first: Bench) -> None:
+    own = first.folder / "own.yaml"
+    own.write_text("relations: [{id: built_at, name_en: built at}]")
+    first.preview(first.corpus([{"id": "x", "text": _SHIP}], "en.jsonl"), corpus__id_column="id", ontology=str(own))
+    assert "Note:     en: 4 of 5 examples show relations" in first.said and "zh-H" not in first.said
+
+
 def test_one_request_is_shown_from_its_prompt_to_its_triples(first: Bench) -> None:
     triple = first.lake.query("SELECT * FROM current_triples WHERE doc_id = 'ship' ORDER BY subject_start LIMIT 1")[0]
     [answer] = (row for row in first.lake.rows("attempts") if row["request_id"] == triple["request_id"])

@@ -74,6 +74,11 @@ class Draft:
     known: int
     rejected: int
 
+    @property
+    def asked(self) -> frozenset[Lang]:
+        """The languages that are asked in."""
+        return frozenset(lang for lang, requests in self.langs.items() if requests)
+
     def write(self) -> int:
         """Write the plan, its row in `plans` last, and return the number of documents marked removed.
 

@@ -109,7 +109,7 @@ class _Job:
         self._tell_changes()
         with self._planner.draft() as draft:
             narrate.draft(self._console, draft)
-            narrate.notes(self._console, self._opened, draft.langs)
+            narrate.notes(self._console, self._opened, draft.asked)
             if probe:
                 self._make_tables()
             if not probe or not draft.plan.requests:
@@ -171,7 +171,7 @@ class _Job:
         self._tell_changes()
         with self._planner.draft() as draft:
             narrate.draft(self._console, draft)
-            narrate.notes(self._console, self._opened, draft.langs)
+            narrate.notes(self._console, self._opened, draft.asked)
             self._make_tables()
             self._journal.removed = draft.write()
             self._journal.rejected = draft.rejected
