@@ -61,6 +61,8 @@ def opened(console: Console, pool: Opened) -> None:
         f"Pool:     {servers} server{'s' if servers > 1 else ''}, {pool.slots} slots, model {pool.survey.alias}, "
         f"grammar {pool.survey.engine}",
     )
+    if pool.settings.pool == "embedded" and pool.settings.embedded.model is None:
+        say(console, "          It is small: it shows that all works, and little of what a larger one finds")
 
 
 def notes(console: Console, pool: Opened, langs: Collection[Lang]) -> None:

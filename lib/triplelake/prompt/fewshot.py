@@ -63,7 +63,8 @@ def check_relations(examples: Iterable[Example], ontology: Ontology, lang: Lang,
             relation = find_relation(ontology, lang, predicate)
             if relation is None:
                 reason = f"`{predicate}` is not a relation of the ontology {ontology.name}"
-                raise InputError(place, reason, "Use its name, alias or id, or remove the example.")
+                remedy = "Use its name, alias or id, or remove it. The shipped examples go with any: prompt.dir=prompts"
+                raise InputError(place, reason, remedy)
             if not _admits(relation, obj):
                 reason = f"“{obj}” does not match the object_pattern of `{relation.id}`"
                 raise InputError(place, reason, "Change the example or the pattern.")
