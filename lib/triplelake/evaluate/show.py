@@ -94,11 +94,8 @@ def _review(report: ReviewReport, console: Console) -> None:
         f"{report.review}: {whole.judged:,} triples judged, {whole.right:,} right; {report.unsure:,} unclear, "
         f"{report.open:,} without a verdict",
     )
-    if not whole.judged:
-        say(
-            console,
-            "Fill in `verdict`: 对 or yes, 错 or no, ? where you cannot tell. Then the same command.",
-        )
+    if not (whole.judged or report.unsure):
+        say(console, "Fill in `verdict`: 对 or yes, 错 or no, ? where you cannot tell. Then the same command.")
         return
     for title, groups in (("All", report.groups), ("By relation", report.relations)):
         grid = _grid("", "judged", "right", "precision", "95 %")
