@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections import Counter
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -239,6 +240,9 @@ def test_a_probe_and_a_sample_ask_what_the_run_need_not_ask_again(bench: Bench) 
     assert len(bench.server.asked) == len(lake.rows("attempts")) == journal.tally.answered == 3
     assert "3 of 8 questions asked" in bench.said and "GPU-hours with 1 GPU; at 2 for each" in bench.said
     assert not lake.rows("documents") and not lake.rows("plans")
+    [wanted] = re.findall(r"--show-request (\w+)", bench.said)
+    said = bench.show_request(wanted, output=str(output))
+    assert "asked for a probe" in said and "== Triples\n+ " in said and "other" not in said.partition("Grammar")[0]
     assert [row["command"] for row in lake.rows("runs")] == ["probe"]
 
     bench.extract(file, output, corpus__id_column="id", run__sample=3)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
-from pyspark.sql import Row
+from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
 from rich.console import Console
 
@@ -20,7 +21,7 @@ from triplelake.errors import OutputError, PoolError, UsageError
 from triplelake.pool.client import LlamaServer
 from triplelake.pool.protect import protect
 from triplelake.prompt.grammar import build_grammar
-from triplelake.tables.schemas import ATTEMPTS, CHUNKS, TRIPLES
+from triplelake.tables.schemas import ATTEMPTS, CHUNKS, REQUESTS, TRIPLES
 from triplelake.tables.store import Store
 from triplelake.tables.views import select
 from triplelake.triples.derive import account
@@ -70,10 +71,16 @@ def show_request(settings: Settings, wanted: str, console: Console) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """A request with what the tables hold of it; `answer` is None if it was never answered."""
+    """A request with what the tables hold of it.
+
+    Args:
+        key: what it was asked with, or is planned to be; None if neither.
+        chunks: empty if it was asked by a probe, and no run has planned it yet.
+        answer: None if it was never answered.
+    """
 
     request: Request
-    key: str
+    key: str | None
     chunks: Sequence[Row]
     attempts: Sequence[Row]
     answer: Row | None
@@ -100,9 +107,10 @@ def _find(store: Store, wanted: str) -> _Found:
     attempts = own.orderBy("finished_at").collect()
     answers = select("answers", attempts=own).collect()
     triples = store.read(TRIPLES).where(F.col("request_id") == request_id).collect()
-    first = chunks[0]
-    request = Request(request_id, first["text"], first["title"], first["context"], first["lang"])
-    return _Found(request, first["extraction_key"], chunks, attempts, answers[0] if answers else None, triples)
+    asked = chunks or store.read(REQUESTS).where(F.col("request_id") == request_id).limit(1).collect()
+    request = Request(request_id, *(asked[0][name] for name in ("text", "title", "context", "lang")))
+    key = next((str(row["extraction_key"]) for row in (*chunks, *attempts)), None)
+    return _Found(request, key, chunks, attempts, answers[0] if answers else None, triples)
 
 
 def _request_id(store: Store, wanted: str) -> str:
@@ -111,7 +119,11 @@ def _request_id(store: Store, wanted: str) -> str:
         for column in ("request_id", "chunk_id")
     ]
     named.append(store.read(TRIPLES).where(F.col("triple_id").startswith(wanted)).select("request_id"))
-    found = [row[0] for row in named[0].union(named[1]).union(named[2]).distinct().limit(2).collect()]
+    found = [row[0] for row in reduce(DataFrame.union, named).distinct().limit(2).collect()]
+    if not found:
+        # A probe asks before there are chunks.
+        probed = store.read(REQUESTS).where(F.col("request_id").startswith(wanted))
+        found = [row[0] for row in probed.select("request_id").distinct().limit(2).collect()]
     if not found:
         raise OutputError(
             store.output,
@@ -138,9 +150,13 @@ def _pool(settings: Settings, question: Question) -> Iterator[Opened | PoolError
 def _tell_request(page: _Page, found: _Found) -> None:
     request = found.request
     page.head(f"Request {request.request_id}")
-    places = [f"{row['doc_id']}, chunk {row['ordinal']}, from character {row['char_start']}" for row in found.chunks]
     page.say(f"language  {request.lang}")
-    page.say(f"asked for {places[0]}{f' and {len(places) - 1:,} more' if len(places) > 1 else ''}")
+    if found.chunks:
+        first, *more = found.chunks
+        place = f"{first['doc_id']}, chunk {first['ordinal']}, from character {first['char_start']}"
+        page.say(f"asked for {place}{f' and {len(more):,} more' if more else ''}")
+    else:
+        page.say("asked for a probe; no run has planned it yet")
     for name in ("title", "context", "text"):
         if value := getattr(request, name):
             page.say(f"{name:<9} {value}")
@@ -151,7 +167,7 @@ def _tell_question(page: _Page, found: _Found, opened: Opened | PoolError, store
     if isinstance(opened, PoolError):
         page.say(f"Not shown: template and grammar engine are the pool's. {opened.subject}: {opened.reason}")
         return
-    if opened.key != found.key:
+    if found.key not in (None, opened.key):
         page.say("As these settings ask. The answer below was asked with others:")
         for change in changes(store, found.key, opened.settings, opened.versions):
             page.say(f"  {change}")

@@ -124,8 +124,8 @@ def tell(
 ) -> None:
     """Say what the questions of a probe came to, and what the run will."""
     mine = store.read(ATTEMPTS).where(F.col("plan_id") == plan_id)
-    columns = ("status", "finished_at", "latency_ms", "prompt_tokens", "completion_tokens")
-    rows = mine.select(*columns, F.size("triples").alias("triples")).collect()
+    columns = ("status", "finished_at", "latency_ms", "prompt_tokens", "completion_tokens", "request_id", "error_code")
+    rows = mine.select(*columns, F.size("triples").alias("triples")).orderBy("request_id").collect()
     status = Counter(row["status"] for row in rows)
     triples = sum(max(row["triples"] or 0, 0) for row in rows)
     say(
@@ -133,9 +133,16 @@ def tell(
         f"Probe:    {len(rows):,} of {requests:,} questions asked: {triples:,} triples, {status['empty']:,} answers "
         f"without one, {status['failed']:,} failed; the run will use these answers",
     )
+    for code, count in Counter(row["error_code"] for row in rows if row["status"] == "failed").most_common():
+        say(console, f"          {count:,} failed: {code}")
+    if rows:
+        # One that went wrong tells most.
+        seen = min(rows, key=lambda row: ("failed", "empty", "ok").index(row["status"]))
+        shown = f"python jobs/extract.py --show-request {seen['request_id']} --output {store.output}"
+        say(console, f"          One of them, whole, with the settings of this command: {shown}")
     good = [row for row in rows if row["status"] != "failed"]
     if not good:
-        say(console, "          No answer, no estimate: `failures` has the causes.")
+        say(console, "          No answer, no estimate.")
         return
     asked = [
         Asked(_seconds(row["finished_at"]) - row["latency_ms"] / 1000, _seconds(row["finished_at"]), *row[3:5])
