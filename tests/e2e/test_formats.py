@@ -109,11 +109,13 @@ FORMATS: dict[str, tuple[Callable[[Path], Path], dict[str, Any]]] = {
 def test_every_format_gives_the_same_documents(form: str, spark: SparkSession, tmp_path: Path) -> None:
     write, chosen = FORMATS[form]
     settings = load_settings(None, {"input": (str(write(tmp_path)),), **chosen}, {})
-    documents = open_source(spark, settings, find_input(settings)).documents().collect()
+    source = open_source(spark, settings, find_input(settings))
+    documents = source.documents().collect()
     assert sorted((row["text"], row["title"], row["reason"]) for row in documents) == sorted(
         (text, None, None) for text in TEXTS
     )
     by_path = chosen.get("corpus.format") == "text"
+    assert ("each one document" in source.description) == by_path
     names = {f"{number}/内容.txt" for number in range(3)} if by_path else {row["doc_version"] for row in documents}
     assert {row["doc_id"] for row in documents} == names
 

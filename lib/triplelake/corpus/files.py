@@ -109,7 +109,7 @@ def detect_format(path: str) -> CorpusFormat:
     raise InputError(
         path,
         f"the ending `{suffix}` names no known format" if suffix else "has no ending that names a format",
-        f"Known endings: {known}, each also with .gz. Name the format of all input files with corpus.format.",
+        f"Known endings: {known}, each also with .gz. Leave it out with a glob, or name the format of all: --format.",
     )
 
 

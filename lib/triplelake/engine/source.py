@@ -195,6 +195,8 @@ def _open_files(spark: SparkSession, found: Found, columns: Columns) -> Source:
         records = records.repartition(parallelism(spark))
     count = len(found.files)
     description = f"{count} file{'s' if count > 1 else ''}, {found.format}"
+    if found.format == _ONE_DOCUMENT_PER_FILE:
+        description += " (each one document; --format lines makes one of each line)"
     return Source(description, columns, fingerprint(found.files), records, found.encodings)
 
 
