@@ -173,15 +173,23 @@ def find_conf(name: str | Path, *, kind: str) -> Path:
     """A file or folder that a setting names: as written, else below the project's `conf/`.
 
     Raises:
-        UsageError: neither exists; the message lists what is there.
+        UsageError: neither exists; the message names the one that may be meant, or lists what is there.
     """
     path = Path(name).expanduser()
     shipped = conf_dir() / path
     for candidate in (path, shipped):
         if candidate.exists():
             return candidate
+    meant = [
+        each.relative_to(conf_dir()) for each in sorted(conf_dir().rglob("*")) if path.name in (each.name, each.stem)
+    ]
     there = sorted(p.name for p in shipped.parent.glob("*")) if shipped.parent.is_dir() else []
-    hint = f"In {shipped.parent} there are: {', '.join(there)}." if there else "Check the path."
+    if meant:
+        hint = f"Did you mean `{meant[0]}`?"
+    elif there:
+        hint = f"In {shipped.parent} there are: {', '.join(there)}."
+    else:
+        hint = "Check the path."
     raise UsageError(str(name), f"no such {kind}", hint)
 
 

@@ -158,7 +158,7 @@ def tell(
             line += f"; at {price:g} for each {_range(_times(used, price), '.3g')}"
         say(console, f"Cost:     {line}")
     say(console, "          In brackets where it lies with 95 %, as far as these questions tell.")
-    if found.most_busy < slots:
+    if found.most_busy < slots and len(rows) < requests:
         say(
             console,
             f"          They kept {found.most_busy} of the {slots} slots busy. With all of them busy an answer takes "

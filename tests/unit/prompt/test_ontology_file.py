@@ -48,6 +48,10 @@ def test_none_is_the_open_mode() -> None:
 
 
 def test_a_missing_file_is_bad_usage() -> None:
+    for short in ("general", "general.yaml"):
+        with pytest.raises(UsageError, match="no such ontology") as caught:
+            load_ontology(short)
+        assert caught.value.remedy == "Did you mean `ontologies/general.yaml`?"
     with pytest.raises(UsageError, match="no such ontology"):
         load_ontology("ontologies/nowhere.yaml")
 
