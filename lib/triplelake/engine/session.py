@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from importlib.metadata import PackageNotFoundError, version
 
 from pyspark.errors import AnalysisException, PySparkException
+from pyspark.logger import PySparkLogger
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
@@ -44,6 +46,9 @@ def open_session(name: str) -> SparkSession:
 
     if not _has_delta(spark):
         raise SetupError("Spark", "has no Delta Lake on its classpath", _delta_remedy())
+    # Each error of a query is a line of JSON to PySpark; here it is raised, and told once.
+    for logger in ("SQLQueryContextLogger", "DataFrameQueryContextLogger"):
+        PySparkLogger.getLogger(logger).setLevel(logging.CRITICAL)
     # A row here is a document or a question to a model: few of them make a batch.
     spark.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", _ROWS_PER_BATCH)
     return spark
