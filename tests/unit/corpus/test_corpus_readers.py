@@ -163,6 +163,14 @@ def test_csv(read: Read) -> None:
     ]
 
 
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_the_header_of_csv_tells_the_separator(read: Read, separator: str) -> None:
+    rows = [["text", "n"], ["a, b; c", "1"], ['say "d"\te', "2"]]
+    content = "\n".join(separator.join(f'"{cell.replace(chr(34), chr(34) * 2)}"' for cell in row) for row in rows)
+    assert read("csv", content.encode()) == [("line 2", rows[1][0]), ("line 3", rows[2][0])]
+    assert read("csv", b"text\na;b\nc\td\n") == [("line 2", "a;b"), ("line 3", "c\td")]
+
+
 def test_csv_rejects_the_row_with_bad_bytes_and_no_other(read: Read) -> None:
     content = b'text,n\na,1\n"b\n\xff",2\nc\x81,3\nd,4\n'
     assert read("csv", content) == [

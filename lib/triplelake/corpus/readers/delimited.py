@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from itertools import chain
 from typing import BinaryIO
 
 from triplelake.corpus.encodings import CODECS
@@ -15,6 +16,12 @@ from triplelake.types import Rejected
 class _CsvDialect(csv.excel):
     strict = True  # a field whose quotes do not close properly is refused, not guessed
 
+    def __init__(self, header: str) -> None:
+        # Where the comma is the decimal sign, spreadsheets put semicolons between fields.
+        if "," not in header:
+            self.delimiter = max(",;\t", key=header.count)
+        super().__init__()
+
 
 class _TsvDialect(csv.Dialect):
     # As the registered text/tab-separated-values: no quoting. A text that begins with a quotation
@@ -25,19 +32,23 @@ class _TsvDialect(csv.Dialect):
 
 
 def read_csv(stream: BinaryIO, split: Split) -> Iterator[RawRecord | Rejected]:
-    """Rows with quoted fields as RFC 4180 has them. Places are `line N`, where the row starts."""
-    return _read(stream, split, _CsvDialect())
+    """Rows with quoted fields as RFC 4180 has them. Places are `line N`, where the row starts.
+
+    A header without a comma tells another separator: semicolons or tabs.
+    """
+    return _read(stream, split, _CsvDialect)
 
 
 def read_tsv(stream: BinaryIO, split: Split) -> Iterator[RawRecord | Rejected]:
     """Rows cut at tabs, quotation marks being plain text."""
-    return _read(stream, split, _TsvDialect())
+    return _read(stream, split, lambda header: _TsvDialect())
 
 
-def _read(stream: BinaryIO, split: Split, dialect: csv.Dialect) -> Iterator[RawRecord | Rejected]:
+def _read(stream: BinaryIO, split: Split, dialect: Callable[[str], csv.Dialect]) -> Iterator[RawRecord | Rejected]:
     csv.field_size_limit(MAX_RECORD_BYTES)
     lines = _TextLines(stream, split)
-    rows = csv.reader(lines, dialect)
+    first = next(iter(lines), "")
+    rows = csv.reader(chain((first,), lines), dialect(first))
     header: list[str] | None = None
     while True:
         place = f"line {rows.line_num + 1}"
