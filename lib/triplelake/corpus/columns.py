@@ -10,7 +10,7 @@ from triplelake.config import CorpusSettings
 from triplelake.corpus.markup import first_html
 from triplelake.corpus.readers import read_fields
 from triplelake.corpus.readers.raw import RawRecord
-from triplelake.corpus.records import Columns, record_from_fields
+from triplelake.corpus.records import Columns, fields_of, record_from_fields
 from triplelake.corpus.splits import Split
 from triplelake.errors import InputError
 from triplelake.types import Rejected
@@ -21,6 +21,7 @@ __all__ = [
     "choose_columns",
     "record_from_fields",
     "refuse_html",
+    "sample_lists",
     "sample_names",
     "sample_problems",
     "sample_texts",
@@ -33,8 +34,11 @@ _SAMPLE = 100
 _SHOWN = 60
 
 
-def choose_columns(names: Sequence[str], settings: CorpusSettings) -> Columns:
+def choose_columns(names: Sequence[str], settings: CorpusSettings, lists: Sequence[str] = ()) -> Columns:
     """The columns to read of those that exist.
+
+    Args:
+        lists: columns that hold lists of records.
 
     Raises:
         InputError: a named column does not exist, or none is named and no known name exists.
@@ -47,11 +51,10 @@ def choose_columns(names: Sequence[str], settings: CorpusSettings) -> Columns:
             raise InputError(name, f"no such column in the input (corpus.{setting})", f"{hint}Columns: {there}.")
     text = settings.text_column or next((name for name in TEXT_COLUMNS if name in names), None)
     if text is None:
-        raise InputError(
-            "corpus.text_column",
-            f"none of the columns {', '.join(TEXT_COLUMNS)} is in the input",
-            f"Name the column with the text: --text-column NAME. Columns: {there}.",
-        )
+        remedy = f"Name the column with the text: --text-column NAME. Columns: {there}."
+        if lists:
+            remedy += f"\n`{lists[0]}` is a list. To read its items: jq -c '.\"{lists[0]}\"[]' FILE > FILE.jsonl"
+        raise InputError("corpus.text_column", f"none of the columns {', '.join(TEXT_COLUMNS)} is in the input", remedy)
     html = settings.html_to_text is True
     return Columns(text, settings.title_column, settings.id_column, settings.keep_columns, html)
 
@@ -66,6 +69,13 @@ def sample_names(split: Split) -> list[str]:
         if isinstance(found, RawRecord):
             names.update(dict.fromkeys(found.fields))
     return list(names)
+
+
+def sample_lists(split: Split) -> list[str]:
+    """The columns that hold lists of objects or texts in the first records of a split."""
+    records = [each for each in islice(read_fields(split), _SAMPLE) if isinstance(each, RawRecord)]
+    values = ((name, value) for record in records for name, value in record.fields.items())
+    return list(dict.fromkeys(name for name, value in values if isinstance(value, list) and any(map(fields_of, value))))
 
 
 def sample_problems(split: Split) -> list[Rejected]:

@@ -52,6 +52,11 @@ def record_from_fields(source: str, place: str, fields: Mapping[str, object], co
         return Rejected(source, place, str(why))
 
 
+def fields_of(item: object) -> dict[str, object] | None:
+    """The fields of a JSON item: an object's own, of a text the one column `text`; None where it has none."""
+    return item if isinstance(item, dict) else {"text": item} if isinstance(item, str) else None
+
+
 def kind(value: object) -> str:
     """What a JSON value is, in a person's words."""
     if value is None:

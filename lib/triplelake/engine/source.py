@@ -17,6 +17,7 @@ from triplelake.corpus.columns import (
     choose_columns,
     record_from_fields,
     refuse_html,
+    sample_lists,
     sample_names,
     sample_problems,
     sample_texts,
@@ -141,7 +142,8 @@ def find_input(settings: Settings) -> Found:
     if not names or not any(file.size for file in files):
         problems = [problem for split in sampled for problem in sample_problems(split)]
         raise nothing_readable(settings, [(problem.source, problem.place, problem.reason) for problem in problems])
-    columns = choose_columns(list(names), settings.corpus)
+    lists = [name for split in sampled for name in sample_lists(split)]
+    columns = choose_columns(list(names), settings.corpus, lists)
     if settings.corpus.html_to_text is None:
         refuse_html(
             ", ".join(settings.input), [text for split in sampled for text in sample_texts(split, columns.text)]

@@ -47,6 +47,15 @@ def test_json_array(read: Read) -> None:
     ]
 
 
+def test_items_of_json_may_be_texts(read: Read) -> None:
+    assert read("json", '["甲", {"text": "乙"}, ["丙"]]'.encode()) == [
+        ("item 1", "甲"),
+        ("item 2", "乙"),
+        ("item 3", "!is a list, not an object"),
+    ]
+    assert read("jsonl", b'"a"\n{"text": "b"}\n') == [("byte 0", "a"), ("byte 4", "b")]
+
+
 def test_json_objects_without_an_array(read: Read) -> None:
     assert read("json", b'{"text": "a"}\n{"text": "b"} {"text"') == [
         ("item 1", "a"),

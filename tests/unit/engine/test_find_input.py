@@ -73,6 +73,13 @@ def test_an_office_file_is_refused_by_what_it_is_not_by_its_ending(tmp_path: Pat
         find(tmp_path)
 
 
+def test_records_that_stand_in_a_list_of_one_object_are_told_with_the_way_out(tmp_path: Path) -> None:
+    (tmp_path / "wrapped.json").write_text('{"total": 2, "data": [{"text": "a"}, {"text": "b"}]}')
+    with pytest.raises(InputError, match="none of the columns") as caught:
+        find(tmp_path)
+    assert "Columns: total, data.\n`data` is a list. To read its items: jq -c '.\"data\"[]'" in caught.value.remedy
+
+
 def test_html_stops_until_somebody_says_what_to_do_with_it(tmp_path: Path) -> None:
     (tmp_path / "page.html").write_text(f"<html><body><p>{SIMPLIFIED}</p></body></html>", encoding="utf-8")
     with pytest.raises(InputError, match="looks like HTML"):

@@ -1,4 +1,4 @@
-"""JSON: an array of objects, or objects one after the other, of any size in little memory."""
+"""JSON: an array of objects or texts, or the same one after the other, of any size in little memory."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 from triplelake.corpus.encodings import CODECS, Codec
 from triplelake.corpus.readers.raw import MAX_RECORD_BYTES, TOO_LONG, RawRecord, Unreadable, read_blocks
-from triplelake.corpus.records import kind
+from triplelake.corpus.records import fields_of, kind
 from triplelake.corpus.splits import Split
 from triplelake.types import Rejected
 
@@ -21,7 +21,7 @@ _UNDECODED = re.compile("[\ud800-\udfff]")
 
 
 def read_json(stream: BinaryIO, split: Split) -> Iterator[RawRecord | Rejected]:
-    """The objects of the file's array, or of its top level. Places are `item N`, from 1.
+    """The objects or texts of the file's array, or of its top level. Places are `item N`, from 1.
 
     Nothing can be trusted behind a syntax error, so reading ends with one `Rejected` there. A byte
     that cannot be decoded costs only the item that holds it.
@@ -36,8 +36,8 @@ def read_json(stream: BinaryIO, split: Split) -> Iterator[RawRecord | Rejected]:
             place = f"item {number}"
             if (undecoded := window.undecoded()) is not None:
                 yield Rejected(split.path, place, undecoded)
-            elif isinstance(value, dict):
-                yield RawRecord(place, value)
+            elif (fields := fields_of(value)) is not None:
+                yield RawRecord(place, fields)
             else:
                 yield Rejected(split.path, place, f"is {kind(value)}, not an object")
     except Unreadable as why:

@@ -1,4 +1,4 @@
-"""JSON Lines: an object per line."""
+"""JSON Lines: an object, or a text, per line."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import BinaryIO
 
 from triplelake.corpus.encodings import CODECS, Codec
 from triplelake.corpus.readers.raw import TOO_LONG, Line, RawRecord, Unreadable, decode, read_lines
-from triplelake.corpus.records import kind
+from triplelake.corpus.records import fields_of, kind
 from triplelake.corpus.splits import Split
 from triplelake.types import Rejected
 
 
 def read_jsonl(stream: BinaryIO, split: Split) -> Iterator[RawRecord | Rejected]:
-    """The objects of the split's lines; blank lines are passed over. Places are `byte N`, in any split."""
+    """The objects or texts of the split's lines; blank lines are passed over. Places are `byte N`, in any split."""
     codec = CODECS[split.encoding]
     for line in read_lines(stream, split):
         place = f"byte {line.offset}"
@@ -41,6 +41,6 @@ def _parse(line: Line, codec: Codec) -> dict[str, object] | None:
         raise Unreadable(f"is not JSON: {error.msg} at character {error.pos}") from None
     except RecursionError:
         raise Unreadable("is nested too deeply") from None
-    if not isinstance(value, dict):
+    if (fields := fields_of(value)) is None:
         raise Unreadable(f"is {kind(value)}, not an object")
-    return value
+    return fields
