@@ -185,6 +185,12 @@ def test_a_changed_setting_is_told_with_what_it_costs(first: Bench, monkeypatch:
     assert "Changed:  ontology was ontologies/general.yaml, is none" in first.said
     assert "Changed:  answer.max_tokens was 320, is 200" in first.said
     assert f"0 answers can be used again, {answers} were asked with other settings" in first.said
+    # Each language has a prefix of its own, which is as long as that language needs it.
+    langs = {row["request_id"]: row["lang"] for row in first.lake.rows("chunks")}.values()
+    renderer = Renderer(load_prompts(conf_dir() / "prompts"), None, find_profile("base", ""))
+    cached = sum(len(renderer.prefix(lang)) // 2 for lang in langs)
+    assert len(set(langs)) == 3 and f"of prompt ({cached:,} from the cache)" in first.said
+
     own = first.folder / "conf"
     copytree(conf_dir(), own)
     (own / "prompts" / "en.yaml").write_text((own / "prompts" / "en.yaml").read_text().replace("Extract", "Take"))
@@ -192,12 +198,6 @@ def test_a_changed_setting_is_told_with_what_it_costs(first: Bench, monkeypatch:
         patch.setenv("TRIPLELAKE_CONF", str(own))
         first.preview(file, **_READ, **_SMALL)
     assert "Changed:  the prompt en.yaml says something else than it did\n          0 answers" in first.said
-    first.preview(file, **_READ, **_SMALL, answer__max_tokens=200, ontology="none")
-    # Each language has a prefix of its own, which is as long as that language needs it.
-    langs = {row["request_id"]: row["lang"] for row in first.lake.rows("chunks")}.values()
-    renderer = Renderer(load_prompts(conf_dir() / "prompts"), None, find_profile("base", ""))
-    cached = sum(len(renderer.prefix(lang)) // 2 for lang in langs)
-    assert len(set(langs)) == 3 and f"of prompt ({cached:,} from the cache)" in first.said
 
 
 def test_what_is_to_know_of_a_language_is_told_where_it_is_asked_in(first: Bench) -> None:
