@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 
 from triplelake.config import Settings
+from triplelake.prompt.ontology import Ontology
+from triplelake.prompt.prompts import Prompt
 from triplelake.triples.identity import stable_hash
+from triplelake.types import Lang
+
+_SHORT_HASH = 12
 
 
 def extraction_key(settings: Settings, *, fingerprint: str, engine: str, prompt: tuple[str, ...]) -> str:
@@ -19,6 +27,27 @@ def extraction_key(settings: Settings, *, fingerprint: str, engine: str, prompt:
     chosen = settings.model_dump(mode="json", include={"answer": True, "chunking": True})
     chosen["answer"]["grammar"] = engine
     return stable_hash(fingerprint, json.dumps(chosen, sort_keys=True), *prompt)
+
+
+def content_hashes(
+    prompts: Mapping[Lang, Prompt], ontology: Ontology | None, template: Sequence[str]
+) -> Mapping[str, str]:
+    """Short hashes of what the files say that can change an answer, so that a person can be told which has changed.
+
+    Args:
+        template: what stands before and after a message, and what ends an answer.
+
+    Returns:
+        `relations`, `prompt` with each language, and `template`.
+    """
+    relations = ontology.relations if ontology else ()
+    asked = {lang: replace(prompt, file=Path(), shipped=False) for lang, prompt in prompts.items()}
+    texts: Mapping[str, Sequence[str]] = {
+        "relations": [repr((each.id, each.names, each.description, each.object_pattern)) for each in relations],
+        **{f"prompt {lang}": [repr(prompt)] for lang, prompt in asked.items()},
+        "template": template,
+    }
+    return {name: stable_hash(*each)[:_SHORT_HASH] for name, each in texts.items()}
 
 
 def command_hash(settings: Settings, key: str) -> str:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from triplelake.config import Settings
-from triplelake.engine.keys import extraction_key
+from triplelake.engine.keys import content_hashes, extraction_key
 from triplelake.engine.ladder import Method
 from triplelake.errors import UsageError
 from triplelake.pool.client import LlamaServer
@@ -19,12 +19,10 @@ from triplelake.prompt.ontology import Ontology
 from triplelake.prompt.ontology_file import load_ontology
 from triplelake.prompt.profile import MARKER, find_profile, split_template
 from triplelake.prompt.prompts import LANGS, Prompt, load_prompts
-from triplelake.prompt.render import Renderer, check_fits
-from triplelake.triples.identity import stable_hash
+from triplelake.prompt.render import Renderer, check_fits, template_text
 from triplelake.types import Lang
 
 _SURVEY_TIMEOUT_S = 30.0
-_SHORT_HASH = 12
 
 
 @dataclass(frozen=True)
@@ -45,6 +43,7 @@ class Opened:
         renderer: makes its prompts.
         prefix_tokens: tokens of the fixed prefix, by language.
         key: the extraction key.
+        contents: hashes of what the files say, as `content_hashes` has them.
     """
 
     settings: Settings
@@ -53,6 +52,7 @@ class Opened:
     renderer: Renderer
     prefix_tokens: Mapping[Lang, int]
     key: str
+    contents: Mapping[str, str]
 
     @property
     def slots(self) -> int:
@@ -74,8 +74,7 @@ class Opened:
     @property
     def versions(self) -> Mapping[str, str]:
         """What answers besides the settings: model and grammar engine, and hashes of what the files say."""
-        contents = {name: stable_hash(*texts)[:_SHORT_HASH] for name, texts in self.renderer.contents.items()}
-        return {"model": self.survey.fingerprint, "grammar": self.survey.engine, **contents}
+        return {"model": self.survey.fingerprint, "grammar": self.survey.engine, **self.contents}
 
     def check(self, endpoints: tuple[Endpoint, ...]) -> None:
         """Look at the servers again.
@@ -116,7 +115,9 @@ def open_pool(settings: Settings, question: Question) -> Iterator[Opened]:
             first.close()
         check_fits(max(prefix_tokens.values()), found.n_ctx, settings)
         key = extraction_key(settings, fingerprint=found.fingerprint, engine=found.engine, prompt=renderer.identity())
-        yield Opened(settings, question, found, renderer, prefix_tokens, key)
+        asked_in = (*template_text(profile, template), *profile.stop)
+        contents = content_hashes(question.prompts, question.ontology, asked_in)
+        yield Opened(settings, question, found, renderer, prefix_tokens, key, contents)
 
 
 @contextmanager

@@ -15,8 +15,7 @@ Text of a document is data:
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
 
 import regex
 
@@ -84,7 +83,7 @@ class Renderer:
         *,
         shots: int | None = None,
     ) -> None:
-        before, after = _template(profile, server_template)
+        before, after = template_text(profile, server_template)
         notes: list[Note] = []
         self._labels: dict[Lang, Labels] = {}
         self._prefixes: dict[Lang, str] = {}
@@ -96,7 +95,6 @@ class Renderer:
             self._labels[lang] = prompt.labels
             self._prefixes[lang] = before + "\n\n".join(blocks)
             self._suffixes[lang] = f"\n{prompt.labels.answer}{after}"
-        self._contents = _contents(prompts, ontology, (before, after, *profile.stop))
         self._stop = profile.stop
         self._ontology = ontology
         self._notes = tuple(notes)
@@ -119,11 +117,6 @@ class Renderer:
         """The prompt of a request."""
         lines = _question(self._labels[request.lang], request.title, request.context, request.text)
         return RenderedPrompt(_joined((Part(self._prefixes[request.lang]), *lines, Part(self._suffixes[request.lang]))))
-
-    @property
-    def contents(self) -> Mapping[str, tuple[str, ...]]:
-        """What the files say that can change an answer, so that a person can be told which of them has changed."""
-        return self._contents
 
     def identity(self) -> tuple[str, ...]:
         """All of the prompt and the ontology that can change an answer, for the extraction key.
@@ -171,25 +164,17 @@ def check_fits(prefix_tokens: int, n_ctx: int, settings: Settings) -> None:
         )
 
 
-def _template(profile: ModelProfile, server_template: tuple[str, str] | None) -> tuple[str, str]:
+def template_text(profile: ModelProfile, server_template: tuple[str, str] | None) -> tuple[str, str]:
+    """What stands before and after a message.
+
+    Raises:
+        ValueError: `template: server` without a server's template.
+    """
     if profile.template != "server":
         return profile.prefix, profile.suffix
     if server_template is None:
         raise ValueError(f"the profile {profile.name} needs the server's own template")
     return server_template
-
-
-def _contents(
-    prompts: Mapping[Lang, Prompt], ontology: Ontology | None, template: tuple[str, ...]
-) -> Mapping[str, tuple[str, ...]]:
-    relations = ontology.relations if ontology else ()
-    shown = [(each.id, each.names, each.description, each.object_pattern) for each in relations]
-    asked = {lang: replace(prompt, file=Path(), shipped=False) for lang, prompt in prompts.items()}
-    return {
-        "relations": tuple(map(repr, shown)),
-        **{f"prompt {lang}": (repr(prompt),) for lang, prompt in asked.items()},
-        "template": template,
-    }
 
 
 def _examples(
