@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import islice
 
 from triplelake.config import CorpusSettings
@@ -19,12 +19,12 @@ __all__ = [
     "TEXT_COLUMNS",
     "Columns",
     "choose_columns",
+    "first_records",
+    "lists_of",
+    "names_of",
     "record_from_fields",
     "refuse_html",
-    "sample_lists",
-    "sample_names",
-    "sample_problems",
-    "sample_texts",
+    "texts_of",
 ]
 
 TEXT_COLUMNS = ("sentence", "text", "content", "正文", "内容", "內容")
@@ -59,33 +59,28 @@ def choose_columns(names: Sequence[str], settings: CorpusSettings, lists: Sequen
     return Columns(text, settings.title_column, settings.id_column, settings.keep_columns, html)
 
 
-def sample_names(split: Split) -> list[str]:
-    """The names of the columns in the first records of a split, in the order met.
+def first_records(split: Split) -> list[RawRecord | Rejected]:
+    """The first records of a split, readable or not."""
+    return list(islice(read_fields(split), _SAMPLE))
 
-    A document per file or per line has one column, `text`. Unreadable records are passed over.
+
+def names_of(records: Iterable[RawRecord]) -> list[str]:
+    """The names of the columns of records, in the order met.
+
+    A document per file or per line has one column, `text`.
     """
-    names: dict[str, None] = {}
-    for found in islice(read_fields(split), _SAMPLE):
-        if isinstance(found, RawRecord):
-            names.update(dict.fromkeys(found.fields))
-    return list(names)
+    return list(dict.fromkeys(name for record in records for name in record.fields))
 
 
-def sample_lists(split: Split) -> list[str]:
-    """The columns that hold lists of objects or texts in the first records of a split."""
-    records = [each for each in islice(read_fields(split), _SAMPLE) if isinstance(each, RawRecord)]
+def lists_of(records: Iterable[RawRecord]) -> list[str]:
+    """The columns of records that hold lists of objects or texts."""
     values = ((name, value) for record in records for name, value in record.fields.items())
     return list(dict.fromkeys(name for name, value in values if isinstance(value, list) and any(map(fields_of, value))))
 
 
-def sample_problems(split: Split) -> list[Rejected]:
-    """The first records of a split that cannot be read, of those that `sample_names` looks at."""
-    return [found for found in islice(read_fields(split), _SAMPLE) if isinstance(found, Rejected)][:3]
-
-
-def sample_texts(split: Split, column: str) -> list[str]:
-    """The texts of the first records of a split, of those that `sample_names` looks at."""
-    found = [each.fields.get(column) for each in islice(read_fields(split), _SAMPLE) if isinstance(each, RawRecord)]
+def texts_of(records: Iterable[RawRecord], column: str) -> list[str]:
+    """What is text in a column of records."""
+    found = (record.fields.get(column) for record in records)
     return [text for text in found if isinstance(text, str)]
 
 

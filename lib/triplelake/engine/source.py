@@ -15,16 +15,17 @@ from triplelake.config import CorpusFormat, Settings
 from triplelake.corpus.columns import (
     Columns,
     choose_columns,
+    first_records,
+    lists_of,
+    names_of,
     record_from_fields,
     refuse_html,
-    sample_lists,
-    sample_names,
-    sample_problems,
-    sample_texts,
+    texts_of,
 )
 from triplelake.corpus.files import CorpusFile, detect_format, fingerprint, list_files
 from triplelake.corpus.looks import describe, look_at, refuse_unless_text
 from triplelake.corpus.readers import read_split
+from triplelake.corpus.readers.raw import RawRecord
 from triplelake.corpus.splits import Split, plan_splits
 from triplelake.engine.session import parallelism
 from triplelake.errors import InputError, UsageError
@@ -137,17 +138,15 @@ def find_input(settings: Settings) -> Found:
         return Found(form)
     looks = look_at(files, form, settings.corpus.encoding)
     splits = plan_splits(looks, settings.corpus.split_mb << 20)
-    sampled = splits[:_SAMPLED_SPLITS]
-    names = {name: None for split in sampled for name in sample_names(split)}
+    sampled = [each for split in splits[:_SAMPLED_SPLITS] for each in first_records(split)]
+    records = [each for each in sampled if isinstance(each, RawRecord)]
+    names = names_of(records)
     if not names or not any(file.size for file in files):
-        problems = [problem for split in sampled for problem in sample_problems(split)]
+        problems = [each for each in sampled if isinstance(each, Rejected)]
         raise nothing_readable(settings, [(problem.source, problem.place, problem.reason) for problem in problems])
-    lists = [name for split in sampled for name in sample_lists(split)]
-    columns = choose_columns(list(names), settings.corpus, lists)
+    columns = choose_columns(names, settings.corpus, lists_of(records))
     if settings.corpus.html_to_text is None:
-        refuse_html(
-            ", ".join(settings.input), [text for split in sampled for text in sample_texts(split, columns.text)]
-        )
+        refuse_html(", ".join(settings.input), texts_of(records, columns.text))
     return Found(form, tuple(files), tuple(splits), columns, tuple(describe(looks)))
 
 

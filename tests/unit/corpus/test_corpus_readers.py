@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from triplelake.config import CorpusFormat
-from triplelake.corpus.columns import Columns, sample_names
+from triplelake.corpus.columns import Columns, first_records, names_of
 from triplelake.corpus.readers import raw, read_split
 from triplelake.corpus.splits import Split
 from triplelake.types import Record, Rejected
@@ -298,5 +298,6 @@ def test_no_content_makes_a_reader_raise(tmp_path: Path, content: bytes, fmt: Co
 def test_sample_names(tmp_path: Path) -> None:
     path = tmp_path / "x"
     path.write_text('{"a": 1}\nbroken\n{"正文": 2, "a": 3}\n', encoding="utf-8")
-    assert sample_names(Split(str(path), "", "jsonl")) == ["a", "正文"]
-    assert sample_names(Split(str(path), "", "lines")) == ["text"]
+    for fmt, names in (("jsonl", ["a", "正文"]), ("lines", ["text"])):
+        records = [each for each in first_records(Split(str(path), "", fmt)) if isinstance(each, raw.RawRecord)]
+        assert names_of(records) == names
