@@ -102,8 +102,13 @@ def suspicious(console: Console, found: Suspicion, output: str) -> None:
     for each in found.seen:
         say(console, f"          {each.text[:_SHOWN_CHARS]}\n          → {each.completion[:_SHOWN_CHARS]}")
     if found.seen:
-        shown = f"python jobs/extract.py --show-request {found.seen[0].request_id} --output {output}"
-        say(console, f"          The whole of one, with the settings of this run: {shown}")
+        whole_of_one(console, found.seen[0].request_id, output)
+
+
+def whole_of_one(console: Console, request_id: str, output: str) -> None:
+    """How to look at an answer."""
+    shown = f"python jobs/extract.py --show-request {request_id} --output {output}"
+    say(console, f"          The whole of one, with the settings of this command: {shown}")
 
 
 def draft(console: Console, found: Draft) -> None:

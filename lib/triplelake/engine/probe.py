@@ -12,6 +12,7 @@ from rich.console import Console
 
 from triplelake.config import AskingSettings, Settings
 from triplelake.console import say
+from triplelake.engine.narrate import whole_of_one
 from triplelake.engine.progress import duration
 from triplelake.evaluate.bootstrap import Interval, intervals
 from triplelake.tables.schemas import ATTEMPTS
@@ -138,8 +139,7 @@ def tell(
     if rows:
         # One that went wrong tells most.
         seen = min(rows, key=lambda row: ("failed", "empty", "ok").index(row["status"]))
-        shown = f"python jobs/extract.py --show-request {seen['request_id']} --output {store.output}"
-        say(console, f"          One of them, whole, with the settings of this command: {shown}")
+        whole_of_one(console, seen["request_id"], store.output)
     good = [row for row in rows if row["status"] != "failed"]
     if not good:
         say(console, "          No answer, no estimate.")

@@ -12,6 +12,7 @@ from pathlib import Path
 from triplelake.corpus.detect import Unclear, detect_encoding
 from triplelake.corpus.encodings import CODECS
 from triplelake.corpus.magic import refuse_binary
+from triplelake.corpus.readers.delimited import separator
 from triplelake.errors import InputError
 
 ENCODING = "utf-8-sig"
@@ -44,7 +45,6 @@ _UNSURE = ("?", "unsure", "unclear", "不确定", "不確定", "不清楚")
 _WORDS: Mapping[str, bool | None] = (
     dict.fromkeys(_RIGHT, True) | dict.fromkeys(_WRONG, False) | dict.fromkeys(_UNSURE, None)
 )
-_SEPARATORS = ",;\t"
 _AS_UTF8 = "Save it anew from the spreadsheet, as “CSV UTF-8”."
 
 
@@ -103,8 +103,7 @@ def read_review(path: Path) -> Review:
 def _rows(path: Path) -> Iterator[tuple[int, Mapping[str, str]]]:
     """The rows with the lines where they begin, each with every column of the sheet."""
     text = _text(path)
-    separator = max(_SEPARATORS, key=text.partition("\n")[0].count)
-    reader = csv.reader(StringIO(text, newline=""), delimiter=separator)
+    reader = csv.reader(StringIO(text, newline=""), delimiter=separator(text.partition("\n")[0]))
     try:
         header = [cell.strip() for cell in next(reader, [])]
         _check(path, header)

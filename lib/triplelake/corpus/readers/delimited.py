@@ -17,9 +17,7 @@ class _CsvDialect(csv.excel):
     strict = True  # a field whose quotes do not close properly is refused, not guessed
 
     def __init__(self, header: str) -> None:
-        # Where the comma is the decimal sign, spreadsheets put semicolons between fields.
-        if "," not in header:
-            self.delimiter = max(",;\t", key=header.count)
+        self.delimiter = separator(header)
         super().__init__()
 
 
@@ -31,11 +29,13 @@ class _TsvDialect(csv.Dialect):
     lineterminator = "\n"
 
 
-def read_csv(stream: BinaryIO, split: Split) -> Iterator[RawRecord | Rejected]:
-    """Rows with quoted fields as RFC 4180 has them. Places are `line N`, where the row starts.
+def separator(header: str) -> str:
+    """What stands between the fields of CSV, by its first line; where the comma is the decimal sign, semicolons."""
+    return "," if "," in header else max(",;\t", key=header.count)
 
-    A header without a comma tells another separator: semicolons or tabs.
-    """
+
+def read_csv(stream: BinaryIO, split: Split) -> Iterator[RawRecord | Rejected]:
+    """Rows with quoted fields as RFC 4180 has them. Places are `line N`, where the row starts."""
     return _read(stream, split, _CsvDialect)
 
 
