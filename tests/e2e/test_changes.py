@@ -257,6 +257,7 @@ def test_a_probe_and_a_sample_ask_what_the_run_need_not_ask_again(bench: Bench) 
     assert all("【" in row["marked"] for row in rows)
     assert "jobs/evaluate.py --review" in bench.said and "   " + rows[0]["subject"] in bench.said
 
-    bench.extract(file, output, corpus__id_column="id")
+    bench.extract(file, output, corpus__id_column="id", run__preflight=True)
+    assert "Checked:  the server answers a known sentence (zh-Hant)" in bench.said
     assert len(set(bench.server.asked)) == len(bench.server.asked), "a sampled document was asked again"
     assert len(lake.view("current_documents")) == len(documents)

@@ -42,6 +42,14 @@ def test_every_error_says_what_to_do(make_docs: ModuleType) -> None:
     assert any("`prefix` and `suffix` say nothing with" in row for row in rows), "a reason that stands in a variable"
 
 
+def test_a_reason_stands_beside_the_remedy_of_its_own_branch(make_docs: ModuleType) -> None:
+    rows = make_docs.documents()["errors.md"].splitlines()
+    # Both reasons of `_ask` in preflight stand in one variable; the remedy of the second is a constant of the module.
+    [down] = [row for row in rows if "does not answer a known sentence" in row]
+    [weak] = [row for row in rows if "finds nothing where its prompt shows" in row]
+    assert "curl …/health" in down and "--profile chat" in weak
+
+
 def test_every_setting_and_every_exit_code_is_in_the_document(make_docs: ModuleType) -> None:
     text = make_docs.document()
     assert set(known_keys()) <= set(re.findall(r"^\| `([\w.]+)` \|", text, re.MULTILINE))
