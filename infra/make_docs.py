@@ -1,4 +1,4 @@
-"""Write `docs/options.md` and `docs/errors.md` from what the code itself declares: `python infra/make_docs.py`.
+"""Write what `docs/` says of options, errors and error codes from what the code declares: `python infra/make_docs.py`.
 
 Settings come from `triplelake.config`, options from the parsers of `triplelake.cli`, exit codes from
 `triplelake.errors`. A test compares the committed file with what is generated.
@@ -17,6 +17,7 @@ import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+import codes_doc
 import errors_doc
 from triplelake import errors
 from triplelake.cli import evaluate_parser, export_parser, extract_parser, maintain_parser, report_parser
@@ -149,7 +150,7 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def documents() -> dict[str, str]:
     """Texts by their names below `docs/`."""
-    return {"options.md": document(), "errors.md": errors_doc.document()}
+    return {"options.md": document(), "errors.md": errors_doc.document(), **codes_doc.documents()}
 
 
 def main() -> None:

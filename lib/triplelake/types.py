@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from triplelake.codes import Code
+
 Lang = Literal["zh-Hans", "zh-Hant", "en"]
 """The language a text is asked in: Simplified Chinese, Traditional Chinese, English."""
 
@@ -144,7 +146,7 @@ class FailedTry:
     """A question that was put to a server and brought no good answer: the server's base URL, and why."""
 
     endpoint: str
-    code: str
+    code: Code
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +166,7 @@ class Attempt:
     status: AttemptStatus
     completion: str | None
     triples: tuple[Triple, ...]
-    error_code: str | None
+    error_code: Code | None
     error_message: str | None
     prompt_tokens: int
     cached_tokens: int

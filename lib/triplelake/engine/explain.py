@@ -12,6 +12,7 @@ from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
 from rich.console import Console
 
+from triplelake.codes import Code
 from triplelake.config import Settings
 from triplelake.console import say
 from triplelake.engine.journal import changes
@@ -205,11 +206,11 @@ def _tell_answer(page: _Page, found: _Found, settings: Settings, question: Quest
     told = account(
         found.request,
         row["completion"],
-        truncated=row["error_code"] == "truncated",
+        truncated=row["error_code"] == Code.TRUNCATED,
         ontology=question.ontology,
         answer=settings.answer,
     )
-    if told.derivation.error_code not in (None, "truncated"):
+    if told.derivation.error_code not in (None, Code.TRUNCATED):
         page.say(f"None: {told.derivation.error_code}: {told.derivation.error_message}")
     published: dict[tuple[Any, ...], str] = {
         (each["subject"], each["predicate"], each["object"]): each["triple_id"] for each in found.triples

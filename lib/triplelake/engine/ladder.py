@@ -12,6 +12,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from triplelake.codes import Code
 from triplelake.config import AnswerSettings
 from triplelake.corpus.sentences import sentence_ends
 from triplelake.pool.failures import ServerFailure
@@ -77,9 +78,9 @@ class Ladder:
         except Exception as error:
             # A defect must not cost the task's other rows; it is queryable in `failures`.
             log.exception("request %s", request.request_id)
-            return history.failed("internal", f"{type(error).__name__}: {error}")
-        if not reply.good:
-            return history.failed(str(reply.derived.error_code), reply.derived.error_message or "")
+            return history.failed(Code.INTERNAL, f"{type(error).__name__}: {error}")
+        if not reply.good and reply.derived.error_code:
+            return history.failed(reply.derived.error_code, reply.derived.error_message or "")
         return history.answered(reply)
 
     def _climb(self, request: Request, history: _History, halvings: int) -> _Reply:
@@ -87,7 +88,7 @@ class Ladder:
             return self._ask(request, history)
         except ServerFailure as failure:
             history.tried_in_vain(failure.failed_tries)
-            halves = halve(request) if failure.code == "context_overflow" and halvings else None
+            halves = halve(request) if failure.code == Code.CONTEXT_OVERFLOW and halvings else None
             if halves is None:
                 raise
         replies = [self._climb(half, history, halvings - 1) for half in halves]
@@ -117,7 +118,7 @@ class Ladder:
             history.completions.append(completion)
             reply = self._read(request, completion.text, truncated=completion.truncated)
             code = reply.derived.error_code
-            if code is None or (code == "truncated" and put == _PUTS):
+            if code is None or (code == Code.TRUNCATED and put == _PUTS):
                 break
             history.failed_tries.append(FailedTry(completion.endpoint, code))
             avoid = completion.endpoint
@@ -141,7 +142,7 @@ class _Reply:
     @property
     def good(self) -> bool:
         """Whether its triples can be kept, be they all or those before a cut."""
-        return self.derived.error_code in (None, "truncated")
+        return self.derived.error_code in (None, Code.TRUNCATED)
 
 
 @dataclass
@@ -178,7 +179,7 @@ class _History:
             model=last.model,
         )
 
-    def failed(self, code: str, message: str, endpoint: str = "") -> Attempt:
+    def failed(self, code: Code, message: str, endpoint: str = "") -> Attempt:
         last = self.completions[-1] if self.completions else None
         return Attempt(
             request_id=self.request.request_id,

@@ -9,6 +9,7 @@ from itertools import product
 
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
+from triplelake.codes import Code
 from triplelake.engine.opened import Opened
 from triplelake.errors import PoolError
 from triplelake.pool.client import LlamaServer
@@ -25,8 +26,6 @@ _PARALLEL = 32
 _TRIES = 5
 _LONGEST_PAUSE_S = 2.0
 _SHOWN_CHARS = 300
-_PASSING = frozenset({"connection", "http_429", "http_500", "http_503", "loading"})
-"""What a server in use says now and then."""
 
 _GRAMMAR = "Look at the server's log for its grammar engine; another one: answer.grammar. Or restart the server."
 _TEMPLATE = (
@@ -61,7 +60,7 @@ def _ask(opened: Opened, endpoint: Endpoint, lang: Lang) -> None:
     request, must_find = known(opened, lang)
     method = opened.method
     patient = Retrying(
-        retry=retry_if_exception(lambda error: isinstance(error, ServerFailure) and error.code in _PASSING),
+        retry=retry_if_exception(lambda error: isinstance(error, ServerFailure) and error.code.entry.passing),
         stop=stop_after_attempt(_TRIES),
         wait=wait_random_exponential(max=_LONGEST_PAUSE_S),
         reraise=True,
@@ -81,7 +80,7 @@ def _ask(opened: Opened, endpoint: Endpoint, lang: Lang) -> None:
     derived = method.read(request, completion.text, truncated=completion.truncated)
     code = derived.error_code
     about = f"“{request.text}” with: {completion.text[:_SHOWN_CHARS]}"
-    if code in ("truncated", "unfinished"):
+    if code in (Code.TRUNCATED, Code.UNFINISHED):
         raise PoolError(endpoint.url, f"does not come to an end: it answers {about}", _TEMPLATE)
     if code:
         raise PoolError(endpoint.url, f"does not keep to the grammar ({code}): it answers {about}", _GRAMMAR)

@@ -7,6 +7,7 @@ from typing import Literal
 
 from pyspark.sql import functions as F
 
+from triplelake.codes import Code
 from triplelake.engine.tally import Tally
 from triplelake.errors import TooManyFailures
 from triplelake.tables.schemas import ATTEMPTS, REQUESTS
@@ -87,7 +88,7 @@ def suspicion(tally: Tally, store: Store, plan_id: str) -> Suspicion | None:
 
 
 def _some(kind: Kind, store: Store, plan_id: str) -> tuple[Seen, ...]:
-    wanted = F.col("status") == "empty" if kind == "empty" else F.col("error_code") == "truncated"
+    wanted = F.col("status") == "empty" if kind == "empty" else F.col("error_code") == Code.TRUNCATED.value
     # One version, since other waves append to the table meanwhile.
     answers = store.read_now(ATTEMPTS).where((F.col("plan_id") == plan_id) & wanted).limit(_SHOWN)
     requests = store.read(REQUESTS).where(F.col("plan_id") == plan_id).select("request_id", "text")

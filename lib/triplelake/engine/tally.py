@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 
+from triplelake.codes import Code
 from triplelake.engine.buckets import Bucket
 from triplelake.errors import TooManyFailures
 
@@ -121,7 +122,7 @@ class Tally:
             failed = row["status"] == "failed"
             self.failed += failed
             self.empty += row["status"] == "empty"
-            self.cut += row["error_code"] == "truncated"
+            self.cut += row["error_code"] == Code.TRUNCATED
             endpoint = self._endpoint(row["endpoint"] or "")
             if failed:
                 endpoint.failed += 1

@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 from pyspark import TaskContext
 
+from triplelake.codes import Code
 from triplelake.config import AskingSettings
 from triplelake.engine.ladder import Ladder, Method
 from triplelake.pool.clerk import Clerk
@@ -26,9 +27,6 @@ from triplelake.tables.schemas import ATTEMPTS
 from triplelake.types import Attempt, Request
 
 log = logging.getLogger(__name__)
-
-POOL_FAILURES = frozenset({"connection", "http_429", "http_503", "loading", "unauthorized", "other_model"})
-"""Failures that say nothing about the request: it gets no row and is asked again in a later wave."""
 
 _GIVE_UP_AFTER = 8
 """Pool failures in a row, each after its own retries, after which a task stops asking."""
@@ -82,10 +80,10 @@ class Assignment:
         for attempt in windowed(requests, ladder.attempt, router.width):
             if attempt is None:
                 continue
-            if attempt.error_code in POOL_FAILURES:
+            if attempt.error_code and not attempt.error_code.entry.has_row:
                 silent += 1
                 # A key that is refused will be refused to every other request too.
-                if silent == _GIVE_UP_AFTER or attempt.error_code == "unauthorized":
+                if silent == _GIVE_UP_AFTER or attempt.error_code is Code.UNAUTHORIZED:
                     log.warning("task gives up on its endpoints: %s", attempt.error_message)
                     return
                 continue
@@ -102,14 +100,14 @@ class Assignment:
             "status": attempt.status,
             "completion": attempt.completion,
             "triples": [{"subject": t.subject, "predicate": t.predicate, "object": t.object} for t in attempt.triples],
-            "error_code": attempt.error_code,
+            "error_code": attempt.error_code and attempt.error_code.value,
             "error_message": attempt.error_message,
             "prompt_tokens": attempt.prompt_tokens,
             "cached_tokens": attempt.cached_tokens,
             "completion_tokens": attempt.completion_tokens,
             "latency_ms": attempt.latency_ms,
             "tries": attempt.tries,
-            "failed_tries": [{"endpoint": each.endpoint, "code": each.code} for each in attempt.failed_tries],
+            "failed_tries": [{"endpoint": each.endpoint, "code": each.code.value} for each in attempt.failed_tries],
             "endpoint": attempt.endpoint,
             "model": attempt.model,
             "finished_at": datetime.now(UTC),

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
+from triplelake.codes import Code
 from triplelake.evaluate.gold import Fact
 from triplelake.triples.parse import AnswerError, parse_answer
 from triplelake.types import Lang
@@ -60,7 +61,7 @@ class Reply:
 
     @property
     def truncated(self) -> bool:
-        return self.error_code == "truncated"
+        return self.error_code == Code.TRUNCATED
 
     @cached_property
     def decoded(self) -> tuple[Fact, ...]:

@@ -10,6 +10,7 @@ from typing import Any, Literal, NoReturn, TypeVar
 
 import requests
 
+from triplelake.codes import Code
 from triplelake.pool.answers import (
     COMPLETION_FIELDS,
     ModelInfo,
@@ -23,18 +24,18 @@ from triplelake.pool.answers import (
 )
 from triplelake.pool.connections import Connections, SessionFactory, plain_session
 from triplelake.pool.endpoints import Endpoint
-from triplelake.pool.failures import FailureCode, ServerFailure
+from triplelake.pool.failures import ServerFailure
 from triplelake.pool.protocol import Prompt
 from triplelake.types import Completion
 
 _CONNECT_TIMEOUT_S = 10.0
 _MESSAGE_CHARS = 300
-_STATUS_CODES: Mapping[int, FailureCode] = {
-    401: "unauthorized",
-    403: "unauthorized",
-    429: "http_429",
-    501: "bad_request",
-    503: "http_503",
+_STATUS_CODES: Mapping[int, Code] = {
+    401: Code.UNAUTHORIZED,
+    403: Code.UNAUTHORIZED,
+    429: Code.HTTP_429,
+    501: Code.BAD_REQUEST,
+    503: Code.HTTP_503,
 }
 
 T = TypeVar("T")
@@ -130,9 +131,9 @@ class LlamaServer:
                     allow_redirects=False,
                 )
         except requests.Timeout:
-            self._fail("timeout", f"no answer to {path} within {seconds:g} s")
+            self._fail(Code.TIMEOUT, f"no answer to {path} within {seconds:g} s")
         except requests.RequestException as error:
-            self._fail("connection", f"{path}: {_root_cause(error)}")
+            self._fail(Code.CONNECTION, f"{path}: {_root_cause(error)}")
         if response.status_code != 200:
             self._refused(path, response)
         return response.content
@@ -142,7 +143,7 @@ class LlamaServer:
             return read(raw)
         except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
             start = raw[:_MESSAGE_CHARS].decode("utf-8", "replace")
-            self._fail("bad_answer", f"not an answer of llama-server ({type(error).__name__}: {error}): {start}")
+            self._fail(Code.BAD_ANSWER, f"not an answer of llama-server ({type(error).__name__}: {error}): {start}")
 
     def _refused(self, path: str, response: requests.Response) -> NoReturn:
         error = _error_of(response)
@@ -150,14 +151,14 @@ class LlamaServer:
         status = response.status_code
         if error.get("type") == "exceed_context_size_error":
             self._fail(
-                "context_overflow", message, n_prompt_tokens=error.get("n_prompt_tokens"), n_ctx=error.get("n_ctx")
+                Code.CONTEXT_OVERFLOW, message, n_prompt_tokens=error.get("n_prompt_tokens"), n_ctx=error.get("n_ctx")
             )
-        code = _STATUS_CODES.get(status, "http_500" if status >= 500 else "bad_request")
-        if code == "http_503" and "loading model" in message.lower():
-            code = "loading"
+        code = _STATUS_CODES.get(status, Code.HTTP_500 if status >= 500 else Code.BAD_REQUEST)
+        if code == Code.HTTP_503 and "loading model" in message.lower():
+            code = Code.LOADING
         self._fail(code, f"{path}: HTTP {status}: {message}", retry_after_s=_retry_after(response))
 
-    def _fail(self, code: FailureCode, message: str, **details: Any) -> NoReturn:
+    def _fail(self, code: Code, message: str, **details: Any) -> NoReturn:
         raise ServerFailure(code, message, endpoint=self.endpoint.url, **details) from None
 
 

@@ -2,27 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
+from triplelake.codes import Code
 from triplelake.types import FailedTry
-
-FailureCode = Literal[
-    "connection",
-    "timeout",
-    "http_429",
-    "http_500",
-    "http_503",
-    "loading",
-    "unauthorized",
-    "context_overflow",
-    "bad_request",
-    "bad_answer",
-    "other_model",
-]
-
-_RETRYABLE = frozenset(
-    {"connection", "timeout", "http_429", "http_500", "http_503", "loading", "bad_answer", "other_model"}
-)
 
 
 class ServerFailure(Exception):
@@ -39,7 +20,7 @@ class ServerFailure(Exception):
 
     def __init__(
         self,
-        code: FailureCode,
+        code: Code,
         message: str,
         *,
         endpoint: str = "",
@@ -63,4 +44,4 @@ class ServerFailure(Exception):
     @property
     def retryable(self) -> bool:
         """Whether the same request may succeed later or elsewhere."""
-        return self.code in _RETRYABLE
+        return self.code.entry.retried

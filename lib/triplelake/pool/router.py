@@ -13,6 +13,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_at
 from tenacity.stop import stop_base
 from tenacity.wait import wait_random_exponential
 
+from triplelake.codes import Code
 from triplelake.config import AskingSettings
 from triplelake.pool.client import LlamaServer
 from triplelake.pool.endpoints import Endpoint
@@ -227,7 +228,9 @@ class Router:
     ) -> Completion:
         with self._place(course) as lane:
             if not self._limits.acquire(est_tokens, course.deadline):
-                raise course.failure or ServerFailure("timeout", "the rate limits gave it no turn before its deadline")
+                raise course.failure or ServerFailure(
+                    Code.TIMEOUT, "the rate limits gave it no turn before its deadline"
+                )
             left_s = max(0.001, course.deadline - time.monotonic())
             try:
                 completion = lane.client.complete(
@@ -242,7 +245,7 @@ class Router:
                     lane.failed(failure, time.monotonic())
                     self._look_for_light()
                     # A key that is refused is refused to all that wait for a place, too.
-                    self._stopped = self._stopped or failure.code == "unauthorized"
+                    self._stopped = self._stopped or failure.code == Code.UNAUTHORIZED
                 raise
             with self._changed:
                 lane.succeeded()
@@ -252,7 +255,9 @@ class Router:
     def _check_model(self, completion: Completion) -> None:
         """A server that died may have come back with another model."""
         if self._model is not None and (name := declared_name(completion.model)) != self._model:
-            raise ServerFailure("other_model", f"answers as {name}, not as {self._model}", endpoint=completion.endpoint)
+            raise ServerFailure(
+                Code.OTHER_MODEL, f"answers as {name}, not as {self._model}", endpoint=completion.endpoint
+            )
 
     @contextmanager
     def _place(self, course: _Course) -> Iterator[Lane]:
@@ -286,12 +291,12 @@ class Router:
                 return lane
             now = time.monotonic()
             if now >= course.deadline:
-                raise course.failure or ServerFailure("timeout", "no endpoint had a free place before the deadline")
+                raise course.failure or ServerFailure(Code.TIMEOUT, "no endpoint had a free place before the deadline")
             wakes = [lane.rests_until for lane in self._lanes if lane.rests_until > now]
             if self._dark_since is not None:
                 dark_until = self._dark_since + self._asking.patience_s
                 if now >= dark_until:
-                    raise course.failure or ServerFailure("connection", "every endpoint fails")
+                    raise course.failure or ServerFailure(Code.CONNECTION, "every endpoint fails")
                 wakes.append(dark_until)
             self._changed.wait(min([course.deadline, *wakes]) - now)
 

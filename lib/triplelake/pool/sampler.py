@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Literal
 
+from triplelake.codes import Code
 from triplelake.pool.client import LlamaServer
 from triplelake.pool.endpoints import Endpoint
 from triplelake.pool.failures import ServerFailure
@@ -134,6 +135,6 @@ def look_at(endpoint: Endpoint) -> Sample:
             deferred=int(metrics.get("requests_deferred", 0)),
         )
     except ServerFailure as failure:
-        return Sample("untold" if failure.code == "bad_request" else "silent")
+        return Sample("untold" if failure.code == Code.BAD_REQUEST else "silent")
     finally:
         server.close()

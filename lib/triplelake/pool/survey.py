@@ -12,6 +12,7 @@ from typing import Literal
 from tenacity import Retrying, retry_if_exception, stop_after_delay, stop_when_event_set, wait_fixed
 from tenacity.nap import sleep_using_event
 
+from triplelake.codes import Code
 from triplelake.config import GrammarEngine
 from triplelake.errors import PoolError
 from triplelake.pool.answers import ModelInfo
@@ -86,7 +87,7 @@ def survey(
 
     def look(endpoint: Endpoint) -> _Found:
         patient = Retrying(
-            retry=retry_if_exception(lambda error: isinstance(error, ServerFailure) and error.code == "loading"),
+            retry=retry_if_exception(lambda error: isinstance(error, ServerFailure) and error.code == Code.LOADING),
             stop=stop_after_delay(loading_wait_s) | stop_when_event_set(over),
             wait=wait_fixed(loading_pause_s),
             sleep=sleep_using_event(over),
@@ -156,7 +157,7 @@ def _follows(server: LlamaServer, engine: Engine) -> bool:
     try:
         answer = server.complete("1 + 1 =", grammar=_PROBES[engine], max_tokens=_PROBE_TOKENS)
     except ServerFailure as failure:
-        if failure.code == "bad_request":
+        if failure.code == Code.BAD_REQUEST:
             return False
         raise
     return answer.text == _PROBE_ANSWER
@@ -181,13 +182,13 @@ def _common_engine(found: Sequence[_Found], candidates: Sequence[Engine]) -> Eng
     )
 
 
-_REMEDIES: dict[str, Callable[[Endpoint], str]] = {
-    "connection": lambda e: (
+_REMEDIES: dict[Code, Callable[[Endpoint], str]] = {
+    Code.CONNECTION: lambda e: (
         f"Start it with `llama-server -m MODEL.gguf -np SLOTS --port …`, or check it with `curl {e.url}/health`."
     ),
-    "timeout": lambda e: f"Is it overloaded or wedged? Check with `curl {e.url}/health`, or raise asking.timeout_s.",
-    "loading": lambda e: f"Wait for its model: `curl {e.url}/health` says when it is there.",
-    "unauthorized": lambda _: (
+    Code.TIMEOUT: lambda e: f"Is it overloaded or wedged? Check with `curl {e.url}/health`, or raise asking.timeout_s.",
+    Code.LOADING: lambda e: f"Wait for its model: `curl {e.url}/health` says when it is there.",
+    Code.UNAUTHORIZED: lambda _: (
         "Set the key in TRIPLELAKE__API_KEY (setting `api_key`), or per endpoint with "
         "`api_key_env` or `api_key_file` in the pool file."
     ),
@@ -196,10 +197,10 @@ _REMEDIES: dict[str, Callable[[Endpoint], str]] = {
 
 def _explain(failure: ServerFailure, endpoint: Endpoint) -> PoolError:
     reasons = {
-        "connection": f"cannot be reached ({failure.message})",
-        "timeout": f"does not answer ({failure.message})",
-        "loading": "is still loading its model",
-        "unauthorized": "refuses the API key" if endpoint.api_key else "wants an API key, and none is set",
+        Code.CONNECTION: f"cannot be reached ({failure.message})",
+        Code.TIMEOUT: f"does not answer ({failure.message})",
+        Code.LOADING: "is still loading its model",
+        Code.UNAUTHORIZED: "refuses the API key" if endpoint.api_key else "wants an API key, and none is set",
     }
     remedy = _REMEDIES.get(failure.code)
     return PoolError(

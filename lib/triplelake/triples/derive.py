@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 import regex
 
+from triplelake.codes import Code
 from triplelake.config import AnswerSettings
 from triplelake.prompt.ontology import Ontology, Relation
 from triplelake.text import comparison_key
@@ -39,7 +40,7 @@ class Derivation:
     """
 
     triples: tuple[Triple, ...]
-    error_code: str | None
+    error_code: Code | None
     error_message: str | None
     dropped: Mapping[str, int]
 
@@ -100,7 +101,7 @@ def account(
         for item, outcome in zip(parsed.items, outcomes, strict=True)
     )
     dropped = Counter(outcome for outcome in outcomes if isinstance(outcome, str))
-    code = None if parsed.complete else "truncated"
+    code = None if parsed.complete else Code.TRUNCATED
     message = None if parsed.complete else f"the answer was cut off after {len(parsed.items)} whole triples"
     return Account(items, Derivation(triples, code, message, dropped))
 
@@ -164,7 +165,7 @@ def _draft(
     relation = predicates.relation(name) if predicates else None
     if predicates and relation is None:
         if strict:
-            raise AnswerError("unknown_predicate", f"`{name}` is not a relation of the ontology")
+            raise AnswerError(Code.UNKNOWN_PREDICATE, f"`{name}` is not a relation of the ontology")
         return "unknown_predicate"
     predicate = relation.id if relation else free_predicate(name)
     if not (subject and predicate and object):
@@ -177,7 +178,7 @@ def _draft(
             return "not_in_chunk"
         subject, object = span_text(request, found.subject), span_text(request, found.object)
     elif strict:
-        raise AnswerError("ungrounded", f"`{subject}` and `{object}` do not both stand in the text")
+        raise AnswerError(Code.UNGROUNDED, f"`{subject}` and `{object}` do not both stand in the text")
     subject_key, object_key = comparison_key(subject), comparison_key(object)
     if subject_key == object_key:
         return "self_loop"

@@ -8,6 +8,8 @@ from typing import NoReturn
 
 import regex
 
+from triplelake.codes import Code
+
 _STRING = r'"(?:[^"\\\x00-\x1f]++|\\(?:["\\/bfnrt]|u[0-9A-Fa-f]{4}))*+"'
 _SPACE = r"[ \t\r\n]*+"
 _OPENING = regex.compile(rf"{_SPACE}\[{_SPACE}")
@@ -28,7 +30,7 @@ class AnswerError(Exception):
         message: what is wrong and where, for a person.
     """
 
-    def __init__(self, code: str, message: str) -> None:
+    def __init__(self, code: Code, message: str) -> None:
         super().__init__(code, message)
         self.code = code
         self.message = message
@@ -58,7 +60,7 @@ def parse_answer(text: str, *, truncated: bool) -> ParsedAnswer:
             `not_triples` (JSON, but no list of three strings each).
     """
     if not truncated and not text.strip():
-        raise AnswerError("empty_answer", "the server decoded nothing")
+        raise AnswerError(Code.EMPTY_ANSWER, "the server decoded nothing")
     items: list[tuple[str, str, str]] = []
     place = 0
     expected: tuple[regex.Pattern[str], ...] = (_OPENING,)
@@ -71,7 +73,7 @@ def parse_answer(text: str, *, truncated: bool) -> ParsedAnswer:
     if not any(part.fullmatch(text, place, partial=True) for part in expected):
         _refuse(text, place)
     if not truncated:
-        raise AnswerError("unfinished", f"the answer ends within {_excerpt(text, place)}")
+        raise AnswerError(Code.UNFINISHED, f"the answer ends within {_excerpt(text, place)}")
     return ParsedAnswer(tuple(items), complete=False)
 
 
@@ -79,14 +81,14 @@ def _refuse(text: str, place: int) -> NoReturn:
     try:
         json.loads(text)
     except (ValueError, RecursionError):
-        raise AnswerError("invalid_json", f"not JSON from character {place}: {_excerpt(text, place)}") from None
-    raise AnswerError("not_triples", f"JSON, but no list of three strings: {_excerpt(text, place)}")
+        raise AnswerError(Code.INVALID_JSON, f"not JSON from character {place}: {_excerpt(text, place)}") from None
+    raise AnswerError(Code.NOT_TRIPLES, f"JSON, but no list of three strings: {_excerpt(text, place)}")
 
 
 def _decode(literal: str) -> str:
     value: str = json.loads(literal)
     if _SURROGATE.search(value):
-        raise AnswerError("invalid_json", f"half of a surrogate pair in {_excerpt(literal, 0)}")
+        raise AnswerError(Code.INVALID_JSON, f"half of a surrogate pair in {_excerpt(literal, 0)}")
     return value
 
 

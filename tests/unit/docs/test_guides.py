@@ -16,7 +16,13 @@ def blocks(path: Path) -> list[str]:
 
 
 def test_all_guides_are_here() -> None:
-    assert [path.name for path in GUIDES] == ["first-hour.md", "models.md", "ontology.md", "tables.md"]
+    assert [path.name for path in GUIDES] == [
+        "error-codes.md",
+        "first-hour.md",
+        "models.md",
+        "ontology.md",
+        "tables.md",
+    ]
 
 
 @pytest.mark.parametrize("guide", GUIDES, ids=lambda path: path.stem)

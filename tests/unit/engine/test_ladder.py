@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from triplelake.codes import Code
 from triplelake.config import AnswerSettings, conf_dir
 from triplelake.engine.ladder import Ladder, Method, halve, join_answers
 from triplelake.pool.failures import ServerFailure
@@ -94,7 +95,7 @@ def test_a_cut_answer_gets_twice_the_room_and_is_kept_if_it_is_cut_again() -> No
 def test_what_does_not_fit_a_slot_is_asked_in_halves() -> None:
     def script(words: str, number: int) -> str | ServerFailure:
         if number == 1:
-            return ServerFailure("context_overflow", "too long", endpoint=A)
+            return ServerFailure(Code.CONTEXT_OVERFLOW, "too long", endpoint=A)
         assert (FIRST in words) != (SECOND in words)
         return BORN[FIRST if FIRST in words else SECOND]
 
@@ -108,7 +109,7 @@ def test_what_does_not_fit_a_slot_is_asked_in_halves() -> None:
 
 
 def test_what_never_fits_fails_after_a_few_questions() -> None:
-    attempt, pool = climb(lambda *_: ServerFailure("context_overflow", "too long", endpoint=A))
+    attempt, pool = climb(lambda *_: ServerFailure(Code.CONTEXT_OVERFLOW, "too long", endpoint=A))
     assert (attempt.status, attempt.error_code, attempt.endpoint) == ("failed", "context_overflow", A)
     assert 2 <= len(pool.asked) <= 4
     assert attempt.tries == len(pool.asked)
@@ -117,7 +118,7 @@ def test_what_never_fits_fails_after_a_few_questions() -> None:
 def test_a_half_that_fails_fails_the_request() -> None:
     def script(words: str, number: int) -> str | ServerFailure:
         if number == 1:
-            return ServerFailure("context_overflow", "too long", endpoint=A)
+            return ServerFailure(Code.CONTEXT_OVERFLOW, "too long", endpoint=A)
         return BORN[FIRST] if FIRST in words else "no JSON"
 
     attempt, pool = climb(script)

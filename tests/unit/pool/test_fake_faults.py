@@ -19,10 +19,11 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from fake.faults import rule
 from fake.pool import DEADLINE_S, FakePool
 
+from triplelake.codes import Code
 from triplelake.config import AnswerSettings
 from triplelake.errors import PoolError
 from triplelake.pool.client import LlamaServer
-from triplelake.pool.failures import FailureCode, ServerFailure
+from triplelake.pool.failures import ServerFailure
 from triplelake.pool.survey import survey
 from triplelake.prompt.grammar import Engine, build_grammar
 from triplelake.prompt.ontology import Ontology
@@ -61,7 +62,7 @@ def ask(pool: FakePool, request: Request, server: int = 0, *, timeout_s: float =
         client.close()
 
 
-def code(pool: FakePool, number: int = 0, *, timeout_s: float = DEADLINE_S) -> FailureCode | None:
+def code(pool: FakePool, number: int = 0, *, timeout_s: float = DEADLINE_S) -> Code | None:
     """How a question fails; None if it does not."""
     try:
         ask(pool, question(number=number), timeout_s=timeout_s)
@@ -75,7 +76,7 @@ def read(request: Request, said: Completion) -> Derivation:
 
 
 @contextmanager
-def asking(pool: FakePool, times: int, timeout_s: float = DEADLINE_S) -> Iterator[list[Future[FailureCode | None]]]:
+def asking(pool: FakePool, times: int, timeout_s: float = DEADLINE_S) -> Iterator[list[Future[Code | None]]]:
     """So many questions at the same time, all received."""
     before = pool.counts(texts=False).received
     with ThreadPoolExecutor(times) as executor:

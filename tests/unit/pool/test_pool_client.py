@@ -15,6 +15,7 @@ import requests
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
+from triplelake.codes import Code
 from triplelake.pool.client import LlamaServer
 from triplelake.pool.connections import Connections
 from triplelake.pool.endpoints import Endpoint
@@ -189,8 +190,8 @@ def test_nobody_listens() -> None:
 
 
 def test_failure_survives_pickling() -> None:
-    tried = (FailedTry("http://a", "http_429"),)
-    failure = ServerFailure("http_429", "busy", endpoint="http://a", retry_after_s=3, failed_tries=tried)
+    tried = (FailedTry("http://a", Code.HTTP_429),)
+    failure = ServerFailure(Code.HTTP_429, "busy", endpoint="http://a", retry_after_s=3, failed_tries=tried)
     copy = pickle.loads(pickle.dumps(failure))
     assert (copy.code, copy.endpoint, copy.retry_after_s, copy.failed_tries) == ("http_429", "http://a", 3, tried)
     assert str(copy) == str(failure)

@@ -10,10 +10,11 @@ from itertools import islice
 
 import pytest
 
+from triplelake.codes import Code
 from triplelake.config import AskingSettings
 from triplelake.pool.client import LlamaServer
 from triplelake.pool.endpoints import Endpoint
-from triplelake.pool.failures import FailureCode, ServerFailure
+from triplelake.pool.failures import ServerFailure
 from triplelake.pool.lane import STRIKES
 from triplelake.pool.protocol import Prompt
 from triplelake.pool.router import Answer, Router
@@ -81,7 +82,7 @@ class Client:
     def close(self) -> None: ...
 
 
-def failing(*urls: str, code: FailureCode = "http_503", retry_after_s: float | None = None) -> Script:
+def failing(*urls: str, code: Code = Code.HTTP_503, retry_after_s: float | None = None) -> Script:
     def script(url: str) -> None:
         if url in urls:
             raise ServerFailure(code, "scripted", endpoint=url, retry_after_s=retry_after_s)
@@ -100,8 +101,8 @@ def test_an_answer_says_who_gave_it_and_after_how_many_tries() -> None:
     assert len(answer.failed_tries) + 1 == len(pool.visits) <= 3
 
 
-@pytest.mark.parametrize("code", ["connection", "timeout", "http_429", "http_500", "http_503", "loading", "bad_answer"])
-def test_a_retry_goes_elsewhere_first(code: FailureCode) -> None:
+@pytest.mark.parametrize("code", [code for code in Code if code.entry.retried])
+def test_a_retry_goes_elsewhere_first(code: Code) -> None:
     for _ in range(20):
         pool = Pool(failing(A, B, C, code=code))
         with pytest.raises(ServerFailure) as caught:
@@ -111,8 +112,8 @@ def test_a_retry_goes_elsewhere_first(code: FailureCode) -> None:
         assert len(pool.pauses) == 3
 
 
-@pytest.mark.parametrize("code", ["bad_request", "context_overflow", "unauthorized"])
-def test_what_no_retry_can_help_is_not_retried(code: FailureCode) -> None:
+@pytest.mark.parametrize("code", [Code.BAD_REQUEST, Code.CONTEXT_OVERFLOW, Code.UNAUTHORIZED])
+def test_what_no_retry_can_help_is_not_retried(code: Code) -> None:
     pool = Pool(failing(A, B, code=code))
     with pytest.raises(ServerFailure) as caught:
         ask(pool.router({A: 1, B: 1}))
@@ -165,21 +166,21 @@ def test_the_pause_is_taken_outside_the_window() -> None:
 
 
 def test_retry_after_keeps_everybody_away_until_it_is_over() -> None:
-    pool = Pool(failing(A, code="http_429", retry_after_s=0.2))
+    pool = Pool(failing(A, code=Code.HTTP_429, retry_after_s=0.2))
     router = pool.router({A: 1}, tries=2)
     started = time.monotonic()
     with pytest.raises(ServerFailure):
         ask(router)
     assert time.monotonic() - started >= 0.2
 
-    pool = Pool(failing(A, code="http_429", retry_after_s=60))
+    pool = Pool(failing(A, code=Code.HTTP_429, retry_after_s=60))
     router = pool.router({A: 5, B: 1})
     assert {ask(router).completion.endpoint for _ in range(20)} == {B}
     assert pool.visits.count(A) <= 1
 
 
 def test_a_rest_longer_than_the_deadline_ends_with_its_failure() -> None:
-    pool = Pool(failing(A, code="http_429", retry_after_s=60))
+    pool = Pool(failing(A, code=Code.HTTP_429, retry_after_s=60))
     with pytest.raises(ServerFailure) as caught:
         ask(pool.router({A: 1}, deadline_s=0.3))
     assert (caught.value.code, len(caught.value.failed_tries)) == ("http_429", 1)
@@ -265,7 +266,7 @@ def test_a_server_that_fails_is_left_alone_and_tried_again_with_one_question() -
 
     def script(url: str) -> None:
         if url == B and sick:
-            raise ServerFailure("http_500", "scripted", endpoint=url)
+            raise ServerFailure(Code.HTTP_500, "scripted", endpoint=url)
         if url == B and not go_on.is_set():
             trial.set()
             go_on.wait(20)
@@ -297,7 +298,7 @@ def test_a_server_that_fails_is_left_alone_and_tried_again_with_one_question() -
 
 
 def test_a_task_whose_servers_all_fail_gives_up_after_its_patience() -> None:
-    pool = Pool(failing(A, B, code="connection"))
+    pool = Pool(failing(A, B, code=Code.CONNECTION))
     router = pool.router({A: 2, B: 2}, tries=100, patience_s=0.3)
     started = time.monotonic()
     with ThreadPoolExecutor(8) as executor:
@@ -314,7 +315,7 @@ def test_any_endpoint_tokenizes() -> None:
     assert pool.visits == [A, B, C]
     with pytest.raises(ServerFailure):
         pool.router({A: 1, B: 1}).tokenize("ab")
-    refusing = Pool(failing(A, code="unauthorized"))
+    refusing = Pool(failing(A, code=Code.UNAUTHORIZED))
     with pytest.raises(ServerFailure):
         refusing.router({A: 1, B: 1}).tokenize("ab")
     assert refusing.visits == [A]
@@ -329,7 +330,7 @@ def test_a_refused_key_stops_all_that_wait_for_a_place() -> None:
 
     def refuse(url: str) -> None:
         both.wait()
-        raise ServerFailure("unauthorized", "Invalid API Key")
+        raise ServerFailure(Code.UNAUTHORIZED, "Invalid API Key")
 
     pool = Pool(refuse)
     router = pool.router({A: 2})
