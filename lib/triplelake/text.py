@@ -8,6 +8,7 @@ from functools import cache
 import opencc
 import regex
 
+from triplelake.forms import character_forms, typed, visible
 from triplelake.types import Lang
 
 # A unit is what a span may start or end at, never inside: a run of digits, a run of letters of a
@@ -43,9 +44,22 @@ def detect_language(text: str) -> Lang:
 
 
 def comparison_key(text: str) -> str:
-    """What two surfaces of the same entity share: NFKC, case folded, Simplified, single spaces."""
-    folded = unicodedata.normalize("NFKC", text).casefold()
-    return " ".join(_converter("t2s").convert(folded).split())
+    """What all writings of one name share: what is folded, with single spaces and none around it."""
+    return " ".join(fold(text).split())
+
+
+def fold(text: str) -> str:
+    """A text without case, width, script and what nobody sees; one form for each character and mark.
+
+    White space stays as it is. Fold grapheme clusters of what is visible one by one and you have the same.
+    """
+    if text.isascii() and text.isprintable():
+        return text.casefold().replace("`", "'")
+    folded = unicodedata.normalize("NFKC", typed(visible(text))).casefold()
+    # Case folding may take a character apart that NFKC had put together.
+    folded = unicodedata.normalize("NFKC", folded)
+    forms = character_forms().get
+    return "".join(map(forms, folded, folded))
 
 
 def _changed(text: str, direction: str) -> int:

@@ -11,6 +11,7 @@ import regex
 
 from triplelake.codes import Code
 from triplelake.config import AnswerSettings
+from triplelake.forms import forms_digest
 from triplelake.prompt.ontology import Ontology, Relation
 from triplelake.text import comparison_key
 from triplelake.triples.ground import Grounder, span_text
@@ -21,7 +22,7 @@ from triplelake.triples.pronouns import is_pronoun
 from triplelake.triples.signatures import assign_types
 from triplelake.types import Request, Triple
 
-DERIVATION_VERSION = "1"
+DERIVATION_VERSION = "2"
 """Raised by whoever changes what the rooms' rules make of a given answer."""
 
 
@@ -34,7 +35,7 @@ class Derivation:
         error_code: None for a good answer; `truncated` where the tail was cut off and the triples
             before it are kept; else a code of `AnswerError`.
         error_message: the error for a person.
-        dropped: triples of the answer that were left out, by reason: `empty` (a blank argument),
+        dropped: triples of the answer that were left out, by reason: `empty` (an argument that shows nothing),
             `too_long`, `unknown_predicate`, `self_loop`, `duplicate`, `not_in_chunk` (both arguments
             stand in title or context only), `over_limit` (more than `max_triples`).
     """
@@ -125,7 +126,7 @@ def derivation_id(ontology: Ontology | None, answer: AnswerSettings) -> str:
         "max_triples": answer.max_triples,
         "max_entity_chars": answer.max_entity_chars,
     }
-    return stable_hash(DERIVATION_VERSION, json.dumps(rules, sort_keys=True, ensure_ascii=False))
+    return stable_hash(DERIVATION_VERSION, forms_digest(), json.dumps(rules, sort_keys=True, ensure_ascii=False))
 
 
 def _draft_all(
@@ -180,6 +181,8 @@ def _draft(
     elif strict:
         raise AnswerError(Code.UNGROUNDED, f"`{subject}` and `{object}` do not both stand in the text")
     subject_key, object_key = comparison_key(subject), comparison_key(object)
+    if not (subject_key and object_key):
+        return "empty"
     if subject_key == object_key:
         return "self_loop"
     triple = Triple(

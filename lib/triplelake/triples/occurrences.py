@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterator
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import regex
 
-from triplelake.text import comparison_key, unit_bounds
+from triplelake.forms import visible, visible_places
+from triplelake.text import fold, unit_bounds
 
 Interval = tuple[int, int]
 """Code points `[start, end)`."""
@@ -39,14 +39,30 @@ class SearchedText:
             return []
         text, offsets = self._folded
         found = [
-            (offsets.get(start, _NOWHERE), offsets.get(start + len(needle), _NOWHERE))
+            (self._bound(offsets.get(start), last=True), self._bound(offsets.get(start + len(needle)), last=False))
             for start in _find_all(text, needle)
         ]
-        return [(start, end) for start, end in found if start in self._bounds and end in self._bounds]
+        return [(start, end) for start, end in found if start != _NOWHERE and end != _NOWHERE]
+
+    def _bound(self, place: int | None, *, last: bool) -> int:
+        """The unit bound of the original text at a place of what is visible in it.
+
+        What nobody sees may stand there. An occurrence leaves it out as far as units allow: a variation selector
+        belongs to the character before it.
+        """
+        if place is None:
+            return _NOWHERE
+        low = self._places[place - 1] + 1 if place else 0
+        bounds = [offset for offset in range(low, self._places[place] + 1) if offset in self._bounds]
+        return bounds[-1 if last else 0] if bounds else _NOWHERE
 
     @cached_property
     def _bounds(self) -> frozenset[int]:
         return frozenset(unit_bounds(self._text))
+
+    @cached_property
+    def _places(self) -> list[int]:
+        return visible_places(self._text)
 
     @cached_property
     def _folded(self) -> tuple[str, dict[int, int]]:
@@ -62,32 +78,36 @@ def _find_all(text: str, surface: str) -> Iterator[int]:
 
 
 def _fold(text: str) -> tuple[str, dict[int, int]]:
-    """The folded form of a text, and from each place in it where a grapheme starts or ends the original offset.
+    """The folded form of a text, and from each place in it where a grapheme starts or ends the offset in what is
+    visible of the text.
 
-    NFKC and case folding go grapheme by grapheme, since both change lengths. Traditional→Simplified goes
-    over the whole, since it is decided by words (計畫 → 计划, but 畫 → 画); it keeps lengths, and in a text
-    where it should not, the script stays unfolded: offsets come first.
+    Grapheme by grapheme, since folding changes lengths.
     """
     pieces: list[str] = []
     offsets: dict[int, int] = {}
     length = 0
     after_space = True
-    for match in _CLUSTER.finditer(text):
+    shown = visible(text)
+    for match in _CLUSTER.finditer(shown):
         # The last original offset of a place wins: a surface starts after the white space before it.
         # Where one ends before white space, the run's first code point is still the only one there.
         cluster = match.group()
         if cluster.isspace():
             piece = "" if after_space else " "
         else:
-            piece = "".join(unicodedata.normalize("NFKC", cluster).casefold().split())
+            piece = _folded_cluster(cluster)
         offsets[length] = match.start()
         pieces.append(piece)
         length += len(piece)
         after_space = cluster.isspace()
-    offsets[length] = len(text)
+    offsets[length] = len(shown)
     folded = "".join(pieces)
     if folded.endswith(" "):
         del offsets[length]
         folded = folded[:-1]
-    simplified = comparison_key(folded)
-    return (simplified if len(simplified) == len(folded) else folded), offsets
+    return folded, offsets
+
+
+@lru_cache(maxsize=1 << 14)
+def _folded_cluster(cluster: str) -> str:
+    return "".join(fold(cluster).split())

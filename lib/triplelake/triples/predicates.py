@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 from typing import get_args
 
+from triplelake.forms import visible
 from triplelake.prompt.ontology import Ontology, Relation
 from triplelake.text import comparison_key
 from triplelake.types import Lang
@@ -36,5 +37,5 @@ class Predicates:
 
 
 def free_predicate(name: str) -> str:
-    """The predicate of open mode: NFKC with single spaces, else as the answer says it."""
-    return " ".join(unicodedata.normalize("NFKC", name).split())
+    """The predicate of open mode: NFKC with single spaces and nothing invisible, else as the answer says it."""
+    return " ".join(unicodedata.normalize("NFKC", visible(name)).split())

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import unicodedata
+from functools import cache
 
 import regex
 
+from triplelake.forms import visible
 from triplelake.text import comparison_key
 
 _ZH_WORDS = (
@@ -19,7 +21,7 @@ _ZH_KINDS = (
 )
 _ZH_KIN = "父亲?|母亲?|妻子?|丈夫|夫|儿子|女儿|子|女|哥哥|弟弟|姐姐|妹妹|兄|弟|姐|妹|老师|同事|朋友"
 # Names must not match: 本州, 贵州, 那曲 are places, so 州 and 曲 go with 该 only, and 贵 with few.
-_ZH = regex.compile(
+_ZH = (
     rf"(?:{_ZH_WORDS})"
     rf"|该(?:{_ZH_KINDS}|州|曲)"
     rf"|(?:[本此我其]|这一?|那一?|[这那][家部位座本首款届])(?:{_ZH_KINDS})"
@@ -43,6 +45,12 @@ _EN = regex.compile(
 
 def is_pronoun(surface: str) -> bool:
     """Whether an argument is a pronoun or a pointing phrase (他, 該公司, 本片, it, the company, his wife)."""
-    if _ZH.fullmatch(comparison_key(surface)):
+    if _zh().fullmatch(comparison_key(surface)):
         return True
-    return _EN.fullmatch(" ".join(unicodedata.normalize("NFKC", surface).split())) is not None
+    return _EN.fullmatch(" ".join(unicodedata.normalize("NFKC", visible(surface)).split())) is not None
+
+
+@cache
+def _zh() -> regex.Pattern[str]:
+    # In the forms of a key, which are not all those of Simplified text.
+    return regex.compile(comparison_key(_ZH))
