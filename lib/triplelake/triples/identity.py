@@ -46,7 +46,7 @@ def chunk_id(doc_id: str, doc_version: str, extraction_key: str, ordinal: int) -
 
 
 def entity_id(surface: str) -> str:
-    """An entity: the same for 臺灣 and 台湾, 錢鍾書 and 钱钟书, ＩＢＭ and ibm. The type is an attribute, not identity."""
+    """An entity: the same for 錢鍾書 and 钱钟书, ＩＢＭ and ibm. The type is an attribute, not identity."""
     return stable_hash(comparison_key(surface))
 
 

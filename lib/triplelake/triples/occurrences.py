@@ -92,10 +92,7 @@ def _fold(text: str) -> tuple[str, dict[int, int]]:
         # The last original offset of a place wins: a surface starts after the white space before it.
         # Where one ends before white space, the run's first code point is still the only one there.
         cluster = match.group()
-        if cluster.isspace():
-            piece = "" if after_space else " "
-        else:
-            piece = _folded_cluster(cluster)
+        piece = ("" if after_space else " ") if cluster.isspace() else _folded_cluster(cluster)
         offsets[length] = match.start()
         pieces.append(piece)
         length += len(piece)
