@@ -14,7 +14,7 @@ SCRIPTS = $(shell find infra -name '*.sh')
 RUN = env -u SPARK_HOME -u SPARK_CONF_DIR -u PYSPARK_PYTHON -u PYSPARK_DRIVER_PYTHON PATH="$(abspath $(BIN)):$$PATH"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-infra lint format docs dist bench-quality bench-sizes bench-grammar bench-pool bench-overhead bench-scale bench-kills bench-card clean
+.PHONY: help setup demo test test-infra lint format docs dist bench-quality bench-sizes bench-grammar bench-pool bench-overhead bench-scale bench-kills bench-card bench-intervals clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -69,6 +69,9 @@ bench-scale: setup ## time, memory and files of a run by its number of requests;
 
 bench-kills: setup ## a run with 20 of its drivers and executors killed, against one left alone; ARGS as above
 	@$(RUN) python tests/benchmarks/kill_many.py $(ARGS)
+
+bench-intervals: setup ## how often a 95 % interval holds the truth, by documents, triples and how alike they are; ARGS as above
+	@$(RUN) python tests/benchmarks/intervals.py $(ARGS)
 
 bench-card: ## what a card decodes by slots and grammar engine, beside its limits; runs on the host; ARGS as above
 	@python3 tests/benchmarks/card.py $(ARGS)

@@ -27,8 +27,9 @@ from plain_json import json_renderer
 from tasks import Task, duie_task, fit, own_shots, text2kg_task
 
 from triplelake.config import AnswerSettings, EmbeddedSettings
-from triplelake.evaluate.bootstrap import Interval, difference, interval
+from triplelake.evaluate.bootstrap import Interval
 from triplelake.evaluate.metrics import Counts, grounded_share, repeated_share, strict_counts, total
+from triplelake.evaluate.ratios import f1, f1_gain
 from triplelake.pool.client import LlamaServer
 from triplelake.pool.embedded import EmbeddedServer
 from triplelake.pool.survey import survey
@@ -146,7 +147,7 @@ def _measure(name: str, task: Task, outcomes: Sequence[Outcome], seconds: float)
     result = Result(
         arm=name,
         grounded=grounded_share((document.text, outcome.said) for document, outcome in pairs),
-        f1=interval(counts),
+        f1=f1(counts),
         precision=everything.precision,
         recall=everything.recall,
         decoded_tokens=sum(outcome.completion.completion_tokens for outcome in outcomes),
@@ -163,7 +164,7 @@ def _verbatim_gold(task: Task) -> float | None:
     return grounded_share((document.text, document.facts) for document, _ in task.documents)
 
 
-def _print_table(task: Task, results: Sequence[Result], gains: Mapping[str, Interval]) -> None:
+def _print_table(task: Task, results: Sequence[Result], gains: Mapping[str, Interval | None]) -> None:
     facts = sum(len(document.facts) for document, _ in task.documents)
     print(f"\n{task.name}: {len(task.documents)} documents, {facts} facts, {_percent(_verbatim_gold(task))} verbatim")
     print("| arm | grounded | F1 [95 %] | F1 − plain [95 %] | P | R | tokens | documents/s | repeated | cut | bad |")
@@ -244,7 +245,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         options.json.write_text(json.dumps(report, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
 
 
-def _compare(bench: Bench, task: Task, arms: Sequence[str]) -> tuple[list[Result], dict[str, Interval]]:
+def _compare(bench: Bench, task: Task, arms: Sequence[str]) -> tuple[list[Result], dict[str, Interval | None]]:
     results: list[Result] = []
     counts: dict[str, list[Counts]] = {}
     for name in arms:
@@ -252,11 +253,11 @@ def _compare(bench: Bench, task: Task, arms: Sequence[str]) -> tuple[list[Result
         result, counts[name] = bench.run(name, task)
         results.append(result)
     plain = counts.get(PLAIN)
-    gains = {name: difference(found, plain) for name, found in counts.items() if plain and name != PLAIN}
+    gains = {name: f1_gain(found, plain) for name, found in counts.items() if plain and name != PLAIN}
     return results, gains
 
 
-def _as_json(task: Task, results: Sequence[Result], gains: Mapping[str, Interval]) -> dict[str, object]:
+def _as_json(task: Task, results: Sequence[Result], gains: Mapping[str, Interval | None]) -> dict[str, object]:
     return {
         "name": task.name,
         "lang": task.lang,

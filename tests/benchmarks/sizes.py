@@ -23,9 +23,10 @@ from tasks import Task, duie_task, text2kg_task
 
 from triplelake.config import ChunkingSettings
 from triplelake.corpus.chunking import chunk_document
-from triplelake.evaluate.bootstrap import Interval, interval
+from triplelake.evaluate.bootstrap import Interval
 from triplelake.evaluate.gold import GoldDocument
 from triplelake.evaluate.metrics import repeated_share, strict_counts
+from triplelake.evaluate.ratios import f1
 from triplelake.pool.window import windowed
 from triplelake.prompt.ontology import Ontology
 from triplelake.types import Request
@@ -104,7 +105,7 @@ def measure(bench: Bench, task: Task, sentences: int, size: Size) -> Result:
         size=size,
         requests=len(work),
         sentences_per_s=sentences / seconds,
-        f1=interval(counts),
+        f1=f1(counts),
         decoded_tokens=sum(outcome.completion.completion_tokens for _, outcome in answers),
         repeated=repeated_share(outcome.said for _, outcome in answers),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -36,7 +36,7 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What all questions of a run take.
+    """What all questions of a run take. By one question an interval has no width, since nothing tells it.
 
     Args:
         hours: of the whole pool, with every slot busy.
@@ -85,15 +85,14 @@ def estimate(asked: Sequence[Asked], requests: int, slots: int, asking: AskingSe
             seconds.append((total.prompt + total.decoded) / total.questions / asking.tokens_per_s)
         return requests * max(seconds) / 3600
 
-    found = intervals(
-        shares,
-        {
-            "hours": hours,
-            "prompt": lambda total: requests * total.prompt / total.questions,
-            "decoded": lambda total: requests * total.decoded / total.questions,
-        },
-    )
-    whole = {name: each for name, each in found.items() if each is not None}
+    figures: dict[str, Callable[[_Share], float]] = {
+        "hours": hours,
+        "prompt": lambda total: requests * total.prompt / total.questions,
+        "decoded": lambda total: requests * total.decoded / total.questions,
+    }
+    found = intervals(shares, figures)
+    # One question tells no more than itself.
+    whole = {name: found[name] or Interval(*[figure(shares[0])] * 3) for name, figure in figures.items()}
     return Estimate(whole["hours"], whole["prompt"], whole["decoded"], most_busy)
 
 
@@ -157,7 +156,10 @@ def tell(
         if (price := settings.cost.gpu_hour) is not None:
             line += f"; at {price:g} for each {_range(_times(used, price), '.3g')}"
         say(console, f"Cost:     {line}")
-    say(console, "          In brackets where it lies with 95 %, as far as these questions tell.")
+    if len(asked) > 1:
+        say(console, "          In brackets where it lies with 95 %, as far as these questions tell.")
+    else:
+        say(console, "          One answer does not tell how far off this may be: --probe 20 does.")
     if found.most_busy < slots and len(rows) < requests:
         say(
             console,
@@ -175,6 +177,8 @@ def _times(interval: Interval, factor: float) -> Interval:
 
 
 def _range(interval: Interval, form: str) -> str:
+    if interval.low == interval.high:
+        return f"{interval.value:{form}}"
     return f"{interval.value:{form}} ({interval.low:{form}} to {interval.high:{form}})"
 
 
@@ -183,5 +187,7 @@ def _tokens(interval: Interval) -> str:
 
 
 def _hours(interval: Interval) -> str:
+    if interval.low == interval.high:
+        return duration(3600 * interval.value)
     value, low, high = (duration(3600 * each) for each in (interval.value, interval.low, interval.high))
     return f"{value} ({low} to {high})"

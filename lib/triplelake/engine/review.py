@@ -36,8 +36,10 @@ _WRITTEN = (
     "marked",
     "lang",
     "doc_id",
+    "document",
 )
-"""Columns of a sheet: those that it must have, and what helps to judge."""
+"""Columns of a sheet: those that it must have, and what helps to judge. `document` numbers the documents, since a
+spreadsheet may save a long `doc_id` as 1.2E+17."""
 
 _ELSEWHERE: Mapping[Lang, Mapping[str, str]] = {
     "zh-Hans": {"title": "标题", "context": "上文"},
@@ -74,7 +76,16 @@ def leave_review(store: Store, documents: DataFrame, ontology: Ontology | None, 
 
 def sheet(triples: Iterable[dict[str, Any]]) -> str:
     """The sheet's text: a line for each triple, with an empty verdict."""
-    rows = ({**triple, "verdict": "", "marked": marked(triple)} for triple in triples)
+    numbers: dict[str, int] = {}
+    rows = (
+        {
+            **triple,
+            "verdict": "",
+            "marked": marked(triple),
+            "document": numbers.setdefault(triple["doc_id"], len(numbers) + 1),
+        }
+        for triple in triples
+    )
     return rows_of_cells([_WRITTEN, *([without_formula(row[name]) for name in _WRITTEN] for row in rows)])
 
 

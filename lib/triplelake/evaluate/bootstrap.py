@@ -1,46 +1,31 @@
-"""Intervals by resampling documents (percentile bootstrap, Efron 1979)."""
+"""Intervals by resampling documents: of means and rates; shares have better ones (`triplelake.evaluate.shares`).
+
+The percentile bootstrap (Efron 1979) is too narrow where documents are few, as if their spread were known: its tails
+are taken from Student's t (the expanded percentile interval, Hesterberg 2015).
+"""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
-from operator import attrgetter
+from math import sqrt
+from statistics import NormalDist
 from typing import Any, TypeVar
 
-from triplelake.evaluate.metrics import Counts
-
-F1: Callable[[Counts], float] = attrgetter("f1")
+from triplelake.evaluate.student import two_sided
 
 T = TypeVar("T")
-"""What a document adds: a dataclass of numbers, such as `Counts`, whose sums over documents are meant."""
+"""What a document adds: a dataclass of numbers, such as `Tally`, whose sums over documents are meant."""
 
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """The value over all documents, and where `level` of the resampled values lie."""
+    """A value over all documents, and what it may be in the long run: so at `level` of 95 % unless another is named."""
 
     value: float
     low: float
     high: float
-
-
-def interval(
-    documents: Sequence[Counts],
-    statistic: Callable[[Counts], float] = F1,
-    *,
-    resamples: int = 1000,
-    level: float = 0.95,
-    seed: int = 0,
-) -> Interval:
-    """The interval of a micro-averaged statistic; equal for equal arguments.
-
-    Raises:
-        ValueError: there are no documents.
-    """
-    [found] = intervals(documents, {"": statistic}, resamples=resamples, level=level, seed=seed).values()
-    assert found is not None  # the statistic is always a number
-    return found
 
 
 def intervals(
@@ -51,9 +36,10 @@ def intervals(
     level: float = 0.95,
     seed: int = 0,
 ) -> dict[str, Interval | None]:
-    """As `interval`, of several statistics by name over the same resampled documents.
+    """Statistics by name, over the same resampled documents; equal for equal arguments.
 
     A statistic that is None, since there is nothing to divide by, has no interval; a resampled one is left out.
+    One document tells nothing of where a value lies in the long run: then none has an interval.
 
     Raises:
         ValueError: there are no documents.
@@ -62,31 +48,9 @@ def intervals(
     drawn = [sums(ranks) for ranks in _draws(len(documents), resamples, seed)]
     whole = sums(range(len(documents)))
     return {
-        name: _between(statistic(whole), (statistic(each) for each in drawn), level)
+        name: _between(statistic(whole), (statistic(each) for each in drawn), _tail(level, len(documents)))
         for name, statistic in statistics.items()
     }
-
-
-def difference(
-    documents: Sequence[Counts],
-    others: Sequence[Counts],
-    statistic: Callable[[Counts], float] = F1,
-    *,
-    resamples: int = 1000,
-    level: float = 0.95,
-    seed: int = 0,
-) -> Interval:
-    """The interval of what `documents` has over `others`, two runs over the same documents in the same order.
-
-    Both are resampled together, so that documents which are hard for both do not widen it; the
-    difference is real at `level` where the interval does not hold 0.
-
-    Raises:
-        ValueError: there are no documents, or not as many of both.
-    """
-    [found] = differences(documents, others, {"": statistic}, resamples=resamples, level=level, seed=seed).values()
-    assert found is not None  # the statistic is always a number
-    return found
 
 
 def differences(
@@ -98,7 +62,10 @@ def differences(
     level: float = 0.95,
     seed: int = 0,
 ) -> dict[str, Interval | None]:
-    """As `difference`, of several statistics by name; None where one of the two is.
+    """What `documents` has over `others`, two runs over the same documents in the same order; None where one is.
+
+    Both are resampled together, so that documents which are hard for both do not widen it; the
+    difference is real at `level` where the interval does not hold 0.
 
     Raises:
         ValueError: there are no documents, or not as many of both.
@@ -113,7 +80,7 @@ def differences(
         name: _between(
             _minus(statistic(whole), statistic(other_whole)),
             (_minus(statistic(one), statistic(other)) for one, other in drawn),
-            level,
+            _tail(level, len(documents)),
         )
         for name, statistic in statistics.items()
     }
@@ -142,10 +109,16 @@ def _minus(one: float | None, other: float | None) -> float | None:
     return None if one is None or other is None else one - other
 
 
-def _between(value: float | None, resampled: Iterator[float | None], level: float) -> Interval | None:
-    values = sorted(each for each in resampled if each is not None)
-    if value is None or not values:
+def _tail(level: float, documents: int) -> float | None:
+    """The share of resampled values on each side of an interval; None where nothing can be told."""
+    if documents < 2:
         return None
-    tail = (1 - level) / 2
+    return NormalDist().cdf(-two_sided(level, documents - 1) * sqrt(documents / (documents - 1)))
+
+
+def _between(value: float | None, resampled: Iterator[float | None], tail: float | None) -> Interval | None:
+    values = sorted(each for each in resampled if each is not None)
+    if value is None or tail is None or not values:
+        return None
     last = len(values) - 1
     return Interval(value, values[round(tail * last)], values[round((1 - tail) * last)])

@@ -7,11 +7,11 @@ from typing import Any
 
 from triplelake.config import leaves
 from triplelake.errors import UsageError
-from triplelake.evaluate.bootstrap import Interval, differences
+from triplelake.evaluate.bootstrap import Interval
 from triplelake.evaluate.report import Change, Comparison, GoldReport, ReviewReport
 from triplelake.evaluate.scores import EVERYTHING
+from triplelake.evaluate.shares import newcombe
 from triplelake.evaluate.tally import COLUMNS, FIGURES, Tally
-from triplelake.evaluate.wilson import newcombe
 
 
 def compared(
@@ -42,9 +42,8 @@ def _of_gold(report: GoldReport, other: GoldReport, name: str) -> Comparison:
     figures: dict[str, Change] = {}
     if keys:
         sums, other_sums = sum(here, Tally()), sum(there, Tally())
-        gains = differences(here, there, FIGURES)
         figures = {
-            figure: Change(before=value(other_sums), after=value(sums), difference=gains[figure])
+            figure: Change(before=value(other_sums), after=value(sums), difference=value.gain(here, there))
             for figure, value in FIGURES.items()
         }
     return Comparison(
@@ -70,8 +69,9 @@ def _tallies(report: GoldReport, keys: list[str]) -> list[Tally]:
 def _of_reviews(report: ReviewReport, other: ReviewReport, name: str) -> Comparison:
     common = report.verdicts.keys() & other.verdicts.keys()
     here, there = report.groups[EVERYTHING].precision, other.groups[EVERYTHING].precision
+    counted = all(each.groups[EVERYTHING].documents is not None for each in (report, other))
     # As of two samples: sheets mostly hold other triples, and the same one has mostly the same verdict.
-    difference = newcombe(here, there) if here and there else None
+    difference = newcombe(here, there) if here and there and counted else None
     return Comparison(
         other=name,
         paired=len(common),

@@ -9,16 +9,16 @@ from dataclasses import asdict, astuple, dataclass
 
 from triplelake.evaluate.answers import Answered
 from triplelake.evaluate.baselines import dictionary, nothing
-from triplelake.evaluate.bootstrap import F1, interval, intervals
 from triplelake.evaluate.gold import Fact, GoldDocument
 from triplelake.evaluate.metrics import Counts, by_relation, strict_counts, total
+from triplelake.evaluate.ratios import f1
 from triplelake.evaluate.report import GoldReport, Group, Precision, ReviewReport, Run, Scored
 from triplelake.evaluate.review import Review, Verdict
 from triplelake.evaluate.scores import EVERYTHING
+from triplelake.evaluate.shares import share
 from triplelake.evaluate.tally import FIGURES, Tally, tally
 from triplelake.evaluate.text2kgbench import scorer
 from triplelake.evaluate.vocabulary import Vocabulary
-from triplelake.evaluate.wilson import wilson
 from triplelake.prompt.ontology import Ontology
 from triplelake.text import detect_language
 from triplelake.triples.identity import stable_hash
@@ -103,14 +103,21 @@ def judge_review(review: Review, name: str) -> ReviewReport:
         groups={group: _precision(verdicts) for group, verdicts in groups.items()},
         relations={relation: _precision(verdicts) for relation, verdicts in ordered},
         unsure=len(review.verdicts) - len(sure),
+        notes=review.notes,
         open=review.open,
         verdicts={verdict.triple_id: bool(verdict.right) for verdict in sure},
     )
 
 
 def _precision(verdicts: Sequence[Verdict]) -> Precision:
-    right = sum(bool(verdict.right) for verdict in verdicts)
-    return Precision(right=right, judged=len(verdicts), precision=wilson(right, len(verdicts)))
+    judged = Counter(verdict.document for verdict in verdicts)
+    right = Counter(verdict.document for verdict in verdicts if verdict.right)
+    return Precision(
+        right=right.total(),
+        judged=judged.total(),
+        documents=len(judged),
+        precision=share([right[document] for document in judged], list(judged.values())),
+    )
 
 
 def _groups(judged: Sequence[Judged]) -> dict[str, Sequence[int]]:
@@ -124,7 +131,8 @@ def _groups(judged: Sequence[Judged]) -> dict[str, Sequence[int]]:
 
 def _group(tallies: Sequence[Tally]) -> Group:
     sums = sum(tallies, Tally())
-    return Group(documents=len(tallies), sums=asdict(sums), figures=intervals(tallies, FIGURES))
+    figures = {name: figure.interval(tallies) for name, figure in FIGURES.items()}
+    return Group(documents=len(tallies), sums=asdict(sums), figures=figures)
 
 
 def _relations(gold: Sequence[GoldDocument], said: Sequence[Sequence[Fact]]) -> dict[str, Scored]:
@@ -143,7 +151,7 @@ def _strict(gold: Sequence[GoldDocument], said: Sequence[Sequence[Fact]]) -> lis
 
 
 def _scored(counts: Sequence[Counts]) -> Scored:
-    return Scored(counts=total(counts), f1=interval(counts, F1))
+    return Scored(counts=total(counts), f1=f1(counts))
 
 
 def _keys(gold: Sequence[GoldDocument]) -> list[str]:

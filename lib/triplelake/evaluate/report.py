@@ -109,10 +109,15 @@ class GoldReport(_Form):
 
 
 class Precision(_Form):
-    """Triples that people found right, of those that they judged; with the score interval."""
+    """Triples that people found right, of those that they judged; with the interval by the documents that hold them.
+
+    Args:
+        documents: None in a report of an earlier version, whose interval took every triple for a document of its own.
+    """
 
     right: int
     judged: int
+    documents: int | None = None
     precision: Interval | None
 
 
@@ -124,6 +129,7 @@ class ReviewReport(_Form):
         relations: by relation, the most judged first.
         unsure: rows where the reviewer could not tell; not among the judged.
         open: rows without a verdict.
+        notes: what a reader must know.
         verdicts: by triple.
     """
 
@@ -134,6 +140,7 @@ class ReviewReport(_Form):
     relations: dict[str, Precision]
     unsure: int
     open: int
+    notes: tuple[str, ...] = ()
     verdicts: dict[str, bool]
     comparison: Comparison | None = None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +20,8 @@ ENCODING = "utf-8-sig"
 """With a byte order mark: else Excel does not show Chinese."""
 
 COLUMNS = ("triple_id", "subject", "predicate", "object", "evidence", "verdict")
-"""What a sheet must have. It may have more; `lang`, if there, makes groups."""
+"""What a sheet must have. It may have more; `lang`, if there, makes groups, and `document` or `doc_id` tells which
+triples are of one document."""
 
 _RIGHT = ("yes", "y", "true", "t", "1", "right", "correct", "ok", "对", "對", "是", "正确", "正確", "✓", "✔", "√")
 _WRONG = (
@@ -45,6 +47,13 @@ _UNSURE = ("?", "unsure", "unclear", "不确定", "不確定", "不清楚")
 _WORDS: Mapping[str, bool | None] = (
     dict.fromkeys(_RIGHT, True) | dict.fromkeys(_WRONG, False) | dict.fromkeys(_UNSURE, None)
 )
+_DOCUMENT = ("document", "doc_id")
+_ROUNDED = re.compile(r"\d([.,]\d+)?E\+\d+")
+"""What spreadsheets make of an id of many digits: equal for all of them."""
+_NO_DOCUMENT = (
+    "Of some rows it cannot be told which are of one document, so that each sentence counts as one: the intervals may "
+    "be too narrow. The columns `document` and `doc_id` tell it, if they are left as they were written."
+)
 _AS_UTF8 = "Save it anew from the spreadsheet, as “CSV UTF-8”."
 
 
@@ -55,20 +64,29 @@ class Verdict:
     Args:
         right: None where the reviewer could not tell.
         lang: empty if the sheet has no such column.
+        document: that holds it, by a name that only this sheet knows.
     """
 
     triple_id: str
     predicate: str
     right: bool | None
     lang: str = ""
+    document: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """A filled-in sheet: the verdicts in its order, and how many rows have none yet."""
+    """A filled-in sheet.
+
+    Args:
+        verdicts: in its order.
+        open: rows that have none yet.
+        notes: what a reader of its figures must know.
+    """
 
     verdicts: tuple[Verdict, ...]
     open: int
+    notes: tuple[str, ...] = ()
 
 
 def read_review(path: Path) -> Review:
@@ -80,6 +98,7 @@ def read_review(path: Path) -> Review:
     """
     verdicts: dict[str, Verdict] = {}
     open = 0
+    unknown = False
     for line, row in _rows(path):
         word = unicodedata.normalize("NFKC", row["verdict"]).strip().casefold()
         if not word:
@@ -94,10 +113,19 @@ def read_review(path: Path) -> Review:
             )
         if not row["triple_id"]:
             raise InputError(where, "has a verdict and no triple_id", "Leave that column as it was written.")
-        verdict = Verdict(row["triple_id"], row["predicate"], _WORDS[word], row.get("lang", ""))
+        if (document := _document(row)) is None:
+            unknown = True
+            document = f"sentence {row['evidence']}"
+        verdict = Verdict(row["triple_id"], row["predicate"], _WORDS[word], row.get("lang", ""), document)
         if verdicts.setdefault(verdict.triple_id, verdict).right != verdict.right:
             raise InputError(where, "contradicts an earlier verdict on the same triple", "Keep one of the two.")
-    return Review(tuple(verdicts.values()), open)
+    return Review(tuple(verdicts.values()), open, (_NO_DOCUMENT,) if unknown else ())
+
+
+def _document(row: Mapping[str, str]) -> str | None:
+    """The document that a row is of; None where it cannot be told."""
+    cells = ((column, row.get(column, "")) for column in _DOCUMENT)
+    return next((f"{column} {cell}" for column, cell in cells if cell and not _ROUNDED.fullmatch(cell)), None)
 
 
 def _rows(path: Path) -> Iterator[tuple[int, Mapping[str, str]]]:

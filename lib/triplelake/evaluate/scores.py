@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from triplelake.evaluate.bootstrap import Interval, interval
+from triplelake.evaluate.bootstrap import Interval
 from triplelake.evaluate.gold import Fact
 from triplelake.evaluate.metrics import Counts, pair_counts, strict_counts, total
+from triplelake.evaluate.ratios import f1
 
 EVERYTHING = "all"
 """The name of the group that holds everything."""
@@ -27,7 +28,7 @@ class Score:
         match: a key of `MATCHES`.
         documents: how many it holds.
         counts: summed over them.
-        f1: with its bootstrap interval over documents.
+        f1: with its interval by documents.
     """
 
     group: str
@@ -58,4 +59,4 @@ def scores(
     for group, documents in members.items():
         for match, count in MATCHES.items():
             counts = [count(gold[document], predicted.get(document, ())) for document in documents]
-            yield Score(group, match, len(documents), total(counts), interval(counts))
+            yield Score(group, match, len(documents), total(counts), f1(counts))

@@ -12,7 +12,7 @@ from triplelake.console import say
 from triplelake.evaluate.bootstrap import Interval
 from triplelake.evaluate.report import Change, Comparison, GoldReport, ReviewReport
 from triplelake.evaluate.scores import EVERYTHING
-from triplelake.evaluate.tally import MEANINGS
+from triplelake.evaluate.tally import FIGURES, MEANINGS, Tally
 
 _RELATIONS_SHOWN = 20
 _NOT_SHARES = {"right_per_1000_tokens"}
@@ -50,7 +50,10 @@ def _gold(report: GoldReport, console: Console) -> None:
     for name, group in report.groups.items():
         grid = _grid("figure", "value", "95 %", "")
         for figure, found in group.figures.items():
-            grid.add_row(figure, *_cells(figure, found), MEANINGS[figure])
+            cells = _cells(figure, found)
+            if found is None and (value := FIGURES[figure](Tally(**group.sums))) is not None:
+                cells = _formatted(figure, value), ""
+            grid.add_row(figure, *cells, MEANINGS[figure])
         _print(console, f"{name}, {group.documents:,} documents", grid)
     grid = _grid("baseline", "precision", "recall", "F1", "95 %", "")
     for name, scored in report.baselines.items():
@@ -97,10 +100,14 @@ def _review(report: ReviewReport, console: Console) -> None:
     if not (whole.judged or report.unsure):
         say(console, "Fill in `verdict`: 对 or yes, 错 or no, ? where you cannot tell. Then the same command.")
         return
+    for note in report.notes:
+        say(console, f"  {note}")
     for title, groups in (("All", report.groups), ("By relation", report.relations)):
-        grid = _grid("", "judged", "right", "precision", "95 %")
+        grid = _grid("", "documents", "judged", "right", "precision", "95 %")
         for name, each in islice(groups.items(), _RELATIONS_SHOWN):
-            grid.add_row(name, f"{each.judged:,}", f"{each.right:,}", *_cells("precision", each.precision))
+            counts = (each.documents, each.judged, each.right)
+            cells = ("" if count is None else f"{count:,}" for count in counts)
+            grid.add_row(name, *cells, *_cells("precision", each.precision))
         _print(console, title, grid)
     _more(console, len(report.relations))
 
@@ -140,9 +147,12 @@ def _grid(*columns: str) -> Grid:
 def _cells(figure: str, found: Interval | None) -> Sequence[str]:
     if found is None:
         return "", ""
-    if figure in _NOT_SHARES:
-        return f"{found.value:.2f}", f"{found.low:.2f} – {found.high:.2f}"
-    return _number(found.value), _bounds(found)
+    bounds = f"{found.low:.2f} – {found.high:.2f}" if figure in _NOT_SHARES else _bounds(found)
+    return _formatted(figure, found.value), bounds
+
+
+def _formatted(figure: str, value: float) -> str:
+    return f"{value:.2f}" if figure in _NOT_SHARES else _number(value)
 
 
 def _number(value: float | None) -> str:

@@ -16,6 +16,7 @@ from triplelake.evaluate.metrics import (
     reversed_count,
     strict_counts,
 )
+from triplelake.evaluate.ratios import F1, Ratio
 from triplelake.evaluate.vocabulary import Vocabulary
 
 
@@ -126,27 +127,31 @@ def tally(gold: Iterable[Fact], answered: Answered | None, vocabulary: Vocabular
     )
 
 
-def _share(part: int, whole: int) -> float | None:
-    return part / whole if whole else None
+def _f1(counts: Callable[[Tally], Counts]) -> Ratio[Tally]:
+    return Ratio(
+        lambda sums: F1.part(counts(sums)),
+        lambda sums: F1.whole(counts(sums)),
+        lambda sums: F1.of_nothing(counts(sums)),
+    )
 
 
-FIGURES: Mapping[str, Callable[[Tally], float | None]] = {
-    "precision": lambda sums: sums.strict.precision,
-    "recall": lambda sums: sums.strict.recall,
-    "f1": lambda sums: sums.strict.f1,
-    "f1_in_facts": lambda sums: sums.in_facts.f1,
-    "relaxed_f1": lambda sums: sums.relaxed.f1,
-    "pair_f1": lambda sums: sums.pair.f1,
-    "reversed": lambda sums: _share(sums.reversed, sums.said),
-    "conformance": lambda sums: _share(sums.conformant, sums.checked),
-    "grounding": lambda sums: _share(sums.grounded, sums.decoded),
-    "span_validity": lambda sums: _share(sums.spans_held, sums.spans),
-    "flagged": lambda sums: _share(sums.flagged, sums.mentions),
-    "repeated": lambda sums: _share(sums.repeated, sums.decoded),
-    "failed": lambda sums: _share(sums.failed, sums.requests),
-    "truncated": lambda sums: _share(sums.truncated, sums.requests),
-    "empty": lambda sums: _share(sums.empty, sums.requests),
-    "right_per_1000_tokens": lambda sums: _share(1000 * sums.right, sums.tokens),
+FIGURES: Mapping[str, Ratio[Tally]] = {
+    "precision": Ratio(lambda sums: sums.right, lambda sums: sums.said, lambda sums: sums.strict.precision),
+    "recall": Ratio(lambda sums: sums.right, lambda sums: sums.gold, lambda sums: sums.strict.recall),
+    "f1": _f1(lambda sums: sums.strict),
+    "f1_in_facts": _f1(lambda sums: sums.in_facts),
+    "relaxed_f1": _f1(lambda sums: sums.relaxed),
+    "pair_f1": _f1(lambda sums: sums.pair),
+    "reversed": Ratio(lambda sums: sums.reversed, lambda sums: sums.said),
+    "conformance": Ratio(lambda sums: sums.conformant, lambda sums: sums.checked),
+    "grounding": Ratio(lambda sums: sums.grounded, lambda sums: sums.decoded),
+    "span_validity": Ratio(lambda sums: sums.spans_held, lambda sums: sums.spans),
+    "flagged": Ratio(lambda sums: sums.flagged, lambda sums: sums.mentions),
+    "repeated": Ratio(lambda sums: sums.repeated, lambda sums: sums.decoded),
+    "failed": Ratio(lambda sums: sums.failed, lambda sums: sums.requests),
+    "truncated": Ratio(lambda sums: sums.truncated, lambda sums: sums.requests),
+    "empty": Ratio(lambda sums: sums.empty, lambda sums: sums.requests),
+    "right_per_1000_tokens": Ratio(lambda sums: sums.right, lambda sums: sums.tokens, per=1000),
 }
 """Every figure by its name; None where there is nothing to divide by."""
 

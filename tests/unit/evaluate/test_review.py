@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Sequence
 from pathlib import Path
 
 import opencc
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from rich.console import Console
 
 from triplelake.errors import InputError
-from triplelake.evaluate.bootstrap import Interval
 from triplelake.evaluate.judge import judge_review
 from triplelake.evaluate.review import COLUMNS, ENCODING, Verdict, read_review
-from triplelake.evaluate.wilson import newcombe, wilson
+from triplelake.evaluate.shares import wilson
+from triplelake.evaluate.show import show
 
 
 def sheet(
@@ -24,13 +24,15 @@ def sheet(
     separator: str = ",",
     encoding: str = ENCODING,
     more: Sequence[str] = (),
+    documents: Sequence[object] = (),
 ) -> Path:
-    """A sheet with triple id, predicate and verdict as given."""
+    """A sheet with triple id, predicate and verdict as given; each row has a document of its own if none is named."""
     with path.open("w", encoding=encoding, newline="") as out:
         writer = csv.writer(out, delimiter=separator)
-        writer.writerow([*COLUMNS, *more])
-        for triple_id, predicate, verdict in verdicts:
-            writer.writerow([triple_id, "林知远", predicate, "云州", "他说：\n“生于云州”，", verdict, *more])
+        writer.writerow([*COLUMNS, "document", *more])
+        for rank, (triple_id, predicate, verdict) in enumerate(verdicts):
+            document = documents[rank] if documents else rank
+            writer.writerow([triple_id, "林知远", predicate, "云州", "他说：\n“生于云州”，", verdict, document, *more])
     return path
 
 
@@ -53,7 +55,7 @@ def test_what_spreadsheets_leave(tmp_path: Path, separator: str, encoding: str) 
     said = {verdict.triple_id: verdict.right for verdict in found.verdicts}
     assert said == {"a": True, "b": False, "c": True, "d": False, "e": True, "f": False, "g": None, "i": True}
     assert found.open == 1
-    assert found.verdicts[0] == Verdict("a", "born_in", True, "lang")
+    assert found.verdicts[0] == Verdict("a", "born_in", True, "lang", "document 0")
 
 
 def test_the_encoding_of_taiwan(tmp_path: Path) -> None:
@@ -133,28 +135,36 @@ def test_languages_are_groups_where_there_are_several(tmp_path: Path) -> None:
     assert {name: each.right for name, each in report.groups.items()} == {"all": 1, "en": 1, "zh-Hant": 0}
 
 
-@settings(deadline=None)  # arithmetic, on a machine that may be busy
-@given(st.integers(1, 60).flatmap(lambda of: st.tuples(st.integers(0, of), st.just(of))))
-def test_laws_of_the_score_interval(counted: tuple[int, int]) -> None:
-    right, of = counted
-    found, mirrored = wilson(right, of), wilson(of - right, of)
-    assert found and mirrored
-    assert 0 <= found.low <= found.value <= found.high <= 1
-    assert found.low < found.high
-    assert (1 - found.high, 1 - found.low) == pytest.approx((mirrored.low, mirrored.high))
-    tenfold = wilson(10 * right, 10 * of)
-    assert tenfold and tenfold.high - tenfold.low < found.high - found.low
+def test_triples_of_one_document_are_not_cases_of_their_own(tmp_path: Path) -> None:
+    rows = [(f"t{rank}", "born_in", "yes" if rank < 12 else "no") for rank in range(20)]
+    apart = judge_review(read_review(sheet(tmp_path / "apart.csv", *rows)), "apart.csv").groups["all"]
+    # In five documents of four triples each, three are right throughout and two are wrong.
+    alike = judge_review(
+        read_review(sheet(tmp_path / "alike.csv", *rows, documents=[rank // 4 for rank in range(20)])), "alike.csv"
+    ).groups["all"]
+    assert (apart.documents, alike.documents) == (20, 5)
+    assert (apart.right, apart.judged) == (alike.right, alike.judged) == (12, 20)
+    assert apart.precision == wilson(0.6, 20)
+    assert alike.precision == wilson(0.6, 5)
 
 
-def test_nothing_judged_has_no_precision() -> None:
-    assert wilson(0, 0) is None
+def test_which_triples_are_of_one_document(tmp_path: Path) -> None:
+    def read(head: str, *rows: str) -> tuple[list[str], tuple[str, ...]]:
+        path = tmp_path / "review.csv"
+        path.write_text("\n".join([f"triple_id,subject,predicate,object,evidence,verdict,{head}", *rows]), "utf-8")
+        found = read_review(path)
+        return [verdict.document for verdict in found.verdicts], found.notes
 
-
-def test_a_difference_as_newcombe_published_it() -> None:
-    # Newcombe 1998, case (a), method 10: 56/70 against 48/80 gives 0.2000, 0.0524 to 0.3339.
-    one, other = wilson(56, 70), wilson(48, 80)
-    assert one and other
-    found = newcombe(one, other)
-    assert (found.value, found.low, found.high) == pytest.approx((0.2, 0.0524, 0.3339), abs=1e-4)
-    assert newcombe(one, one).low < 0 < newcombe(one, one).high
-    assert isinstance(found, Interval)
+    assert read("doc_id", "a,s,p,o,e,yes,7", "b,s,p,o,f,no,7") == (["doc_id 7"] * 2, ())
+    # Excel saves 4100000000000001 and 4100000000000002 alike, for which the number of the document is there.
+    rounded = ["a,s,p,o,e,yes,4.1E+15,1", "b,s,p,o,f,no,4.1E+15,2"]
+    assert read("doc_id,document", *rounded) == (["document 1", "document 2"], ())
+    documents, notes = read("doc_id", *(row[:-2] for row in rounded))
+    assert documents == ["sentence e", "sentence f"]
+    assert len(notes) == 1
+    documents, notes = read("lang", "a,s,p,o,e,yes,en", "b,s,p,o,e,no,en")
+    assert documents == ["sentence e"] * 2
+    console = Console(file=io.StringIO(), width=400)
+    show(judge_review(read_review(tmp_path / "review.csv"), "review.csv"), console)
+    assert isinstance(console.file, io.StringIO)
+    assert "each sentence counts as one" in console.file.getvalue()
