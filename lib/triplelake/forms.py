@@ -89,7 +89,7 @@ def character_forms() -> Mapping[str, str]:
     alone = "\n".join(han)
     made = {config: zip(han, opencc.OpenCC(config).convert(alone).split("\n"), strict=True) for config in _VARIANTS}
     changed = {config: {one: other for one, other in pairs if one != other} for config, pairs in made.items()}
-    joined = [(one, other) for other, one in (*_JOINED, *_JOINED_TOO)]
+    joined = [(pair[1], pair[0]) for pair in (*_JOINED, *_JOINED_TOO)]
     seldom = {*changed["t2s"], *(one for one, _ in joined)}
     forms: dict[str, str] = {}
     for group in _groups(chain(*(pairs.items() for pairs in changed.values()), joined)):

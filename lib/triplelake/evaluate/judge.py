@@ -73,7 +73,9 @@ def judge(
         format=format,
         groups={name: _group([tallies[rank] for rank in ranks]) for name, ranks in _groups(judged).items()},
         relations=_relations(kept, said),
-        baselines={name: _scored(_strict(kept, baseline(kept))) for name, baseline in _BASELINES.items()},
+        baselines={
+            name: _scored(_strict(kept, _read(baseline(kept), vocabulary))) for name, baseline in _BASELINES.items()
+        },
         scorer=scorer([(document.facts, facts) for document, facts in zip(kept, said, strict=True)])
         if format == "text2kgbench"
         else None,
@@ -144,6 +146,11 @@ def _relations(gold: Sequence[GoldDocument], said: Sequence[Sequence[Fact]]) -> 
             counts[relation].append(strict_counts(wanted.get(relation, ()), found.get(relation, ())))
     scored = {relation: _scored(each) for relation, each in counts.items()}
     return dict(sorted(scored.items(), key=lambda each: (-each[1].counts.gold, -each[1].counts.predicted, each[0])))
+
+
+def _read(said: Sequence[Sequence[Fact]], vocabulary: Vocabulary) -> list[list[Fact]]:
+    # A baseline says ids of relations, which are names in no language.
+    return [vocabulary.relations(facts, "en") for facts in said]
 
 
 def _strict(gold: Sequence[GoldDocument], said: Sequence[Sequence[Fact]]) -> list[Counts]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 
 from triplelake.evaluate.gold import Fact
@@ -47,20 +47,33 @@ def strict_counts(gold: Iterable[Fact], predicted: Iterable[Fact]) -> Counts:
     return _matches({_key(fact) for fact in gold}, {_key(fact) for fact in predicted})
 
 
-def pair_counts(gold: Iterable[Fact], predicted: Iterable[Fact]) -> Counts:
-    """Matches of one document where subject and object agree, whatever the relation."""
-    return _matches({_key(fact)[::2] for fact in gold}, {_key(fact)[::2] for fact in predicted})
+def pair_counts(gold: Iterable[Fact], predicted: Iterable[Fact], symmetric: Container[str] = frozenset()) -> Counts:
+    """Matches of one document where subject and object agree, whatever the relation.
+
+    Args:
+        symmetric: relations whose subject and object may be exchanged.
+    """
+    wanted, said = [_key(fact) for fact in gold], [_key(fact) for fact in predicted]
+    unordered = {frozenset(fact[::2]) for fact in (*wanted, *said) if fact[1] in symmetric}
+
+    def pair(fact: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(sorted(fact[::2])) if frozenset(fact[::2]) in unordered else fact[::2]
+
+    return _matches(set(map(pair, wanted)), set(map(pair, said)))
 
 
-def relaxed_counts(gold: Iterable[Fact], predicted: Iterable[Fact]) -> Counts:
+def relaxed_counts(gold: Iterable[Fact], predicted: Iterable[Fact], symmetric: Container[str] = frozenset()) -> Counts:
     """Matches of one document where the relation agrees, and subject and object nearly do.
 
     Two arguments nearly agree where one holds the other as a run of units and the shorter has at least half of the
     units of the longer; a unit is a Chinese character, or a word. A fact is matched once, so that of two answers
     for one fact only one is right.
+
+    Args:
+        symmetric: relations whose subject and object may be exchanged.
     """
     wanted, said = sorted({_key(fact) for fact in gold}), sorted({_key(fact) for fact in predicted})
-    candidates = [[rank for rank, found in enumerate(said) if _nearly(fact, found)] for fact in wanted]
+    candidates = [[rank for rank, found in enumerate(said) if _nearly(fact, found, symmetric)] for fact in wanted]
     return Counts(_most_matches(candidates), len(said), len(wanted))
 
 
@@ -118,8 +131,12 @@ def by_relation(facts: Iterable[Fact]) -> dict[str, list[Fact]]:
     return found
 
 
-def _nearly(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
-    return one[1] == other[1] and _overlap(one[0], other[0]) and _overlap(one[2], other[2])
+def _nearly(one: tuple[str, ...], other: tuple[str, ...], symmetric: Container[str]) -> bool:
+    if one[1] != other[1]:
+        return False
+    # Which of two is the subject follows from their keys, and a name cut short has another key.
+    ways = (other, other[::-1]) if one[1] in symmetric else (other,)
+    return any(_overlap(one[0], way[0]) and _overlap(one[2], way[2]) for way in ways)
 
 
 def _overlap(one: str, other: str) -> bool:

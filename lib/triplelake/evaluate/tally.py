@@ -92,11 +92,11 @@ def tally(gold: Iterable[Fact], answered: Answered | None, vocabulary: Vocabular
     """The counts of a document; one that was not answered adds what was there to find."""
     wanted = list(gold)
     if answered is None:
-        return Tally(gold=strict_counts(wanted, ()).gold, gold_pairs=pair_counts(wanted, ()).gold)
+        return Tally(gold=strict_counts(wanted, ()).gold, gold_pairs=pair_counts(wanted, (), vocabulary.symmetric).gold)
     facts = vocabulary.relations(answered.facts, answered.lang)
     strict = strict_counts(wanted, facts)
     undoubted = strict_counts(wanted, vocabulary.relations(answered.undoubted, answered.lang))
-    pairs = pair_counts(wanted, facts)
+    pairs = pair_counts(wanted, facts, vocabulary.symmetric)
     grounded = [mention for mention in answered.mentions if mention.grounded]
     decoded = list(answered.decoded())
     return Tally(
@@ -105,7 +105,7 @@ def tally(gold: Iterable[Fact], answered: Answered | None, vocabulary: Vocabular
         right=strict.correct,
         undoubted=undoubted.predicted,
         undoubted_right=undoubted.correct,
-        relaxed_right=relaxed_counts(wanted, facts).correct,
+        relaxed_right=relaxed_counts(wanted, facts, vocabulary.symmetric).correct,
         gold_pairs=pairs.gold,
         pairs=pairs.predicted,
         pairs_right=pairs.correct,
@@ -115,7 +115,7 @@ def tally(gold: Iterable[Fact], answered: Answered | None, vocabulary: Vocabular
         spans=len(grounded),
         spans_held=sum(answered.holds(mention) for mention in grounded),
         decoded=len(decoded),
-        repeated=sum(repeated_count(reply.decoded) for reply in answered.replies),
+        repeated=sum(repeated_count(vocabulary.relations(reply.decoded, reply.lang)) for reply in answered.replies),
         grounded=sum(is_grounded(fact, reply.shown) for reply, fact in decoded),
         checked=len(decoded) if vocabulary.known else 0,
         conformant=sum(vocabulary.knows(fact[1], reply.lang) for reply, fact in decoded),

@@ -8,6 +8,7 @@ from dataclasses import replace
 from triplelake.evaluate.gold import Fact, GoldDocument
 from triplelake.prompt.ontology import Ontology
 from triplelake.text import detect_language
+from triplelake.triples.facts import Facts
 from triplelake.triples.predicates import Predicates
 from triplelake.types import Lang
 
@@ -23,19 +24,28 @@ class Vocabulary:
         self._ontology = ontology
         self._ids = {relation.id for relation in ontology.relations} if ontology else set()
         self._predicates: dict[Lang, Predicates] = {}
+        self._facts = Facts(ontology)
 
     @property
     def known(self) -> bool:
         """Whether there is an ontology."""
         return self._ontology is not None
 
+    @property
+    def symmetric(self) -> frozenset[str]:
+        """The ids of relations that hold both ways round."""
+        return self._facts.symmetric
+
     def knows(self, name: str, lang: Lang) -> bool:
         """Whether a name is a relation of the ontology."""
         return self._find(name, lang) is not None
 
     def relations(self, facts: Iterable[Fact], lang: Lang) -> list[Fact]:
-        """Facts with the ids of their relations; a name that the ontology lacks stays."""
-        return [(subject, self._find(name, lang) or name, object) for subject, name, object in facts]
+        """Facts with the ids of their relations; a name that the ontology lacks stays.
+
+        Each as the fact that it is, so that a symmetric relation and inverse ones compare alike both ways round.
+        """
+        return [self._facts.fact(subject, self._find(name, lang) or name, object) for subject, name, object in facts]
 
     def gold(self, documents: Sequence[GoldDocument]) -> tuple[list[GoldDocument], dict[str, int]]:
         """Gold with the ids of its relations, and how many facts it had of each relation that the ontology lacks.
@@ -51,7 +61,7 @@ class Vocabulary:
             facts = []
             for subject, name, object in document.facts:
                 if relation := self._find(name, lang):
-                    facts.append((subject, relation, object))
+                    facts.append(self._facts.fact(subject, relation, object))
                 else:
                     lacking[name] = lacking.get(name, 0) + 1
             kept.append(replace(document, facts=tuple(dict.fromkeys(facts))))

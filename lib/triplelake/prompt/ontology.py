@@ -27,6 +27,8 @@ class Relation:
         description: what it means, per language; may be empty.
         signatures: the pairs of types it may join; at least one.
         object_pattern: a regular expression (of the `regex` package) that the whole object must match.
+        symmetric: holds the other way round, too: with subject and object exchanged it is the same fact.
+        inverse: id of the relation that says the same with subject and object exchanged; that one names this one.
     """
 
     id: str
@@ -35,6 +37,8 @@ class Relation:
     description: Mapping[Lang, str] = field(default_factory=dict)
     signatures: tuple[Signature, ...] = (Signature(),)
     object_pattern: str | None = None
+    symmetric: bool = False
+    inverse: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,8 @@ Each entry of the list `relations` (YAML), each row (CSV, TSV) is a relation wit
     description_zh, description_zh_hant, description_en   shown beside the name
     subject_type, object_type                       any type if missing
     object_pattern                                  the whole object must match it (package `regex`)
+    symmetric                                       true: holds with subject and object exchanged, too
+    inverse                                         id of the relation that says the same the other way round
 
 Aliases and types may be several: a list in YAML, separated by `|` in CSV. Several types mean each pair
 of them. `zh` is Simplified. A missing Traditional name is made from the Simplified one with OpenCC and

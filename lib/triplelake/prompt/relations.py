@@ -12,7 +12,9 @@ import opencc
 import regex
 
 from triplelake.errors import InputError
+from triplelake.prompt.inverses import with_inverses
 from triplelake.prompt.ontology import Note, Relation, Signature
+from triplelake.text import comparison_key
 from triplelake.types import Lang
 
 _LANGS: tuple[Lang, ...] = get_args(Lang)
@@ -22,11 +24,14 @@ _SINGLE = (
     "id",
     *(f"{field}_{suffix}" for field in ("name", "description") for suffix in SUFFIX.values()),
     "object_pattern",
+    "symmetric",
+    "inverse",
 )
 LISTS = (*(f"aliases_{suffix}" for suffix in SUFFIX.values()), "subject_type", "object_type")
 """Fields that may hold several texts."""
 FIELDS = (*_SINGLE, *LISTS)
 """All fields of an entry."""
+_TRUTH = {"true": True, "yes": True, "false": False, "no": False}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +69,8 @@ def relations_of(entries: Iterable[Entry], file: Path) -> tuple[tuple[Relation, 
 
     Raises:
         InputError: an entry without a name, the same relation with the same types twice, entries of one
-            relation that contradict one another, a name of two relations, a pattern that is none.
+            relation that contradict one another, a name of two relations, a pattern that is none, a relation that
+            cannot be symmetric or have this inverse.
     """
     drafts: dict[str, _Draft] = {}
     for entry in entries:
@@ -73,6 +79,9 @@ def relations_of(entries: Iterable[Entry], file: Path) -> tuple[tuple[Relation, 
         _add(drafts, entry, file)
     derived: dict[tuple[Lang, str], list[str]] = {}
     relations = tuple(_relation(relation_id, draft, derived) for relation_id, draft in drafts.items())
+    relations, paired = with_inverses(
+        relations, {relation_id: draft.line for relation_id, draft in drafts.items()}, file
+    )
     _refuse_shared_names(relations, drafts, file)
     merged = [
         Note(
@@ -83,7 +92,7 @@ def relations_of(entries: Iterable[Entry], file: Path) -> tuple[tuple[Relation, 
         if len(set(draft.lines.values())) > 1
     ]
     by_language = [Note(f"{lang} name {how}: {', '.join(names)}", lang) for (lang, how), names in derived.items()]
-    return relations, (*merged, *by_language)
+    return relations, (*merged, *paired, *by_language)
 
 
 def _add(drafts: dict[str, _Draft], entry: Entry, file: Path) -> None:
@@ -102,6 +111,9 @@ def _add(drafts: dict[str, _Draft], entry: Entry, file: Path) -> None:
         except regex.error as error:
             reason = f"object_pattern of `{relation_id}` is no regular expression: {error}"
             raise InputError(where, reason, "Mend it, or leave it out: any object is then allowed.") from None
+    if (symmetric := entry.one("symmetric")) and symmetric.casefold() not in _TRUTH:
+        reason = f"symmetric of `{relation_id}` is `{symmetric}`"
+        raise InputError(where, reason, "Write true or false, or leave it out.")
     for lang, suffix in SUFFIX.items():
         draft.aliases.setdefault(lang, []).extend(entry.many(f"aliases_{suffix}"))
     for signature in _signatures(entry):
@@ -135,6 +147,8 @@ def _relation(relation_id: str, draft: _Draft, derived: dict[tuple[Lang, str], l
         description={lang: text for lang, text in _in_both_scripts(draft, "description").items() if text},
         signatures=tuple(draft.lines),
         object_pattern=draft.single.get("object_pattern"),
+        symmetric=_TRUTH[draft.single.get("symmetric", "false").casefold()],
+        inverse=draft.single.get("inverse"),
     )
 
 
@@ -161,7 +175,8 @@ def _refuse_shared_names(relations: tuple[Relation, ...], drafts: Mapping[str, _
         owners: dict[str, str] = {}
         for relation in relations:
             for name in (relation.names[lang], *relation.aliases.get(lang, ())):
-                owner = owners.setdefault(name, relation.id)
+                # By key, as an answer is read: of two names that differ in script or by a dot it would find the first.
+                owner = owners.setdefault(comparison_key(name), relation.id)
                 if owner != relation.id:
                     first = f"in line {drafts[owner].line}, of `{owner}`"
                     reason = f"`{name}` is a name of `{relation.id}` and, {first}"

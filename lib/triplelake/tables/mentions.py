@@ -11,6 +11,7 @@ from typing import Any
 from triplelake.config import AnswerSettings
 from triplelake.prompt.ontology import Ontology
 from triplelake.triples.derive import derive
+from triplelake.triples.facts import Facts
 from triplelake.triples.identity import entity_id, fact_id, triple_id
 from triplelake.types import Lang, Request, Span, Triple
 
@@ -60,23 +61,26 @@ def document_rows(
     Yields:
         The columns of `triples` that depend on the document alone; the caller adds key, derivation and run.
     """
+    facts = Facts(ontology)
     ranks: Counter[tuple[str, str]] = Counter()
     for chunk in sorted(chunks, key=lambda chunk: chunk.ordinal):
         if chunk.completion is None:
             continue
         derived = derive(chunk.request, chunk.completion, truncated=chunk.truncated, ontology=ontology, answer=answer)
         for triple in derived.triples:
-            row = _row(chunk, triple)
+            row = _row(chunk, triple, facts)
             same = (row["fact_id"], row["evidence"])
             row["triple_id"] = triple_id(chunk.doc_id, *same, ranks[same])
             ranks[same] += 1
             yield row
 
 
-def _row(chunk: AnsweredChunk, triple: Triple) -> dict[str, Any]:
+def _row(chunk: AnsweredChunk, triple: Triple, facts: Facts) -> dict[str, Any]:
+    said = (triple.subject, triple.predicate, triple.object)
+    reading = facts.reading(*said)
     evidence_start, evidence_end = chunk.in_document(triple.evidence)
     return {
-        "fact_id": fact_id(triple.subject, triple.predicate, triple.object),
+        "fact_id": fact_id(*facts.fact(*said)),
         "doc_id": chunk.doc_id,
         "doc_version": chunk.doc_version,
         "subject": triple.subject,
@@ -86,6 +90,8 @@ def _row(chunk: AnsweredChunk, triple: Triple) -> dict[str, Any]:
         "object_type": triple.object_type,
         "subject_id": entity_id(triple.subject),
         "object_id": entity_id(triple.object),
+        "fact_predicate": reading.predicate,
+        "inverted": reading.inverted,
         **_argument("subject", chunk, triple.subject_span),
         **_argument("object", chunk, triple.object_span),
         "span_ambiguous": triple.span_ambiguous,

@@ -178,7 +178,7 @@ TRIPLES = Table(
     "Mentions of facts in documents, with exact offsets",
     (
         Column("triple_id", STRING, "Hash of document, fact, evidence and rank among equals; survives a re-run"),
-        Column("fact_id", STRING, "Hash of the keys of subject and object and of the predicate"),
+        Column("fact_id", STRING, "Hash of the keys of the fact's subject and object and of its predicate"),
         _DOC_ID,
         _DOC_VERSION,
         Column("subject", STRING, "Surface of the subject"),
@@ -188,6 +188,8 @@ TRIPLES = Table(
         Column("object_type", STRING, "Type by the relation's signature"),
         Column("subject_id", STRING, "Hash of the subject's comparison key"),
         Column("object_id", STRING, "Hash of the object's comparison key"),
+        Column("fact_predicate", STRING, "Relation that the fact goes under: of two inverse ones the ontology's first"),
+        Column("inverted", BOOLEAN, "The fact has the object as its subject: an inverse or symmetric relation"),
         Column("subject_start", INT, "Code points into the document's text, of the title if subject_from is title"),
         Column("subject_end", INT, "Code point after the last"),
         Column("object_start", INT, "Code points into the document's text, of the title if object_from is title"),

@@ -46,8 +46,16 @@ SELECT fact_id,
        count(DISTINCT evidence) AS texts,
        min(extracted_at) AS first_seen, max(extracted_at) AS last_seen,
        min(evidence) AS example
-FROM $current_triples
-WHERE grounding <> 'none' AND $flag_count = 0
+FROM (
+  SELECT fact_id, coalesce(fact_predicate, predicate) AS predicate, doc_id, evidence, extracted_at,
+         CASE WHEN inverted THEN object ELSE subject END AS subject,
+         CASE WHEN inverted THEN subject ELSE object END AS object,
+         CASE WHEN inverted THEN object_id ELSE subject_id END AS subject_id,
+         CASE WHEN inverted THEN subject_id ELSE object_id END AS object_id,
+         CASE WHEN inverted THEN object_type ELSE subject_type END AS subject_type,
+         CASE WHEN inverted THEN subject_type ELSE object_type END AS object_type
+  FROM $current_triples
+  WHERE grounding <> 'none' AND $flag_count = 0) read_as_facts
 GROUP BY fact_id, predicate, subject_id, object_id""",
     "entities": """
 SELECT entity_id, min(surface) AS name, min(type) AS type,

@@ -14,6 +14,7 @@ from triplelake.config import AnswerSettings
 from triplelake.forms import forms_digest
 from triplelake.prompt.ontology import Ontology, Relation
 from triplelake.text import comparison_key
+from triplelake.triples.facts import Facts
 from triplelake.triples.ground import Grounder, span_text
 from triplelake.triples.identity import stable_hash
 from triplelake.triples.parse import AnswerError, parse_answer
@@ -36,8 +37,9 @@ class Derivation:
             before it are kept; else a code of `AnswerError`.
         error_message: the error for a person.
         dropped: triples of the answer that were left out, by reason: `empty` (an argument that shows nothing),
-            `too_long`, `unknown_predicate`, `self_loop`, `duplicate`, `not_in_chunk` (both arguments
-            stand in title or context only), `over_limit` (more than `max_triples`).
+            `too_long`, `unknown_predicate`, `self_loop`, `duplicate` (the same fact again, also by a
+            symmetric relation or the inverse one with subject and object exchanged), `not_in_chunk` (both
+            arguments stand in title or context only), `over_limit` (more than `max_triples`).
     """
 
     triples: tuple[Triple, ...]
@@ -109,6 +111,7 @@ def account(
 
 def derivation_id(ontology: Ontology | None, answer: AnswerSettings) -> str:
     """A hash of all that can change the triples made of a given raw answer; stored as `derivation`."""
+    facts = Facts(ontology)
     relations = [
         {
             "id": relation.id,
@@ -116,6 +119,7 @@ def derivation_id(ontology: Ontology | None, answer: AnswerSettings) -> str:
             "aliases": {lang: list(aliases) for lang, aliases in relation.aliases.items()},
             "signatures": [[signature.subject_type, signature.object_type] for signature in relation.signatures],
             "object_pattern": relation.object_pattern,
+            "fact": [facts.inverted.get(relation.id, relation.id), relation.symmetric],
         }
         for relation in (ontology.relations if ontology else ())
     ]
@@ -136,12 +140,13 @@ def _draft_all(
     strict = answer.grounding == "constrain"
     grounder = Grounder(request, folding=not strict)
     predicates = Predicates(ontology, request.lang) if ontology else None
+    facts = Facts(ontology)
     outcomes: list[_Draft | str] = []
     seen: set[tuple[str, str, str]] = set()
     for item in items:
         outcome = _draft(item, request, grounder, predicates, strict=strict, max_chars=answer.max_entity_chars)
         if not isinstance(outcome, str):
-            fact = (outcome.subject_key, outcome.triple.predicate, outcome.object_key)
+            fact = facts.fact(outcome.subject_key, outcome.triple.predicate, outcome.object_key)
             if fact in seen:
                 outcome = "duplicate"
             elif len(seen) == answer.max_triples:

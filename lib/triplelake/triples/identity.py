@@ -51,7 +51,10 @@ def entity_id(surface: str) -> str:
 
 
 def fact_id(subject: str, predicate: str, object: str) -> str:
-    """A statement, whoever makes it: the arguments by their comparison keys, the predicate as it is."""
+    """A statement, whoever makes it: the arguments by their comparison keys, the predicate as it is.
+
+    The arguments and the predicate are those of the fact, which `Facts` reads out of a triple.
+    """
     return stable_hash(comparison_key(subject), predicate, comparison_key(object))
 
 
