@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
+from string import Template
 from typing import Any
 
 import pytest
+from deltalake import DeltaTable, QueryBuilder
+from deltalake.exceptions import CommitFailedError
 from harness.bench import Bench
 from harness.lake import check_offsets
 from pyspark.sql import SparkSession
@@ -80,6 +84,26 @@ def test_both_engines_see_the_same_rows(done: Bench, spark: SparkSession) -> Non
     for table in TABLES:
         protocol = done.lake.delta(table.name).protocol()
         assert (protocol.min_reader_version, protocol.reader_features or []) == (1, [])
+
+
+def test_the_views_are_sql_that_datafusion_reads(done: Bench) -> None:
+    """The engine inside delta-rs, Polars' scans and others; it holds no views, so that each stands inside the next."""
+    engine = QueryBuilder()
+    names = {table.name: table.name for table in TABLES}
+    for table in TABLES:
+        engine.register(table.name, done.lake.delta(table.name))
+    for name, query in VIEWS.items():
+        text = Template(query).substitute(names, flag_count="coalesce(array_length(flags), 0)")
+        rows = engine.execute(text).read_all().num_rows
+        assert rows == len(done.lake.view(name)), name
+        names[name] = f"({text})"
+
+
+def test_delta_rs_refuses_to_write_what_is_clustered(done: Bench, tmp_path: Path) -> None:
+    """As docs/tables.md says: reading is all that others are for."""
+    copied = shutil.copytree(done.output / "triples", tmp_path / "triples")
+    with pytest.raises(CommitFailedError, match="ClusteredTable"):
+        DeltaTable(copied).delete("doc_id = 'a'")
 
 
 def test_the_script_beside_the_tables_runs_from_any_folder(

@@ -68,11 +68,6 @@ class Form(Protocol):
         """What a person should know of the marks; empty if nothing."""
 
 
-def key_column(columns: pa.Schema) -> str:
-    """The column that names a row: of triples, else of facts."""
-    return "triple_id" if "triple_id" in columns.names else "fact_id"
-
-
 def plain(value: object) -> object:
     """A value as files of text hold it: a time in ISO 8601, a list joined, true and false in small letters."""
     match value:

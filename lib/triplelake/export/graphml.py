@@ -1,4 +1,7 @@
-"""GraphML: entities are nodes, facts or triples are edges."""
+"""GraphML: entities are nodes, facts or triples are edges.
+
+An edge's id is a value of it, too: not every reader keeps the id. Two edges may have the same ends.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from triplelake.export.form import File, Lines, Part, Row, key_column, plain
+from triplelake.export.form import File, Lines, Part, Row, plain
 from triplelake.export.xml_text import xml_text
 
 _HEAD = """\
@@ -25,7 +28,7 @@ class GraphMl:
     """GraphML. Characters that XML 1.0 cannot hold become U+FFFD; they are the marks."""
 
     def files(self, columns: pa.Schema) -> tuple[File, ...]:
-        edges = [field for field in columns if field.name not in (*_ENDS, key_column(columns))]
+        edges = [field for field in columns if field.name not in _ENDS]
         head = [
             _HEAD,
             *(_declared(f"n_{column}", "node", name, "string") for column, name in _NODE_KEYS.items()),
@@ -48,12 +51,13 @@ class GraphMl:
         for row in rows:
             key = "triple_id" if "triple_id" in row else "fact_id"
             text.open(f'<edge id="{row[key]}" source="{row["subject_id"]}" target="{row["object_id"]}">')
-            text.values("e", ((column, value) for column, value in row.items() if column not in (*_ENDS, key)))
+            text.values("e", ((column, value) for column, value in row.items() if column not in _ENDS))
             text.open("</edge>\n")
         return Lines(text.joined(), len(rows), text.replaced)
 
     def note(self, marks: int) -> str:
-        return f"{marks:,} characters that XML cannot hold were replaced by U+FFFD" if marks else ""
+        replaced = f"{marks:,} characters that XML cannot hold were replaced by U+FFFD; " if marks else ""
+        return f"{replaced}Gephi merges the edges between the same two nodes into one, so that it shows fewer"
 
 
 class _Text:

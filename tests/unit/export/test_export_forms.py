@@ -171,9 +171,13 @@ def test_graphml_is_read_by_networkx(triple: Make, rendered: Render) -> None:
     assert graph.edges[subject, object_, "t2"]["evidence"] == HARD
     edge = graph.edges[subject, object_, "t1"]
     assert (edge["span_ambiguous"], edge["confidence"], edge["evidence_start"]) == (True, 0.5, 10)
+    # igraph puts the nodes' ids into the edges' `id`, so that the row's is a value too.
+    assert edge["triple_id"] == "t1"
     assert edge["flags"] == "pronoun_subject;type_conflict"
     assert form.edges(rows).marks == 3
     assert "3 characters" in form.note(3)
+    # Two edges of one pair are two rows; Gephi shows one of them.
+    assert "Gephi merges" in form.note(0)
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"])))
