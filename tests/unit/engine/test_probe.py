@@ -72,3 +72,11 @@ def test_it_is_between_one_slot_and_no_waiting(spans: list[tuple[float, float]],
 def test_a_server_has_a_gpu_unless_it_is_the_embedded_one(chosen: dict[str, object], gpus: int) -> None:
     settings = load_settings(None, {"input": ("a.json",), **chosen}, {})
     assert gpus_of(settings, len(str(chosen["pool"]).split(","))) == gpus
+
+
+def test_one_question_tells_no_interval_and_few_tell_a_wide_one() -> None:
+    one = estimate([Asked(0, 3, 100, 10)], 1_000, 4, FREE).prompt
+    assert one.value == one.low == one.high == 100_000
+    # Of three questions the largest and the smallest may be what all are like.
+    three = estimate([Asked(0, 3, tokens, 10) for tokens in (50, 100, 150)], 1_000, 4, FREE).prompt
+    assert (three.low, three.high) == (50_000, 150_000)

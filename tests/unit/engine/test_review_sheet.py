@@ -74,3 +74,17 @@ def test_it_is_read_again_and_computes_nothing(tmp_path: Path) -> None:
     review = read_review(file)
     assert [(each.triple_id, each.right) for each in review.verdicts] == [("t1", True)]
     assert review.open == 1
+
+
+def test_the_sheet_says_which_triples_are_of_one_document(tmp_path: Path) -> None:
+    ids = ["4100000000000001", "4100000000000002", "4100000000000001"]
+    rows = [triple(TEXT, (11, 15), (0, 3), triple_id=f"t{rank}", doc_id=doc_id) for rank, doc_id in enumerate(ids)]
+    # As Excel saves it, which keeps six digits of a long number.
+    text = sheet(rows).replace(",,", ",对,")
+    for doc_id in set(ids):
+        text = text.replace(f",{doc_id},", ",4.1E+15,")
+    path = tmp_path / "review.csv"
+    path.write_text(text, ENCODING)
+    found = read_review(path)
+    assert [verdict.document for verdict in found.verdicts] == ["document 1", "document 2", "document 1"]
+    assert not found.notes
