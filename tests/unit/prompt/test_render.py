@@ -201,7 +201,7 @@ def test_identity_is_what_can_change_an_answer(prompts: Mapping[Lang, Prompt], g
         identity(profile=replace(PLAIN, stop=())),
     ]
     assert len(set(changed)) == len(changed)
-    same = replace(first, aliases={}, signatures=(Signature("a", "b"),))
+    same = replace(first, aliases={}, signatures=(Signature("a", "b"),), symmetric=True, inverse="b")
     assert identity(same) == identity()
     assert identity(profile=replace(PLAIN, name="x", match=("x",))) == identity()
 
