@@ -50,6 +50,11 @@ class Code(StrEnum):
         """What the table says of it."""
         return CODES[self]
 
+    @property
+    def away(self) -> bool:
+        """Whether a server that says it is not there for now, and may come back by itself."""
+        return self.entry.passing or self is Code.TIMEOUT
+
 
 @dataclass(frozen=True, slots=True)
 class Words:

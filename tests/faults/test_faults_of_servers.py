@@ -100,6 +100,26 @@ def test_a_pool_in_trouble_answers_all_that_can_be_answered(job: Start, document
         check_told(run, [endpoint.url for endpoint in pool.endpoints])
 
 
+def test_one_server_dead_for_good_and_a_busy_one_end_no_run(job: Start, documents: Sequence[Mapping[str, str]]) -> None:
+    with FakePool(servers=3, slots=2) as pool:
+        pool.script(rule("unavailable", most=3), server=0)
+        pool.script(rule("die", requests=(2,)), server=1)
+        pool.script(rule("refuse"), server=2)
+        run = job(pool)
+        # With one try each, every fault leaves a request without a row.
+        journal = run.extract(documents[:24], asking__tries=1, run__bucket_size=4, run__desk=False, **_SMALL_WAVES)
+        assert (journal.tally.answered, journal.tally.failed) == (24, 0)
+        assert f"Without {pool.urls[2]}, which cannot be reached" in run.said
+        assert f"{pool.urls[1]} cannot be reached" in run.said and "gets nothing new until it can be used" in run.said
+        [row] = run.lake.rows("runs")
+        assert dict(row["failed_tries"])["http_503"] == 3
+        told = {each["url"]: each["failed_tries"] for each in row["endpoints"]}
+        assert told[pool.urls[0]] == 3 and told[pool.urls[1]] > 0
+        # They stand in no row of a request.
+        assert not any(each["failed_tries"] for each in run.lake.rows("attempts"))
+    check_unique(run.lake)
+
+
 def check_told(run: Any, urls: Sequence[str]) -> None:
     """What `runs` says of the servers is what `attempts` holds, and the screen says it too."""
     [row] = run.lake.rows("runs")

@@ -22,12 +22,16 @@ from triplelake.engine.waves import Fleet, Waves
 from triplelake.engine.worker import Assignment
 from triplelake.pool.desk import Desk
 from triplelake.pool.desk_http import DeskServer
-from triplelake.pool.endpoints import Endpoint, load_pool, names_file
+from triplelake.pool.endpoints import Endpoint, load_pool
+from triplelake.pool.repeated import Repeated
 from triplelake.pool.reports import Counts
 from triplelake.pool.roster import Roster
 from triplelake.pool.sampler import Sample, Sampler
 from triplelake.pool.shares import split_shares, tasks_for, total_slots
+from triplelake.pool.survey import Away
 from triplelake.tables.store import Store
+
+_LOOK_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -63,20 +67,17 @@ class Asking:
             PoolError: a server does not answer a known sentence.
             PoolError, TooManyFailures, KeyboardInterrupt: as `Waves.run`.
         """
+        away: Sequence[Away] = ()
         if self.settings.run.preflight:
             langs = {bucket.lang for bucket in buckets}
-            preflight(self.opened, langs)
-            narrate.answering(self.console, len(self.opened.survey.endpoints), langs)
+            away = preflight(self.opened, langs)
+            narrate.answering(self.console, len(self.opened.survey.endpoints) - len(away), langs)
         reporter = Reporter(self.console, sum(bucket.open for bucket in buckets))
-        roster = Roster(self.opened.survey, self._pool_file, partial(narrate.pool_changed, self.console))
         with self._desk() as server:
             desk = server.desk if server else None
-
-            def look() -> Sequence[Endpoint]:
-                before, now = roster.endpoints, roster.look()
-                if desk and now != before:
-                    desk.change(now)
-                return now
+            tell = partial(narrate.pool_changed, self.console)
+            roster = Roster(self.opened.survey, self._named, tell, desk.change if desk else lambda _: None)
+            roster.set_aside(away)
 
             def on_sample(url: str, sample: Sample) -> None:
                 if desk and sample.state == "up":
@@ -96,13 +97,15 @@ class Asking:
                     judged = True
                     self._judge(tally)
 
-            with Sampler(look, on_sample) as sampler, reporter:
+            # The roster waits for servers that do not answer, which must not hold up the looks at those that do.
+            looks = Repeated(roster.look, _LOOK_S, "roster")
+            with Sampler(lambda: roster.endpoints, on_sample) as sampler, looks, reporter:
                 waves = Waves(
                     store=self.store,
                     template=self._template(server),
                     settings=self.settings.run,
                     fleet=lambda: self._fleet(roster.endpoints),
-                    check_pool=lambda: self.opened.check(roster.endpoints),
+                    check_pool=roster.recheck,
                     on_wave=on_wave,
                     on_tick=on_tick,
                     on_stop=reporter.stopping,
@@ -152,10 +155,10 @@ class Asking:
         )
 
     @property
-    def _pool_file(self) -> Callable[[], Sequence[Endpoint]] | None:
-        """Reads the pool file anew; None where the pool is none."""
+    def _named(self) -> Callable[[], Sequence[Endpoint]] | None:
+        """The servers that the setting names now, in a pool file or by their URLs; None for the embedded one."""
         settings = self.settings
-        if not names_file(settings.pool):
+        if settings.pool == "embedded":
             return None
         return lambda: load_pool(settings.pool, settings.api_key)
 

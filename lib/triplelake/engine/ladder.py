@@ -120,7 +120,9 @@ class Ladder:
             code = reply.derived.error_code
             if code is None or (code == Code.TRUNCATED and put == _PUTS):
                 break
-            history.failed_tries.append(FailedTry(completion.endpoint, code))
+            failed = FailedTry(completion.endpoint, code)
+            history.failed_tries.append(failed)
+            self._router.tried_in_vain(failed)
             avoid = completion.endpoint
             if completion.truncated:
                 limit *= 2

@@ -61,6 +61,10 @@ def opened(console: Console, pool: Opened) -> None:
         f"Pool:     {servers} server{'s' if servers > 1 else ''}, {pool.slots} slots, model {pool.survey.alias}, "
         f"grammar {pool.survey.engine}",
     )
+    for each in pool.survey.away:
+        say(console, f"          Without {each.endpoint.url}, which {each.error.reason}: it joins when it can be used")
+    for note in pool.survey.notes:
+        say(console, f"          {note}")
     if pool.settings.pool == "embedded" and pool.settings.embedded.model is None:
         say(console, "          It is small: it shows that all works, and little of what a larger one finds")
 

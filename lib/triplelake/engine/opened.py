@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from typing import TypeVar
 
 from triplelake.config import Settings
 from triplelake.engine.keys import content_hashes, extraction_key
@@ -13,8 +14,9 @@ from triplelake.errors import UsageError
 from triplelake.pool.client import LlamaServer
 from triplelake.pool.embedded import EmbeddedServer
 from triplelake.pool.endpoints import Endpoint, load_pool
+from triplelake.pool.failures import ServerFailure
 from triplelake.pool.shares import total_slots
-from triplelake.pool.survey import Survey, survey
+from triplelake.pool.survey import Survey, explained, survey
 from triplelake.prompt.ontology import Ontology
 from triplelake.prompt.ontology_file import load_ontology
 from triplelake.prompt.profile import MARKER, find_profile, split_template
@@ -23,6 +25,8 @@ from triplelake.prompt.render import Renderer, check_fits, template_text
 from triplelake.types import Lang
 
 _SURVEY_TIMEOUT_S = 30.0
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -76,14 +80,6 @@ class Opened:
         """What answers besides the settings: model and grammar engine, and hashes of what the files say."""
         return {"model": self.survey.fingerprint, "grammar": self.survey.engine, **self.contents}
 
-    def check(self, endpoints: tuple[Endpoint, ...]) -> None:
-        """Look at the servers again.
-
-        Raises:
-            PoolError: it is not what it was, or not there.
-        """
-        _survey(self.settings, endpoints)
-
 
 def read_question(settings: Settings) -> Question:
     """Read ontology and prompts.
@@ -102,17 +98,21 @@ def open_pool(settings: Settings, question: Question) -> Iterator[Opened]:
         PoolError, UsageError, InputError, SetupError: the pool, its model or its context cannot do the work.
     """
     with _endpoints(settings) as endpoints:
-        found = _survey(settings, endpoints)
-        first = LlamaServer(found.endpoints[0], settings.asking.timeout_s)
-        try:
-            profile = find_profile(settings.profile, found.alias)
+        found = survey(endpoints, wanted_grammar=settings.answer.grammar, timeout_s=_SURVEY_TIMEOUT_S)
+        profile = find_profile(settings.profile, found.alias)
+
+        def ask(server: LlamaServer) -> tuple[tuple[str, str] | None, Renderer, Mapping[Lang, int]]:
             template = None
             if profile.template == "server":
-                template = split_template(first.apply_template([{"role": "user", "content": MARKER}]))
+                template = split_template(server.apply_template([{"role": "user", "content": MARKER}]))
             renderer = Renderer(question.prompts, question.ontology, profile, template, shots=settings.prompt.shots)
-            prefix_tokens = {lang: len(first.tokenize(renderer.prefix(lang), special=True)) for lang in LANGS}
-        finally:
-            first.close()
+            return (
+                template,
+                renderer,
+                {lang: len(server.tokenize(renderer.prefix(lang), special=True)) for lang in LANGS},
+            )
+
+        template, renderer, prefix_tokens = _of_any(found.endpoints, settings.asking.timeout_s, ask)
         check_fits(max(prefix_tokens.values()), found.n_ctx, settings)
         key = extraction_key(settings, fingerprint=found.fingerprint, engine=found.engine, prompt=renderer.identity())
         asked_in = (*template_text(profile, template), *profile.stop)
@@ -131,5 +131,18 @@ def _endpoints(settings: Settings) -> Iterator[tuple[Endpoint, ...]]:
     yield load_pool(settings.pool, settings.api_key)
 
 
-def _survey(settings: Settings, endpoints: tuple[Endpoint, ...]) -> Survey:
-    return survey(endpoints, wanted_grammar=settings.answer.grammar, timeout_s=_SURVEY_TIMEOUT_S)
+def _of_any(endpoints: Sequence[Endpoint], timeout_s: float, ask: Callable[[LlamaServer], T]) -> T:
+    """What the first server says that answers: all serve the same model.
+
+    Raises:
+        PoolError: none answers, or one refuses what it is asked.
+    """
+    *first, last = endpoints
+    for endpoint in (*first, last):
+        with closing(LlamaServer(endpoint, timeout_s)) as server:
+            try:
+                return ask(server)
+            except ServerFailure as failure:
+                if endpoint is last or not failure.code.away:
+                    raise explained(failure, endpoint) from None
+    raise AssertionError("the last server answers or fails")

@@ -16,6 +16,7 @@ from triplelake.pool.client import LlamaServer
 from triplelake.pool.endpoints import Endpoint
 from triplelake.pool.failures import ServerFailure
 from triplelake.pool.protect import protect
+from triplelake.pool.survey import Away
 from triplelake.prompt import fewshot
 from triplelake.prompt.fewshot import Example
 from triplelake.prompt.grammar import build_grammar
@@ -41,22 +42,27 @@ SENTENCES: dict[Lang, str] = {
 """What is asked where the prompt has no example."""
 
 
-def preflight(opened: Opened, langs: Collection[Lang]) -> None:
+def preflight(opened: Opened, langs: Collection[Lang]) -> tuple[Away, ...]:
     """Ask every server, in each language that the run will ask in, about the first example of its prompt.
 
     The answer stands in the prompt, so that any model which reads it can give one. It must be whole and grounded, and
-    not empty where the example's relations are those of the ontology.
+    not empty where the example's relations are those of the ontology. A server that is down by now does not keep the
+    others from working: it is returned.
 
     Raises:
-        PoolError: names the server and the cause, with the raw answer.
+        PoolError: a server answers, and cannot do the work; or none is there. It names the server and the cause, with
+            the raw answer.
     """
     pairs = list(product(opened.survey.endpoints, sorted(langs)))
     with ThreadPoolExecutor(min(_PARALLEL, len(pairs)), thread_name_prefix="preflight") as executor:
-        for _ in executor.map(lambda pair: _ask(opened, *pair), pairs):
-            pass
+        outcomes = executor.map(lambda pair: _ask(opened, *pair), pairs)
+        away = {each.endpoint.url: each for each in outcomes if each}
+    if len(away) == len(opened.survey.endpoints):
+        raise next(iter(away.values())).error
+    return tuple(away.values())
 
 
-def _ask(opened: Opened, endpoint: Endpoint, lang: Lang) -> None:
+def _ask(opened: Opened, endpoint: Endpoint, lang: Lang) -> Away | None:
     request, must_find = known(opened, lang)
     method = opened.method
     patient = Retrying(
@@ -76,7 +82,10 @@ def _ask(opened: Opened, endpoint: Endpoint, lang: Lang) -> None:
             )
         except ServerFailure as failure:
             reason = f"does not answer a known sentence ({failure.code}: {failure.message})"
-            raise PoolError(endpoint.url, reason, f"Check it: curl {endpoint.url}/health, and its log.") from None
+            error = PoolError(endpoint.url, reason, f"Check it: curl {endpoint.url}/health, and its log.")
+            if failure.code.away:
+                return Away(endpoint, error)
+            raise error from None
     derived = method.read(request, completion.text, truncated=completion.truncated)
     code = derived.error_code
     about = f"“{request.text}” with: {completion.text[:_SHOWN_CHARS]}"
@@ -87,6 +96,7 @@ def _ask(opened: Opened, endpoint: Endpoint, lang: Lang) -> None:
     if must_find and not derived.triples:
         reason = f"finds nothing where its prompt shows what there is: it answers {about}"
         raise PoolError(endpoint.url, reason, _TEMPLATE)
+    return None
 
 
 def known(opened: Opened, lang: Lang) -> tuple[Request, bool]:

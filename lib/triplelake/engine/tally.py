@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import pyarrow as pa
@@ -52,7 +53,7 @@ class EndpointTally:
 
     Args:
         answered: requests whose good answer is its. failed: requests that failed and were last seen there.
-        failed_tries: by cause.
+        failed_tries: by cause, those of requests included that got no row and are asked again.
     """
 
     answered: int = 0
@@ -76,12 +77,19 @@ class EndpointTally:
 
 @dataclass(frozen=True, slots=True)
 class WaveResult:
-    """A committed wave: what was sent, and its rows (`COUNTED`, and `triples` as a number)."""
+    """A committed wave.
+
+    Args:
+        sent: requests.
+        rows: what came of them (`COUNTED`, and `triples` as a number).
+        unwritten: failed tries of requests that got no row, by the server's URL and the code.
+    """
 
     wave: int
     sent: int
     buckets: tuple[Bucket, ...]
     rows: pa.Table
+    unwritten: Mapping[tuple[str, str], int] = field(default_factory=dict)
 
     @property
     def answered(self) -> int:
@@ -115,6 +123,8 @@ class Tally:
     def add(self, result: WaveResult, seconds: float) -> None:
         self.seconds = seconds
         self.answered += result.answered
+        for (url, code), times in result.unwritten.items():
+            self._endpoint(url).failed_tries[code] += times
         for row in result.rows.to_pylist():
             self.triples += row["triples"]
             for each in row["failed_tries"]:

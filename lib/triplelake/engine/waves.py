@@ -16,6 +16,7 @@ from triplelake.config import RunSettings
 from triplelake.engine.buckets import Bucket, open_buckets
 from triplelake.engine.session import cancel_all
 from triplelake.engine.tally import COUNTED, Tally, WaveResult, check_failures
+from triplelake.engine.unwritten import accumulator
 from triplelake.engine.worker import Assignment
 from triplelake.errors import PoolError, TriplelakeError
 from triplelake.pool.desk import Desk
@@ -30,7 +31,7 @@ MAX_LANES = 4
 
 _TICK_S = 0.5
 _FIRST_WAVE_ROUNDS = 4
-_INCOMPLETE_WAVES = 3
+_VAIN_WAVES = 3
 _JUDGE_FAILURES_FROM = 50
 
 
@@ -60,7 +61,8 @@ class Waves:
         template: what each task must know; wave, shares and endpoints are set here.
         settings: of the run.
         fleet: the pool as it is now.
-        check_pool: raises PoolError if the pool cannot work; asked when a wave lacks rows.
+        check_pool: sets aside the servers that cannot work, and raises PoolError if none can; asked when a wave lacks
+            rows.
         on_wave: told after each commit, one lane at a time, when the tally holds it.
         on_tick: told twice a second, with what the waves in flight have done so far.
         on_stop: told when a signal ends the run, before what is in flight is waited for.
@@ -85,7 +87,7 @@ class Waves:
     _stopped: bool = field(default=False, init=False)
     _running: set[int] = field(default_factory=set, init=False)
     _in_flight: int = field(default=0, init=False)
-    _incomplete: int = field(default=0, init=False)
+    _vain: int = field(default=0, init=False)
     _began: float = field(default=0.0, init=False)
 
     def run(self, buckets: Sequence[Bucket]) -> None:
@@ -171,7 +173,14 @@ class Waves:
         tasks = max(1, min(fleet.tasks, sent))
         if self.desk:
             self.desk.open(wave, fleet.endpoints)
-        assignment = replace(self.template, wave=wave, shares=tuple(fleet.share(tasks)), endpoints=fleet.endpoints)
+        unwritten = accumulator(self.store.spark)
+        assignment = replace(
+            self.template,
+            wave=wave,
+            shares=tuple(fleet.share(tasks)),
+            endpoints=fleet.endpoints,
+            unwritten=unwritten.add if unwritten else None,
+        )
         rows = (
             self._requests(buckets)
             .repartitionById(tasks, F.expr(f"cast(_rank % {tasks} as int)"))
@@ -188,7 +197,7 @@ class Waves:
                 note={"plan_id": self.template.plan_id, "wave": wave},
             ),
         )
-        return self._read_back(wave, sent, tuple(buckets))
+        return replace(self._read_back(wave, sent, tuple(buckets)), unwritten=unwritten.value if unwritten else {})
 
     def _requests(self, buckets: Sequence[Bucket]) -> DataFrame:
         plan = self.template.plan_id
@@ -229,15 +238,18 @@ class Waves:
             self._running.discard(result.wave)
             if self.desk:
                 self.desk.close(result.wave)
-            self._open.extendleft(reversed(again))
-            self._incomplete = self._incomplete + 1 if missing else 0
+            # After all others: a request that takes its server down shall not do so in every wave.
+            self._open.extend(again)
+            # A wave that lacks some rows is one of a pool that is in trouble, and works; each that brings any is a step
+            # to the end.
+            self._vain = self._vain + 1 if missing and not result.answered else 0
             self.tally.add(result, time.monotonic() - self._began)
             self.on_wave(result)
             self._changed.notify_all()
-            if self._incomplete == _INCOMPLETE_WAVES:
+            if self._vain == _VAIN_WAVES:
                 raise PoolError(
                     "pool",
-                    f"{_INCOMPLETE_WAVES} waves in a row came back with requests that no server answered",
+                    f"{_VAIN_WAVES} waves in a row came back without a single answer",
                     "The servers answer a survey but not the work: look at their logs. The same command goes on.",
                 )
             if self.tally.answered >= _JUDGE_FAILURES_FROM:

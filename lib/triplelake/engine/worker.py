@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import takewhile
-from typing import Any
+from typing import Any, TypeAlias
 
 import pyarrow as pa
 from pyspark import TaskContext
@@ -24,12 +25,15 @@ from triplelake.pool.shares import Share, in_flight_for
 from triplelake.pool.window import windowed
 from triplelake.tables.batches import record_batches
 from triplelake.tables.schemas import ATTEMPTS
-from triplelake.types import Attempt, Request
+from triplelake.types import Attempt, FailedTry, Request
 
 log = logging.getLogger(__name__)
 
 _GIVE_UP_AFTER = 8
 """Pool failures in a row, each after its own retries, after which a task stops asking."""
+
+Tries: TypeAlias = Counter[tuple[str, str]]
+"""How often a question was put in vain, by the server's URL and the code."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,8 @@ class Assignment:
         endpoints: the whole pool.
         desk: where tasks report and get their windows; None where executors cannot reach the driver.
         method: how every request is asked.
+        unwritten: told the failed tries that stand in no row, by the URL of the server and the code, when a task ends:
+            those of requests that are asked again in a later wave.
     """
 
     plan_id: str
@@ -52,6 +58,7 @@ class Assignment:
     desk: DeskAddress | None
     asking: AskingSettings
     method: Method
+    unwritten: Callable[[Tries], object] | None = None
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Rows of `requests` to rows of `attempts`; never raises for a request."""
@@ -61,18 +68,25 @@ class Assignment:
         others = self.endpoints if self.desk else ()
         most = in_flight_for(others, len(self.shares)) if others else None
         router = Router(share, self.asking, others=others, most=most, model=self.method.model)
+        written: Counter[FailedTry] = Counter()
         try:
             if self.desk is None or context is None:
-                yield from record_batches(self._rows(batches, router, _uncounted), ATTEMPTS.arrow)
-                return
-            task = TaskId(self.wave, context.partitionId(), context.taskAttemptId())
-            with Clerk(task, router, self.desk.report, stage=context.stageId()) as clerk:
-                yield from record_batches(self._rows(batches, router, clerk.add), ATTEMPTS.arrow)
+                yield from record_batches(self._rows(batches, router, _uncounted, written), ATTEMPTS.arrow)
+            else:
+                task = TaskId(self.wave, context.partitionId(), context.taskAttemptId())
+                with Clerk(task, router, self.desk.report, stage=context.stageId()) as clerk:
+                    yield from record_batches(self._rows(batches, router, clerk.add, written), ATTEMPTS.arrow)
+            if self.unwritten and (left := router.failed_tries - written):
+                self.unwritten(Counter({(tried.endpoint, tried.code.value): times for tried, times in left.items()}))
         finally:
             router.close()
 
     def _rows(
-        self, batches: Iterable[pa.RecordBatch], router: Router, count: Callable[[Counts], None]
+        self,
+        batches: Iterable[pa.RecordBatch],
+        router: Router,
+        count: Callable[[Counts], None],
+        written: Counter[FailedTry],
     ) -> Iterator[dict[str, Any]]:
         ladder = Ladder(self.method, router)
         silent = 0
@@ -81,13 +95,14 @@ class Assignment:
             if attempt is None:
                 continue
             if attempt.error_code and not attempt.error_code.entry.has_row:
-                silent += 1
-                # A key that is refused will be refused to every other request too.
-                if silent == _GIVE_UP_AFTER or attempt.error_code is Code.UNAUTHORIZED:
+                # A key that one server refuses says nothing of the others; the router stops where all refuse it.
+                silent += attempt.error_code is not Code.UNAUTHORIZED
+                if silent == _GIVE_UP_AFTER:
                     log.warning("task gives up on its endpoints: %s", attempt.error_message)
                     return
                 continue
             silent = 0
+            written.update(attempt.failed_tries)
             count(_counts(attempt))
             yield self._row(attempt)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
+from triplelake.codes import Code
 from triplelake.pool.failures import ServerFailure
 from triplelake.pool.protocol import CompletionClient
 
@@ -34,6 +35,7 @@ class Lane:
     rests_until: float = 0.0
     strikes: int = 0
     opened: int = 0
+    refused: bool = False
 
     @property
     def broken(self) -> bool:
@@ -57,6 +59,10 @@ class Lane:
 
     def failed(self, failure: ServerFailure, now: float) -> None:
         """A question came back with a failure."""
+        if failure.code is Code.UNAUTHORIZED:
+            # Every other question will be refused, too.
+            self.refused = True
+            return
         if failure.retry_after_s:
             self.rests_until = max(self.rests_until, now + failure.retry_after_s)
         if not failure.retryable:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -101,7 +102,19 @@ class Router:
         self._waiting = 0
         self._begun = False
         self._stopped = False
+        self._tried_in_vain: Counter[FailedTry] = Counter()
         self._changed = threading.Condition()
+
+    @property
+    def failed_tries(self) -> Counter[FailedTry]:
+        """All tries of the task that brought no good answer, whatever became of their requests."""
+        with self._changed:
+            return self._tried_in_vain.copy()
+
+    def tried_in_vain(self, failed: FailedTry) -> None:
+        """Count a try; of answers that turn out to be bad, whoever read them."""
+        with self._changed:
+            self._tried_in_vain[failed] += 1
 
     @property
     def width(self) -> int:
@@ -129,9 +142,9 @@ class Router:
 
     @property
     def failing(self) -> tuple[str, ...]:
-        """URLs of the endpoints of which the circuit breaker is open."""
+        """URLs of the endpoints of which the circuit breaker is open, or which refuse the key."""
         with self._changed:
-            return tuple(lane.url for lane in self._lanes if lane.broken)
+            return tuple(lane.url for lane in self._lanes if lane.broken or lane.refused)
 
     @property
     def stopped(self) -> bool:
@@ -203,7 +216,11 @@ class Router:
         Raises:
             ServerFailure: the last one, when every endpoint failed, or one that no other can help.
         """
-        *first, last = sorted(self._lanes, key=lambda lane: (lane.broken, lane.in_flight / max(lane.window, 1)))
+
+        def least(lane: Lane) -> tuple[bool, bool, float]:
+            return lane.refused, lane.broken, lane.in_flight / max(lane.window, 1)
+
+        *first, last = sorted(self._lanes, key=least)
         for lane in first:
             try:
                 return lane.client.tokenize(text)
@@ -240,12 +257,13 @@ class Router:
             except ServerFailure as failure:
                 course.failure = failure
                 course.failed_tries.append(FailedTry(lane.url, failure.code))
+                self.tried_in_vain(course.failed_tries[-1])
                 course.avoided.add(lane.url)
                 with self._changed:
                     lane.failed(failure, time.monotonic())
                     self._look_for_light()
-                    # A key that is refused is refused to all that wait for a place, too.
-                    self._stopped = self._stopped or failure.code == Code.UNAUTHORIZED
+                    # Where a key is refused everywhere, all that wait for a place would be refused, too.
+                    self._stopped = self._stopped or all(each.refused for each in self._lanes)
                 raise
             with self._changed:
                 lane.succeeded()
@@ -281,7 +299,7 @@ class Router:
         while True:
             if self._stopped:
                 raise Stopped
-            if not any(lane.window for lane in self._lanes):
+            if not self._homes():
                 # Others have all places, and that is nobody's failure: the time until the first place does not count.
                 self._changed.wait()
                 if not course.failed_tries:
@@ -300,9 +318,13 @@ class Router:
                 wakes.append(dark_until)
             self._changed.wait(min([course.deadline, *wakes]) - now)
 
+    def _homes(self) -> list[Lane]:
+        """Where the task may ask."""
+        return [lane for lane in self._lanes if lane.window and not lane.refused]
+
     def _look_for_light(self) -> None:
         """Note since when every endpoint of the task fails."""
-        homes = [lane for lane in self._lanes if lane.window]
+        homes = self._homes()
         if not homes or not all(lane.broken for lane in homes):
             self._dark_since = None
         elif self._dark_since is None:
@@ -314,7 +336,7 @@ class Router:
         An endpoint that is due for a trial comes first, and then those that are neither broken nor avoided.
         """
         now = time.monotonic()
-        homes = [lane for lane in self._lanes if lane.window]
+        homes = self._homes()
         sound = [lane for lane in homes if not lane.broken]
         wanted = [lane for lane in sound if lane.url not in avoided] or sound or homes
         trials = [lane for lane in homes if lane.broken and lane.admits(now) and lane.url not in avoided]

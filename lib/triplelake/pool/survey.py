@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import threading
+import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -31,7 +32,18 @@ _PROBES: dict[Engine, str] = {
 _PROBE_TOKENS = 32
 _LOADING_WAIT_S = 600.0
 _LOADING_PAUSE_S = 1.0
+_SETTLE_S = 30.0
+"""How long servers that load their model are waited for when another is ready; later they join by themselves."""
+
 _PARALLEL = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Away:
+    """A server that is not there for now: as it is configured, and why in words for a person."""
+
+    endpoint: Endpoint
+    error: PoolError
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +57,8 @@ class Survey:
         alias: the name that the model declares, without folders.
         n_ctx: tokens of prompt and answer that fit a slot of every endpoint.
         engine: the grammar engine that every endpoint follows.
+        away: servers that are down, or not ready.
+        notes: what a server does not do as the pool file says.
     """
 
     endpoints: tuple[Endpoint, ...]
@@ -52,6 +66,8 @@ class Survey:
     alias: str
     n_ctx: int
     engine: Engine
+    away: tuple[Away, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +77,7 @@ class _Found:
     alias: str
     n_ctx: int
     engines: frozenset[Engine]
+    note: str | None
 
 
 def survey(
@@ -70,22 +87,27 @@ def survey(
     timeout_s: float,
     loading_wait_s: float = _LOADING_WAIT_S,
     loading_pause_s: float = _LOADING_PAUSE_S,
+    settle_s: float = _SETTLE_S,
 ) -> Survey:
     """Ask every endpoint what it is, and make it follow a grammar.
+
+    One that is down or not ready does not keep the others from working; one that is asked wrongly, or is another than
+    it should be, is somebody's mistake and ends it.
 
     Args:
         wanted_grammar: an engine, or `auto` for `llguidance` where all have it, else `gbnf`.
         timeout_s: seconds to wait for one answer.
         loading_wait_s, loading_pause_s: how long and how often to ask a server that loads its model.
+        settle_s: how long to wait for such servers once another one is ready.
 
     Raises:
-        PoolError: an endpoint is down, refuses the key, ignores grammars or lacks the wanted engine, or
+        PoolError: no endpoint is there; or one refuses the key, ignores grammars or lacks the wanted engine, or
             two serve different models. It names them and says what to do.
     """
     candidates: tuple[Engine, ...] = ("llguidance", "gbnf") if wanted_grammar == "auto" else (wanted_grammar,)
     over = threading.Event()
 
-    def look(endpoint: Endpoint) -> _Found:
+    def look(endpoint: Endpoint) -> _Found | Away:
         patient = Retrying(
             retry=retry_if_exception(lambda error: isinstance(error, ServerFailure) and error.code == Code.LOADING),
             stop=stop_after_delay(loading_wait_s) | stop_when_event_set(over),
@@ -96,16 +118,22 @@ def survey(
         try:
             return patient(_look, endpoint, candidates, timeout_s)
         except ServerFailure as failure:
-            raise _explain(failure, endpoint) from None
+            error = explained(failure, endpoint)
+            if failure.code.away:
+                return Away(endpoint, error)
+            raise error from None
 
     with ThreadPoolExecutor(min(_PARALLEL, len(endpoints)), thread_name_prefix="survey") as executor:
         looks = [executor.submit(look, endpoint) for endpoint in endpoints]
-        # One that is down ends it: nobody waits for another to load its model.
-        done, _ = wait(looks, return_when=FIRST_EXCEPTION)
-        over.set()
-        for each in done:
-            each.result()
-    found = [each.result() for each in looks]
+        try:
+            _settle(looks, settle_s)
+        finally:
+            over.set()
+    seen = [each.result() for each in looks]
+    found = [each for each in seen if isinstance(each, _Found)]
+    away = tuple(each for each in seen if isinstance(each, Away))
+    if not found:
+        raise _nobody(away)
     first = found[0]
     for other in found:
         if other.fingerprint != first.fingerprint:
@@ -120,7 +148,30 @@ def survey(
         alias=first.alias,
         n_ctx=min(each.n_ctx for each in found),
         engine=_common_engine(found, candidates),
+        away=away,
+        notes=tuple(each.note for each in found if each.note),
     )
+
+
+def _settle(looks: Sequence[Future[_Found | Away]], settle_s: float) -> None:
+    """Wait until all were looked at; once one is ready, no longer than `settle_s` for the others."""
+    pending = set(looks)
+    deadline: float | None = None
+    while pending:
+        left = None if deadline is None else max(0.0, deadline - time.monotonic())
+        done, pending = wait(pending, left, return_when=FIRST_COMPLETED)
+        if not done:
+            return
+        if any(isinstance(each.result(), _Found) for each in done) and deadline is None:
+            deadline = time.monotonic() + settle_s
+
+
+def _nobody(away: Sequence[Away]) -> PoolError:
+    """The error of a pool of which no server is there: the first one's, and that it is not alone."""
+    first, others = away[0].error, len(away) - 1
+    if not others:
+        return first
+    return PoolError(first.subject, f"{first.reason}, nor can any of the {others} others be used", first.remedy)
 
 
 def fingerprint(model: ModelInfo) -> str:
@@ -143,12 +194,16 @@ def _look(endpoint: Endpoint, candidates: Sequence[Engine], timeout_s: float) ->
     finally:
         server.close()
     slots = min(endpoint.slots or props.total_slots, props.total_slots)
+    note = None
+    if endpoint.slots and endpoint.slots > slots:
+        note = f"{endpoint.url} has {slots} slots, not the {endpoint.slots} of the pool file: {slots} are used"
     return _Found(
         endpoint=replace(endpoint, slots=slots),
         fingerprint=fingerprint(model),
         alias=declared_name(model.alias),
         n_ctx=props.n_ctx,
         engines=engines,
+        note=note,
     )
 
 
@@ -195,7 +250,8 @@ _REMEDIES: dict[Code, Callable[[Endpoint], str]] = {
 }
 
 
-def _explain(failure: ServerFailure, endpoint: Endpoint) -> PoolError:
+def explained(failure: ServerFailure, endpoint: Endpoint) -> PoolError:
+    """What a failure means to a person who wants to use the server."""
     reasons = {
         Code.CONNECTION: f"cannot be reached ({failure.message})",
         Code.TIMEOUT: f"does not answer ({failure.message})",

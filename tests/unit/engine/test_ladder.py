@@ -48,6 +48,8 @@ class Pool:
     def tokenize(self, text: str) -> list[int]:
         return []
 
+    def tried_in_vain(self, failed: FailedTry) -> None: ...
+
     def ask(self, prompt: Prompt, *, max_tokens: int, avoid: str | None, **_: Any) -> Answer:
         self.asked.append((max_tokens, avoid))
         words = prompt if isinstance(prompt, str) else "".join(part for part in prompt if isinstance(part, str))

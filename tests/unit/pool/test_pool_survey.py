@@ -148,11 +148,36 @@ def test_a_refused_key_says_where_it_is_set(serve: MakeServer, status: int) -> N
     assert "none is set" in trouble(Endpoint(endpoint.url)).reason
 
 
-def test_a_server_that_is_down_is_named_while_another_loads(serve: MakeServer) -> None:
-    error = trouble(serve(loading=10**9), Endpoint("http://127.0.0.1:9"), loading_pause_s=0.05)
-    assert error.subject == "http://127.0.0.1:9"
-    assert "cannot be reached" in error.reason
+DOWN = Endpoint("http://127.0.0.1:9")
+
+
+def test_a_pool_is_those_that_answer(serve: MakeServer) -> None:
+    well, late = serve(), serve(loading=5)
+    found = look(DOWN, serve(status=503), well, late, serve(loading=10**9), settle_s=0.5)
+    assert [endpoint.url for endpoint in found.endpoints] == [well.url, late.url]
+    down, busy, loads = found.away
+    assert down.endpoint == DOWN and "cannot be reached" in down.error.reason
+    assert "HTTP 503" in busy.error.reason and "loading its model" in loads.error.reason
+
+
+def test_a_pool_of_which_nobody_is_there_names_the_first(serve: MakeServer) -> None:
+    error = trouble(DOWN, serve(loading=10**9), loading_wait_s=0.05)
+    assert error.subject == DOWN.url
+    assert error.reason.endswith(", nor can any of the 1 others be used")
     assert "curl http://127.0.0.1:9/health" in error.remedy
+
+
+@pytest.mark.parametrize("wrong", [{"status": 401}, {"alias": "atom@34cd"}, {"ignores": True}, {"status": 404}])
+def test_a_mistake_ends_it_though_others_answer(serve: MakeServer, wrong: dict[str, Any]) -> None:
+    mistaken = serve(**wrong)
+    assert trouble(serve(), DOWN, mistaken).subject == mistaken.url
+
+
+def test_more_slots_in_the_pool_file_than_there_are_is_told(serve: MakeServer) -> None:
+    wide, narrow = serve(), serve(total_slots=4)
+    found = look(Endpoint(wide.url, "k", 3), Endpoint(narrow.url, "k", 16))
+    assert [endpoint.slots for endpoint in found.endpoints] == [3, 4]
+    assert found.notes == (f"{narrow.url} has 4 slots, not the 16 of the pool file: 4 are used",)
 
 
 def test_what_is_no_llama_server_is_named(serve: MakeServer) -> None:
