@@ -11,10 +11,31 @@ import regex
 from triplelake.forms import character_forms, typed, visible
 from triplelake.types import Lang
 
-# A unit is what a span may start or end at, never inside: a run of digits, a run of letters of a
+# A unit is what a span may start or end at, never inside: a number with its sign, a run of letters of a
 # script that writes words (with its combining marks), else one grapheme cluster.
 _SCRIPTS_WITHOUT_WORDS = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
-_UNIT = regex.compile(rf"(?V1)\p{{Nd}}+|(?:[\p{{L}}--[{_SCRIPTS_WITHOUT_WORDS}]]\p{{M}}*)+|\X")
+_WORD_LETTER = rf"[\p{{L}}--[{_SCRIPTS_WITHOUT_WORDS}]]"
+# A number and what carries its value. A date (2003.5.1) and a version keep their parts apart.
+_DIGITS = r"(?:\p{Nd}{1,3}(?:,\p{Nd}{3})++(?!\p{Nd})|\p{Nd}++)"
+_FRACTION = r"(?:(?<!(?:^|[^\p{Nd},])\p{Nd}{4})(?<!\p{Nd}\.\p{Nd}+)\.\p{Nd}++(?!\.?\p{Nd}))?+"
+_NUMBER = rf"(?:{_DIGITS}{_FRACTION}|(?<![\p{{L}}\p{{N}}\p{{M}}.])\.\p{{Nd}}++)[%％‰‱]?"
+# A hyphen after a number, its unit or a word is a range's or a name's (3-5, 2003年-2005年, COVID-19), no sign.
+_UNIT_OF_A_NUMBER = r"年月日号號时時点點分秒周週天岁歲度万萬亿億千百元人米次个個名家层層楼樓届屆级級倍页頁回集期"
+_NO_RANGE = (
+    rf"(?<!\p{{Nd}}[ ]?[{_UNIT_OF_A_NUMBER}]\p{{Han}}?)"
+    rf"(?<![\p{{Nd}}%％‰°℃℉)）\]】〕\-−–~～+.]|{_WORD_LETTER}|\p{{Nd}} )"
+)
+_SIGN = rf"{_NO_RANGE}[-−－﹣–+＋~～∼≈≃≅][ ]?(?<![-–+~] )"
+# `>` at the end of a tag compares nothing, nor does that of an arrow.
+_LARGER = r"(?<!<[!-;=?-~]{0,40})(?<![-=>])>=?"
+_COMPARISON = rf"(?:(?<!<)<=?|{_LARGER}|[＜＞]＝?|[≤≥≦≧⩽⩾≮≯≪≫±∓])[ ]?"
+# The look ahead keeps the rest from being tried at every character.
+_SIGNED = rf"(?=[\p{{Nd}}.<>＜＞≤≥≦≧⩽⩾≮≯≪≫±∓\-−－﹣–+＋~～∼≈≃≅])(?:{_COMPARISON}[-−－+＋]?|{_SIGN})?{_NUMBER}"
+_UNIT = regex.compile(
+    rf"(?V1){_SIGNED}"
+    rf"|(?:(?<![\p{{L}}\p{{N}}\p{{M}}.])\.(?=[A-Za-z]))?(?:{_WORD_LETTER}\p{{M}}*)+|\X"
+)
+_IS_NUMBER = regex.compile(r"(?V1)[^\p{L}\p{N}\p{P}]{0,2}[ ]?[\p{P}\p{S}]?\.?\p{Nd}[\p{Nd}.,]*[%％‰‱]?")
 _HAN = regex.compile(r"\p{Han}")
 _WORD = regex.compile(r"(?V1)(?:[\p{L}--\p{Han}]\p{M}*)+")
 
@@ -27,6 +48,11 @@ def units(text: str) -> list[str]:
 def unit_bounds(text: str) -> list[int]:
     """Offsets at which a span may start or end, ascending, 0 and `len(text)` included."""
     return [0, *(match.end() for match in _UNIT.finditer(text))]
+
+
+def is_number(unit: str) -> bool:
+    """Whether a unit is a number, its sign or comparison mark included."""
+    return _IS_NUMBER.fullmatch(unit) is not None
 
 
 def detect_language(text: str) -> Lang:

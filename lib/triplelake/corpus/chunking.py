@@ -21,7 +21,7 @@ from itertools import accumulate, islice
 import regex
 
 from triplelake.config import ChunkingSettings
-from triplelake.corpus.pieces import Piece, pieces, unit_start
+from triplelake.corpus.pieces import Piece, context_start, pieces
 from triplelake.corpus.sentences import paragraph_ends
 from triplelake.corpus.tokens import PARTS, estimate_tokens
 from triplelake.text import detect_language
@@ -132,5 +132,5 @@ def _context_start(text: str, block: Sequence[Piece], block_start: int, first: i
         budget -= parts
         begin -= 1
     if begin == first and begin:
-        return unit_start(text, start_of(first - 1), start_of(first), budget)
+        return context_start(text, start_of(first - 1), start_of(first), budget)
     return start_of(begin)

@@ -23,6 +23,12 @@ _CUTS = (
     regex.compile(rf"{_FEW}(?:[，、：—–]+{_CLOSERS}\s*|[,:]+{_CLOSERS}(?:\s+|(?=\p{{Han}}))){_NOT_JOINED}"),
     regex.compile(rf"{_FEW}\s+{_NOT_JOINED}"),
 )
+_BOUNDARIES = (
+    regex.compile(rf"(?:[。！？；…｡．]+{_CLOSERS}\s*|[.!?;]+{_CLOSERS}\s+){_NOT_JOINED}"),
+    regex.compile(rf"(?:[，、：—–]+{_CLOSERS}\s*|[,:]+{_CLOSERS}(?:\s+|(?=\p{{Han}}))){_NOT_JOINED}"),
+    regex.compile(rf"\s+{_NOT_JOINED}"),
+)
+_IN_WORD = regex.compile(r"[\p{L}\p{N}\p{M}]")
 UNIT_RANK = 1 + len(_CUTS)
 _GRAPHEME = regex.compile(r"\X")
 _DENSEST = 40  # token parts of the dearest character
@@ -59,6 +65,31 @@ def unit_start(text: str, start: int, end: int, budget: int) -> int:
     """The first unit bound from which `text[start:end]` fits into `budget` token parts; `end` if none."""
     bounds = unit_bounds(text[start:end])
     return start + bounds[bisect_left(bounds, -budget, key=lambda bound: -token_parts(text[start + bound : end]))]
+
+
+def context_start(text: str, start: int, end: int, budget: int) -> int:
+    """Where a context that ends at `end` begins, so that it fits into `budget` and with no part of a name.
+
+    At the first end of a sentence or clause or the first space that leaves room. Without one there is no context,
+    except where `end` itself was cut inside a word: then the context shows that it was, and is all of a word.
+    """
+    first = unit_start(text, start, end, budget)
+    for boundary in _BOUNDARIES:
+        if found := boundary.search(text, max(start, first - 1), end):
+            while found and found.end() < first:
+                found = boundary.search(text, found.end(), end)
+            if found and found.end() < end:
+                return found.end()
+    if end < len(text) and _IN_WORD.match(text[end - 1]) and _IN_WORD.match(text[end]):
+        return max(first, min(end - 1, _last_break(text, first, end)))
+    return end
+
+
+def _last_break(text: str, first: int, end: int) -> int:
+    """The start of the run of letters and digits that ends at `end`, not before `first`."""
+    while end > first and _IN_WORD.match(text[end - 1]):
+        end -= 1
+    return end
 
 
 def _cut(text: str, start: int, piece: Piece, level: int, longest: int, target: int) -> Iterator[Piece]:

@@ -13,18 +13,11 @@ from collections.abc import Iterator
 import regex
 import sentencex
 
+from triplelake.readings import is_wrapped
+
 _LINE_END = r"(?:\r\n|[\n\v\f\r\x85\u2028\u2029])"
 _BREAK = regex.compile(rf"{_LINE_END}(?P<blank>\s*{_LINE_END})?")
 _CLOSERS = r"[”’\"'」』）)】\]》〉]"
-
-# A line end inside a paragraph: the line is as long as hard-wrapped lines are, it does not end as a
-# sentence does, and the next line starts neither indented nor as an item of a list.
-_WRAP_COLUMNS = range(40, 121)
-_WIDE = regex.compile(r"[\u1100-\uFFFF]")
-_ENDS_LIKE_SENTENCE = regex.compile(rf"[.。！？!?…:：；;]{_CLOSERS}*\s*$")
-_STARTS_ANEW = regex.compile(
-    r"\s|[-*•·●■◆#>|+=~]|[(（]?(?:\d{1,3}|[一二三四五六七八九十]{1,3})[.、)）:：]|第[\d一二三四五六七八九十百]+[章节節条條回]"
-)
 
 _HAS_END = regex.compile(r"[.!?。！？…；．｡]")
 _MORE_ENDS = regex.compile(
@@ -53,7 +46,7 @@ def paragraph_ends(text: str) -> Iterator[int]:
     """
     line = 0
     for found in _BREAK.finditer(text):
-        if found["blank"] or not _is_wrapped(text, line, found.start(), found.end()):
+        if found["blank"] or not is_wrapped(text, line, found.start(), found.end()):
             yield found.end()
         line = found.end()
     if line < len(text):
@@ -85,15 +78,6 @@ def sentence_ends(text: str, start: int, end: int) -> Iterator[int]:
             yield end
             return
         window = here if here > window else safe
-
-
-def _is_wrapped(text: str, line: int, end: int, following: int) -> bool:
-    if following >= len(text) or end - line > _WRAP_COLUMNS.stop:
-        return False
-    content = text[line:end]
-    if len(content) + len(_WIDE.findall(content)) not in _WRAP_COLUMNS:
-        return False
-    return not _ENDS_LIKE_SENTENCE.search(content) and not _STARTS_ANEW.match(text, following)
 
 
 def _candidates(text: str, start: int, end: int) -> list[int]:

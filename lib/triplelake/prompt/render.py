@@ -6,8 +6,9 @@ one line behind its label.
 
 Text of a document is data:
 
-- Its line breaks are shown as spaces. A label counts at the beginning of a line only, so no document can
-  begin a field, end its own or write an answer, whatever words it holds. Nothing else of it is changed.
+- Its line breaks are shown as spaces, those inside a wrapped paragraph as `triplelake.readings` joins them. A label
+  counts at the beginning of a line only, so no document can begin a field, end its own or write an answer, whatever
+  words it holds. Nothing else of it is changed.
 - Where it may hold the text of a special token (`</s>`, `<|im_end|>`, `[INST]`), it is a part of its own,
   to be tokenised without special tokens. All other text is joined, so that an ordinary prompt is one string.
 """
@@ -25,9 +26,9 @@ from triplelake.prompt import fewshot
 from triplelake.prompt.ontology import Note, Ontology
 from triplelake.prompt.profile import ModelProfile
 from triplelake.prompt.prompts import LANGS, Labels, Prompt
+from triplelake.readings import LINE_END, readings
 from triplelake.types import Lang, Request
 
-_LINE_BREAK = regex.compile("\r\n|[\n\v\f\r\x1c-\x1e\x85\u2028\u2029]")
 # Every control token known to us begins with one of these; a false alarm costs one call to /tokenize.
 _MAY_BE_SPECIAL = regex.compile(r"<|\[[/\p{L}]|\N{FULLWIDTH VERTICAL LINE}")
 _TITLE_TOKENS = 64
@@ -115,7 +116,8 @@ class Renderer:
 
     def render(self, request: Request) -> RenderedPrompt:
         """The prompt of a request."""
-        lines = _question(self._labels[request.lang], request.title, request.context, request.text)
+        read = {source: reading.text for source, reading in readings(request).items()}
+        lines = _question(self._labels[request.lang], read["title"], read["context"], read["chunk"])
         return RenderedPrompt(_joined((Part(self._prefixes[request.lang]), *lines, Part(self._suffixes[request.lang]))))
 
     def identity(self) -> tuple[str, ...]:
@@ -138,7 +140,7 @@ class Renderer:
             for relation in (self._ontology.relations if self._ontology else ())
             for text in (relation.id, *(relation.names[lang] for lang in LANGS), relation.object_pattern or "")
         ]
-        return ("prompt 1", *prompts, "stop", *self._stop, "relations", *relations)
+        return ("prompt 2", *prompts, "stop", *self._stop, "relations", *relations)
 
 
 def check_fits(prefix_tokens: int, n_ctx: int, settings: Settings) -> None:
@@ -210,7 +212,7 @@ def _question(labels: Labels, title: str, context: str, text: str) -> tuple[Part
 
 
 def _document_text(text: str) -> Part:
-    return Part(_LINE_BREAK.sub(" ", text), untrusted=_MAY_BE_SPECIAL.search(text) is not None)
+    return Part(LINE_END.sub(" ", text), untrusted=_MAY_BE_SPECIAL.search(text) is not None)
 
 
 def _joined(parts: Iterable[Part]) -> tuple[Part, ...]:

@@ -12,7 +12,9 @@ import regex
 from triplelake.codes import Code
 from triplelake.config import AnswerSettings
 from triplelake.forms import forms_digest
+from triplelake.prompt.grammar.groups import unmarked
 from triplelake.prompt.ontology import Ontology, Relation
+from triplelake.readings import join_lines
 from triplelake.text import comparison_key
 from triplelake.triples.facts import Facts
 from triplelake.triples.ground import Grounder, span_text
@@ -167,7 +169,8 @@ def _draft(
     max_chars: int,
 ) -> _Draft | str:
     """One triple of the answer, or the reason to leave it out."""
-    subject, name, object = (part.strip() for part in item)
+    name = item[1].strip()
+    subject, object = (unmarked(join_lines(part.strip())) for part in (item[0], item[2]))
     relation = predicates.relation(name) if predicates else None
     if predicates and relation is None:
         if strict:

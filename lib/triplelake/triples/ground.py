@@ -6,6 +6,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from triplelake.readings import join_lines, readings
 from triplelake.triples.occurrences import Interval, SearchedText
 from triplelake.triples.sentences import Sentences, trimmed
 from triplelake.types import Grounding, Request, Span, SpanSource
@@ -51,10 +52,9 @@ class Grounder:
         self._folding = folding
         self._chunk = request.text
         self._sources: dict[SpanSource, SearchedText] = {
-            "chunk": SearchedText(request.text),
-            "title": SearchedText(request.title),
-            "context": SearchedText(request.context),
+            source: SearchedText(reading) for source, reading in readings(request).items()
         }
+        self._texts: dict[SpanSource, str] = {"chunk": request.text, "title": request.title, "context": request.context}
         self._sentences = Sentences(request.text)
         self._known: dict[str, _Found | None] = {}
 
@@ -99,7 +99,9 @@ class Grounder:
     def _candidates(self, surface: str) -> Iterator[_Found]:
         for source, text in self._sources.items():
             if intervals := text.exact(surface):
-                yield _Found(source, intervals, "exact")
+                # An occurrence in one line comes before those that go over a line end.
+                same = [(start, end) for start, end in intervals if self._texts[source][start:end] == surface]
+                yield _Found(source, same, "exact") if same else _Found(source, intervals, "normalised")
         if self._folding:
             for source, text in self._sources.items():
                 if intervals := text.folded(surface):
@@ -107,9 +109,9 @@ class Grounder:
 
 
 def span_text(request: Request, span: Span) -> str:
-    """The code points that a span holds."""
+    """The name that a span stands for: its code points, line ends joined (`triplelake.readings.join_lines`)."""
     texts = {"chunk": request.text, "title": request.title, "context": request.context}
-    return texts[span.source][span.start : span.end]
+    return join_lines(texts[span.source][span.start : span.end])
 
 
 def nearest_pair(

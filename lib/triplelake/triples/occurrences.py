@@ -8,6 +8,7 @@ from functools import cached_property, lru_cache
 import regex
 
 from triplelake.forms import visible, visible_places
+from triplelake.readings import Reading
 from triplelake.text import fold, unit_bounds
 
 Interval = tuple[int, int]
@@ -20,14 +21,18 @@ _CLUSTER = regex.compile(r"\X")
 class SearchedText:
     """A text that is searched for several surfaces; what the search needs is made once, when first needed."""
 
-    def __init__(self, text: str) -> None:
-        self._text = text
+    def __init__(self, text: str | Reading) -> None:
+        self._reading = Reading(text) if isinstance(text, str) else text
+        self._text = self._reading.text
 
     def exact(self, surface: str) -> list[Interval]:
-        """Verbatim occurrences of a non-empty surface that start and end at unit bounds, in order."""
+        """Occurrences of a non-empty surface that start and end at unit bounds, in order.
+
+        They are verbatim but for line ends inside a wrapped paragraph: `join_lines` of the interval is the surface.
+        """
         size = len(surface)
         return [
-            (start, start + size)
+            self._reading.interval(start, start + size)
             for start in _find_all(self._text, surface)
             if start in self._bounds and start + size in self._bounds
         ]
@@ -42,7 +47,7 @@ class SearchedText:
             (self._bound(offsets.get(start), last=True), self._bound(offsets.get(start + len(needle)), last=False))
             for start in _find_all(text, needle)
         ]
-        return [(start, end) for start, end in found if start != _NOWHERE and end != _NOWHERE]
+        return [self._reading.interval(start, end) for start, end in found if start != _NOWHERE and end != _NOWHERE]
 
     def _bound(self, place: int | None, *, last: bool) -> int:
         """The unit bound of the original text at a place of what is visible in it.
@@ -58,7 +63,12 @@ class SearchedText:
 
     @cached_property
     def _bounds(self) -> frozenset[int]:
-        return frozenset(unit_bounds(self._text))
+        bounds = set(unit_bounds(self._text))
+        if self._reading.cut_start:
+            bounds.discard(0)
+        if self._reading.cut_end:
+            bounds.discard(len(self._text))
+        return frozenset(bounds)
 
     @cached_property
     def _places(self) -> list[int]:

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from triplelake.prompt.grammar.spans import Kind, kinds
+from triplelake.prompt.grammar.spans import kinds, rows
+from triplelake.readings import readings
 from triplelake.text import units
 from triplelake.types import Request
 
@@ -256,15 +257,17 @@ def entities_of() -> Callable[[Request, int], set[str]]:
 
     def entities(request: Request, max_chars: int) -> set[str]:
         found = set()
-        for source in (request.text, request.title, request.context):
-            pieces = units(source)
-            told = kinds(pieces)
-            for start, first in enumerate(told):
-                for end in range(start + 1, len(pieces) + 1):
-                    surface = "".join(pieces[start:end])
-                    if told[end - 1] is Kind.STOP or len(surface) > max_chars:
+        for reading in readings(request).values():
+            pieces = units(reading.text)
+            ends = {"cut_start": reading.cut_start, "cut_end": reading.cut_end}
+            places = rows(pieces, kinds(pieces), max_chars, quoted=True, **ends)
+            for start, first in enumerate(places):
+                surface = ""
+                for last in places[start:] if first.begins else ():
+                    if last.text is None or len(surface + last.text) > max_chars:
                         break
-                    if first is Kind.EDGE and told[end - 1] is Kind.EDGE:
+                    surface += last.text
+                    if last.ends:
                         found.add(surface)
         return found
 

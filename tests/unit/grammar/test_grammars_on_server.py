@@ -12,7 +12,7 @@ import requests
 
 from triplelake.config import AnswerSettings
 from triplelake.prompt.grammar import Engine, build_grammar
-from triplelake.prompt.ontology import Ontology, Relation
+from triplelake.prompt.ontology import Ontology, Relation, Signature
 from triplelake.types import Request
 
 pytestmark = pytest.mark.model
@@ -20,7 +20,9 @@ pytestmark = pytest.mark.model
 ONTOLOGY = Ontology(
     "test",
     (
-        Relation("author", {"zh-Hans": "作者", "zh-Hant": "作者", "en": "author"}),
+        Relation(
+            "author", {"zh-Hans": "作者", "zh-Hant": "作者", "en": "author"}, signatures=(Signature("work", "person"),)
+        ),
         Relation("born", {"zh-Hans": '"出\\生"]', "zh-Hant": "出生\n地", "en": 'place of "birth"'}),
         Relation("year", {"zh-Hans": "年份", "zh-Hant": "年份", "en": "year"}, object_pattern=r"\d{4}年?"),
     ),

@@ -15,14 +15,16 @@ from hypothesis import strategies as st
 from triplelake.config import AnswerSettings
 from triplelake.prompt.grammar import automaton, build_grammar
 from triplelake.prompt.grammar.spans import material
-from triplelake.prompt.ontology import Ontology, Relation
+from triplelake.prompt.ontology import Ontology, Relation, Signature
 from triplelake.types import Lang, Request
 
 YEAR = r"\d{4}年?"
 ONTOLOGY = Ontology(
     "test",
     (
-        Relation("author", {"zh-Hans": "作者", "zh-Hant": "作者", "en": "author"}),
+        Relation(
+            "author", {"zh-Hans": "作者", "zh-Hant": "作者", "en": "author"}, signatures=(Signature("work", "person"),)
+        ),
         Relation("born", {"zh-Hans": '出生"地\\', "zh-Hant": "出生\n地]", "en": 'place of "birth"'}),
         Relation("year", {"zh-Hans": "年份", "zh-Hant": "年份", "en": "year"}, object_pattern=YEAR),
         Relation("until", {"zh-Hans": "截止", "zh-Hant": "截止", "en": "until"}, object_pattern=YEAR),

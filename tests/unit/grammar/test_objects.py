@@ -38,7 +38,7 @@ def test_all_matching_entities_are_found_and_no_other(
 ) -> None:
     request = Request("r", "".join(words), "广东省", "March 3, 1998", "zh-Hans")
     expected = {entity for entity in entities_of(request, limit) if regex.fullmatch(pattern, entity)}
-    found = matching_objects(pattern, material(request, limit))
+    found = matching_objects(pattern, material(request, limit, quoted=True))
     assert set(found) == expected
     assert len(found) == len(expected)
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from triplelake.readings import join_lines
 from triplelake.text import comparison_key, unit_bounds, units
 from triplelake.triples.ground import Grounded, Grounder, nearest_pair, span_text
 from triplelake.triples.occurrences import Interval, SearchedText
@@ -72,7 +73,7 @@ def test_every_run_of_units_grounds_exactly_and_unit_aligned(data: st.DataObject
     assert found.subject is not None and found.object is not None
     sources = {"chunk": text, "title": title, "context": context}
     for span, surface in ((found.subject, subject), (found.object, object)):
-        assert span_text(asked, span) == surface
+        assert span_text(asked, span) == join_lines(surface)
         assert {span.start, span.end} <= set(unit_bounds(sources[span.source]))
         if span.source == "chunk":
             assert found.evidence.start <= span.start and span.end <= found.evidence.end

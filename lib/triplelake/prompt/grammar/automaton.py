@@ -32,11 +32,11 @@ class State:
 
 def entity_automaton(material: Material) -> list[State]:
     """The states, the start first. No state is dead; the start has no moves if the material holds no entity."""
-    units, edges = material.units, material.edges
+    units, ends = material.units, material.ends
     size = len(units) + 1
     # A place is a position in the text and the end that the entity must not pass, packed into one number.
     origin = tuple(start * size + reach for start, reach in enumerate(_affordable(material)) if reach)
-    numbers = {origin: 0}
+    numbers = {(origin, False): 0}
     queue = [origin]
     finals = [False]
     moves: list[tuple[tuple[str, int], ...]] = []
@@ -47,16 +47,16 @@ def entity_automaton(material: Material) -> list[State]:
             at, reach = divmod(place, size)
             unit = units[at] or ""
             going = onward.setdefault(unit, [])
-            ends_well[unit] = edges[at]
+            ends_well[unit] = ends_well.get(unit, False) or ends[at]
             if at + 1 < reach:
                 going.append(place + size)
         targets = []
         for unit, going in onward.items():
-            key = tuple(going)
+            key = (tuple(going), ends_well[unit])
             number = numbers.setdefault(key, len(queue))
             if number == len(queue):
-                queue.append(key)
-                finals.append(ends_well[unit])
+                queue.append(key[0])
+                finals.append(key[1])
             targets.append((unit, number))
         moves.append(tuple(targets))
     return [State(final, onto) for final, onto in zip(finals, moves, strict=True)]

@@ -31,7 +31,10 @@ def grounded(material: Material, branches: Sequence[Branch], lang: Lang, max_tri
 
 def static(branches: Sequence[Branch], lang: Lang, max_triples: int, max_chars: int) -> str:
     """The grammar whose entities are any plain text, the same for all requests of a language."""
-    entity = f"e0 ::= [^ {PLAIN_CLASS_EXCLUDES}] [^{PLAIN_CLASS_EXCLUDES}]{{0,{max_chars - 1}}}"
+    rest = f"[^{PLAIN_CLASS_EXCLUDES}]"
+    # A comparison (`<5`, `>=90%`) is the only use of these marks: without the other one they make no control token.
+    compared = f'[<>] "="? [0-9] {rest}{{0,{max_chars - 3}}}'
+    entity = f"e0 ::= [^ {PLAIN_CLASS_EXCLUDES}] {rest}{{0,{max_chars - 1}}} | {compared}"
     return _grammar([entity], branches, lang, max_triples)
 
 

@@ -27,7 +27,7 @@ def matching_objects(pattern: str, material: Material) -> tuple[str, ...]:
             match = compiled.fullmatch(surface, partial=True)
             if match is None:
                 break
-            if not match.partial and material.edges[at]:
+            if not match.partial and material.ends[at]:
                 found[surface] = None
     return tuple(found)
 
