@@ -118,6 +118,7 @@ def test_a_server_that_was_down_at_the_start_joins_when_it_is_there_and_like_the
     watched.roster = watched.over(first)
     assert watched.urls() == [one]
     watched.pool.release(server=1)
+    watched.pool.wait("state", equals="up", server=1)
     # It is not looked at before its pause is over.
     assert watched.urls() == [one]
     watched.now = 5.0
@@ -137,6 +138,7 @@ def test_work_that_came_back_sets_aside_who_is_dead_and_goes_on_with_the_others(
     [said] = watched.said
     assert said.startswith(f"{one} cannot be reached (") and said.endswith("it gets nothing new until it can be used")
     watched.pool.release("down", server=0)
+    watched.pool.wait("state", equals="up", server=0)
     assert watched.urls() == [one, two]
 
 
@@ -150,6 +152,7 @@ def test_only_where_none_is_left_the_run_ends(watched: Watched) -> None:
     assert caught.value.subject == one and watched.slept == [1.0, 1.0]
     # Those that were set aside before are asked too, before all is given up.
     watched.pool.release("down", server=1)
+    watched.pool.wait("state", equals="up", server=1)
     watched.roster.recheck()
     assert [each.url for each in watched.roster.endpoints] == [two]
 
