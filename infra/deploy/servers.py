@@ -54,9 +54,9 @@ def look(server: Server, key: str | None) -> Look:
         alias=props.alias,
         version=props.build,
         slots=props.total_slots,
-        busy=int(metrics["requests_processing"]),
-        deferred=int(metrics["requests_deferred"]),
-        decoded=metrics["tokens_predicted_total"],
+        busy=int(metrics.get("requests_processing", 0)),
+        deferred=int(metrics.get("requests_deferred", 0)),
+        decoded=metrics.get("tokens_predicted_total", 0.0),
         at=time.monotonic(),
     )
 

@@ -88,6 +88,12 @@ class AskingSettings(_Section):
     deadline_s: float = Field(900.0, gt=0, description="seconds for one request, all tries and pauses together")
     tries: int = Field(4, ge=1, description="times that a request is put to a server at most")
     patience_s: float = Field(60.0, ge=0, description="seconds that a task waits for servers that all fail")
+    max_retry_after_s: float = Field(
+        60.0, ge=0, description="seconds that a server is left alone at most because its Retry-After asks for it"
+    )
+    ca_file: Path | None = Field(
+        None, description="PEM file of authorities to trust besides the public ones; the driver reads it for all tasks"
+    )
     requests_per_s: float | None = Field(None, gt=0, description="requests per second of the whole job at most")
     tokens_per_s: float | None = Field(
         None, gt=0, description="prompt and decoded tokens per second of the whole job at most"

@@ -74,8 +74,7 @@ async def _ask_all(endpoints: Sequence[Endpoint], bodies: Sequence[Body], in_fli
     return Loop(answers, time.monotonic() - began)
 
 
-async def _post(session: aiohttp.ClientSession, endpoint: Endpoint, body: Body) -> dict[str, Any]:
+async def _post(session: aiohttp.ClientSession, endpoint: Endpoint, body: Body) -> bytes:
     headers = {"Authorization": f"Bearer {endpoint.api_key}", "Content-Type": "application/json"}
     async with session.post(f"{endpoint.url}/completion", data=json.dumps(body), headers=headers) as response:
-        found: dict[str, Any] = await response.json()
-        return found
+        return await response.read()

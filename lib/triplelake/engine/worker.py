@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import takewhile
@@ -71,11 +71,15 @@ class Assignment:
         written: Counter[FailedTry] = Counter()
         try:
             if self.desk is None or context is None:
-                yield from record_batches(self._rows(batches, router, _uncounted, written), ATTEMPTS.arrow)
+                yield from record_batches(
+                    self._rows(batches, router, _uncounted, written), ATTEMPTS.arrow, instead=unholdable
+                )
             else:
                 task = TaskId(self.wave, context.partitionId(), context.taskAttemptId())
                 with Clerk(task, router, self.desk.report, stage=context.stageId()) as clerk:
-                    yield from record_batches(self._rows(batches, router, clerk.add, written), ATTEMPTS.arrow)
+                    yield from record_batches(
+                        self._rows(batches, router, clerk.add, written), ATTEMPTS.arrow, instead=unholdable
+                    )
             if self.unwritten and (left := router.failed_tries - written):
                 self.unwritten(Counter({(tried.endpoint, tried.code.value): times for tried, times in left.items()}))
         finally:
@@ -127,6 +131,20 @@ class Assignment:
             "model": attempt.model,
             "finished_at": datetime.now(UTC),
         }
+
+
+def unholdable(row: Mapping[str, Any], error: Exception) -> dict[str, Any]:
+    """In place of a row of `attempts` that Arrow cannot hold: its request failed, and why.
+
+    Whatever a server sends is checked where it is read, so that this is the last guard: a row that raises would cost
+    all rows of its task, on every try.
+    """
+    log.warning("the row of request %s cannot be written: %s", row["request_id"], ascii(error))
+    kept = {name: row[name] for name in ("request_id", "extraction_key", "plan_id", "wave", "finished_at")}
+    message = f"the row cannot be written ({type(error).__name__})"
+    nothing = {"triples": [], "failed_tries": [], "tries": 1, "latency_ms": 0.0}
+    counts = dict.fromkeys(("prompt_tokens", "cached_tokens", "completion_tokens"), 0)
+    return {**kept, **nothing, **counts, "status": "failed", "error_code": Code.BAD_ANSWER, "error_message": message}
 
 
 def _uncounted(counts: Counts) -> None:

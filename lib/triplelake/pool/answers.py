@@ -1,11 +1,19 @@
-"""What a llama.cpp server tells, as values, and how its JSON becomes them."""
+"""What a llama.cpp server tells, as values, and how the bytes that it sends become them.
+
+A server is never trusted. Types, ranges, lengths and code points are checked here, once: what leaves this module fits
+the columns of `attempts`. The parser is pydantic's own, which refuses unpaired surrogates, deep nesting, `NaN` where a
+number belongs and integers without end by a plain error, where `json` raises RecursionError or lets them through.
+"""
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any, TypeVar
+
+from pydantic import AliasChoices, AliasPath, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic_core import from_json
 
 from triplelake.types import Completion
 
@@ -20,6 +28,11 @@ COMPLETION_FIELDS = (
 )
 """The `response_fields` to ask for: without them every answer repeats the prompt and all settings."""
 
+_MOST_INT = 2**31 - 1
+_MOST_LONG = 2**63 - 1
+_MOST_SLOTS = 4096
+_MOST_CHARS = 1_000_000
+_MOST_NAME_CHARS = 1_000
 _METRIC = re.compile(r"^(?:llamacpp:)?(\w+)(?:\{[^}]*\})?\s+(\S+)", re.MULTILINE)
 
 
@@ -75,56 +88,211 @@ class Slot:
     busy: bool
 
 
-def read_completion(body: Mapping[str, Any], *, endpoint: str, latency_ms: float) -> Completion:
-    """A body of `/completion`; raises KeyError, TypeError or ValueError if it is none."""
-    text = body["content"]
-    if not isinstance(text, str):
-        raise TypeError("`content` is not a text")
-    cached = body.get("timings/cache_n", body.get("timings", {}).get("cache_n", 0))
+class NotAnAnswer(ValueError):
+    """What came is not what llama-server sends; the words say in one line what is wrong with it."""
+
+
+Count = Annotated[int, Field(ge=0, le=_MOST_INT)]
+_Long = Annotated[int, Field(ge=0, le=_MOST_LONG)]
+_Size = Annotated[int, Field(ge=1, le=_MOST_INT)]
+_Name = Annotated[str, Field(max_length=_MOST_NAME_CHARS)]
+
+
+class _Body(BaseModel):
+    # Strict: a count that is a text, a fraction or a truth value comes from something that is no llama-server.
+    model_config = ConfigDict(strict=True, frozen=True, extra="ignore", protected_namespaces=())
+
+
+class _CompletionBody(_Body):
+    content: Annotated[str, Field(max_length=_MOST_CHARS)]
+    model: _Name
+    truncated: bool = False
+    stop_type: str | None = None
+    tokens_evaluated: Count
+    tokens_predicted: Count
+    cached: Count = Field(0, validation_alias=AliasChoices("timings/cache_n", AliasPath("timings", "cache_n")))
+
+
+class _Generation(_Body):
+    n_ctx: _Size
+
+
+class _PropsBody(_Body):
+    total_slots: Annotated[int, Field(ge=1, le=_MOST_SLOTS)]
+    default_generation_settings: _Generation
+    model_alias: _Name | None = None
+    model_path: str | None = None
+    chat_template: str | None = None
+    bos_token: _Name | None = None
+    eos_token: _Name | None = None
+    build_info: _Name | None = None
+
+
+class _Meta(_Body):
+    ftype: _Name | None = None
+    n_params: _Long
+    n_vocab: _Size
+    n_ctx_train: Count
+    size: _Long
+
+
+class _Model(_Body):
+    id: _Name
+    meta: _Meta
+
+
+class _ModelsBody(_Body):
+    data: Annotated[list[_Model], Field(min_length=1)]
+
+
+class _SlotBody(_Body):
+    id: Count
+    n_ctx: Count
+    is_processing: bool
+
+
+class _TokensBody(_Body):
+    tokens: list[Count]
+
+
+class _PromptBody(_Body):
+    prompt: str
+
+
+B = TypeVar("B")
+_COMPLETION = TypeAdapter(_CompletionBody)
+_PROPS = TypeAdapter(_PropsBody)
+_MODELS = TypeAdapter(_ModelsBody)
+_SLOTS = TypeAdapter(list[_SlotBody])
+_TOKENS = TypeAdapter(_TokensBody)
+_PROMPT = TypeAdapter(_PromptBody)
+_COUNT = TypeAdapter(Count)
+
+
+def read_completion(raw: bytes, *, endpoint: str, latency_ms: float) -> Completion:
+    """A body of `/completion`.
+
+    Raises:
+        NotAnAnswer: it is none, or says what cannot be.
+    """
+    body = _read(_COMPLETION, raw)
+    if body.cached > body.tokens_evaluated:
+        raise NotAnAnswer(f"{body.cached} tokens of a prompt of {body.tokens_evaluated} were in the cache")
     return Completion(
-        text=text,
-        truncated=bool(body.get("truncated")) or body.get("stop_type") == "limit",
-        prompt_tokens=int(body["tokens_evaluated"]),
-        cached_tokens=int(cached),
-        completion_tokens=int(body["tokens_predicted"]),
+        text=body.content,
+        truncated=body.truncated or body.stop_type == "limit",
+        prompt_tokens=body.tokens_evaluated,
+        cached_tokens=body.cached,
+        completion_tokens=body.tokens_predicted,
         latency_ms=latency_ms,
-        model=str(body["model"]),
+        model=body.model,
         endpoint=endpoint,
     )
 
 
-def read_props(body: Mapping[str, Any]) -> Props:
-    """A body of `/props`; raises KeyError, TypeError or ValueError if it is none."""
+def read_props(raw: bytes) -> Props:
+    """A body of `/props`; raises NotAnAnswer."""
+    body = _read(_PROPS, raw)
+    alias = body.model_alias or body.model_path
+    if not alias:
+        raise NotAnAnswer("neither `model_alias` nor `model_path` is there")
     return Props(
-        total_slots=int(body["total_slots"]),
-        n_ctx=int(body["default_generation_settings"]["n_ctx"]),
-        alias=str(body.get("model_alias") or body["model_path"]),
-        chat_template=str(body.get("chat_template") or ""),
-        bos_token=str(body.get("bos_token") or ""),
-        eos_token=str(body.get("eos_token") or ""),
-        build=str(body.get("build_info") or ""),
+        total_slots=body.total_slots,
+        n_ctx=body.default_generation_settings.n_ctx,
+        alias=alias,
+        chat_template=body.chat_template or "",
+        bos_token=body.bos_token or "",
+        eos_token=body.eos_token or "",
+        build=body.build_info or "",
     )
 
 
-def read_model(body: Mapping[str, Any]) -> ModelInfo:
-    """A body of `/v1/models`; raises KeyError, IndexError, TypeError or ValueError if it is none."""
-    model = body["data"][0]
-    meta = model["meta"]
+def read_model(raw: bytes) -> ModelInfo:
+    """A body of `/v1/models`; raises NotAnAnswer."""
+    model = _read(_MODELS, raw).data[0]
+    meta = model.meta
     return ModelInfo(
-        alias=str(model["id"]),
-        ftype=str(meta.get("ftype") or ""),
-        n_params=int(meta["n_params"]),
-        n_vocab=int(meta["n_vocab"]),
-        n_ctx_train=int(meta["n_ctx_train"]),
-        size=int(meta["size"]),
+        alias=model.id,
+        ftype=meta.ftype or "",
+        n_params=meta.n_params,
+        n_vocab=meta.n_vocab,
+        n_ctx_train=meta.n_ctx_train,
+        size=meta.size,
     )
 
 
-def read_slots(body: Any) -> tuple[Slot, ...]:
-    """A body of `/slots`; raises KeyError, TypeError or ValueError if it is none."""
-    return tuple(Slot(int(slot["id"]), int(slot["n_ctx"]), bool(slot["is_processing"])) for slot in body)
+def read_slots(raw: bytes) -> tuple[Slot, ...]:
+    """A body of `/slots`; raises NotAnAnswer."""
+    return tuple(Slot(slot.id, slot.n_ctx, slot.is_processing) for slot in _read(_SLOTS, raw))
 
 
-def read_metrics(text: str) -> dict[str, float]:
-    """The samples of `/metrics` by name, without the prefix `llamacpp:`; raises ValueError."""
-    return {name: float(value) for name, value in _METRIC.findall(text)}
+def read_tokens(raw: bytes) -> list[int]:
+    """A body of `/tokenize`; raises NotAnAnswer."""
+    return _read(_TOKENS, raw).tokens
+
+
+def read_prompt(raw: bytes) -> str:
+    """A body of `/apply-template`; raises NotAnAnswer."""
+    return _read(_PROMPT, raw).prompt
+
+
+def read_metrics(raw: bytes) -> dict[str, float]:
+    """The samples of `/metrics` by name, without the prefix `llamacpp:`; raises NotAnAnswer.
+
+    One that is no finite number (Prometheus writes NaN for what has no value) is left out, as one that is not told.
+    """
+    try:
+        told = {name: float(value) for name, value in _METRIC.findall(raw.decode())}
+    except ValueError as error:
+        raise NotAnAnswer(str(error)[:_MOST_NAME_CHARS]) from None
+    return {name: value for name, value in told.items() if math.isfinite(value)}
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """What a server or something before it says of a request that it refuses.
+
+    Args:
+        message: its words; empty if it has none.
+        kind: llama-server's word for the error.
+        n_prompt_tokens, n_ctx: of a prompt that is too long.
+    """
+
+    message: str = ""
+    kind: str = ""
+    n_prompt_tokens: int | None = None
+    n_ctx: int | None = None
+
+
+def read_refusal(raw: bytes) -> Refusal:
+    """The `error` of a refusal; a proxy in between answers with a page instead, of which nothing is taken."""
+    try:
+        body = from_json(raw)
+    except ValueError:
+        return Refusal()
+    error = body.get("error") if isinstance(body, dict) else None
+    if not isinstance(error, dict):
+        return Refusal(error if isinstance(error, str) else "")
+    message, kind = error.get("message"), error.get("type")
+    return Refusal(
+        message if isinstance(message, str) else "",
+        kind if isinstance(kind, str) else "",
+        _count(error.get("n_prompt_tokens")),
+        _count(error.get("n_ctx")),
+    )
+
+
+def _read(form: TypeAdapter[B], raw: bytes) -> B:
+    try:
+        return form.validate_json(raw)
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise NotAnAnswer(f"`{where}`: {first['msg'].lower()}" if where else first["msg"]) from None
+
+
+def _count(value: Any) -> int | None:
+    try:
+        return _COUNT.validate_python(value, strict=True)
+    except ValidationError:
+        return None

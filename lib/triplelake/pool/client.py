@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
-import json
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from email.utils import parsedate_to_datetime
+from functools import partial
+from http.client import HTTPException
 from typing import Any, Literal, NoReturn, TypeVar
 
 import requests
+import urllib3
 
 from triplelake.codes import Code
 from triplelake.pool.answers import (
     COMPLETION_FIELDS,
     ModelInfo,
+    NotAnAnswer,
     Props,
     Slot,
     read_completion,
     read_metrics,
     read_model,
+    read_prompt,
     read_props,
+    read_refusal,
     read_slots,
+    read_tokens,
 )
+from triplelake.pool.bounds import MOST_BYTES, TooLong
 from triplelake.pool.connections import Connections, SessionFactory, plain_session
 from triplelake.pool.endpoints import Endpoint
 from triplelake.pool.failures import ServerFailure
@@ -29,6 +37,7 @@ from triplelake.pool.protocol import Prompt
 from triplelake.types import Completion
 
 _CONNECT_TIMEOUT_S = 10.0
+_PIECE = 2**16
 _MESSAGE_CHARS = 300
 _STATUS_CODES: Mapping[int, Code] = {
     401: Code.UNAUTHORIZED,
@@ -46,15 +55,23 @@ class LlamaServer:
 
     Args:
         endpoint: where it is and its key.
-        timeout_s: seconds to wait for one answer.
-        new_session: makes the `requests` session of a connection.
+        timeout_s: seconds to wait for one answer, from the first byte of the question to the last of the answer.
+        new_session: makes the `requests` session of a connection; if None, one that trusts the endpoint's authorities.
+        clock: seconds that only grow.
     """
 
-    def __init__(self, endpoint: Endpoint, timeout_s: float, new_session: SessionFactory = plain_session) -> None:
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        timeout_s: float,
+        new_session: SessionFactory | None = None,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
         self.endpoint = endpoint
         self._timeout_s = timeout_s
+        self._clock = clock
         self._headers = {"Authorization": f"Bearer {endpoint.api_key}"} if endpoint.api_key else {}
-        self._connections = Connections(new_session)
+        self._connections = Connections(new_session or partial(plain_session, endpoint.ca))
 
     def complete(
         self,
@@ -67,42 +84,40 @@ class LlamaServer:
     ) -> Completion:
         """Decode greedily; see `CompletionClient.complete`."""
         body = completion_body(prompt, grammar=grammar, max_tokens=max_tokens, stop=stop)
-        started = time.perf_counter()
+        started = self._clock()
         raw = self._send("POST", "/completion", body, timeout_s)
-        latency_ms = (time.perf_counter() - started) * 1000
-        return self._parse(
-            raw, lambda data: read_completion(json.loads(data), endpoint=self.endpoint.url, latency_ms=latency_ms)
-        )
+        latency_ms = max(0.0, self._clock() - started) * 1000
+        return self._parse(raw, lambda data: read_completion(data, endpoint=self.endpoint.url, latency_ms=latency_ms))
 
     def tokenize(self, text: str, *, special: bool = False) -> list[int]:
         """Token ids of a text, no BOS added; `special` reads `</s>` and its like as tokens, not as text."""
         body = {"content": text, "add_special": False, "parse_special": special}
         raw = self._send("POST", "/tokenize", body)
-        return self._parse(raw, lambda data: [int(token) for token in json.loads(data)["tokens"]])
+        return self._parse(raw, read_tokens)
 
     def apply_template(self, messages: Sequence[Mapping[str, str]]) -> str:
         """The prompt that the server's chat template makes of messages (`role`, `content`)."""
         raw = self._send("POST", "/apply-template", {"messages": [dict(message) for message in messages]})
-        return self._parse(raw, lambda data: str(json.loads(data)["prompt"]))
+        return self._parse(raw, read_prompt)
 
     def props(self) -> Props:
         """Slots, context and template of the server."""
-        return self._parse(self._send("GET", "/props"), lambda data: read_props(json.loads(data)))
+        return self._parse(self._send("GET", "/props"), read_props)
 
     def model(self) -> ModelInfo:
         """What the server tells of its GGUF."""
-        return self._parse(self._send("GET", "/v1/models"), lambda data: read_model(json.loads(data)))
+        return self._parse(self._send("GET", "/v1/models"), read_model)
 
     def slots(self) -> tuple[Slot, ...]:
         """The slots and which of them work; a `bad_request` on a server started with `--no-slots`."""
-        return self._parse(self._send("GET", "/slots"), lambda data: read_slots(json.loads(data)))
+        return self._parse(self._send("GET", "/slots"), read_slots)
 
     def metrics(self) -> dict[str, float]:
         """Counters and gauges by name; a `bad_request` on a server started without `--metrics`.
 
         Sample it every five seconds at most: a busy server can stall on more (llama.cpp #29104).
         """
-        return self._parse(self._send("GET", "/metrics"), lambda data: read_metrics(data.decode()))
+        return self._parse(self._send("GET", "/metrics"), read_metrics)
 
     def health(self) -> bool:
         """Whether the server is up and its model loaded. It says yes even when wedged."""
@@ -129,30 +144,33 @@ class LlamaServer:
                     headers=self._headers,
                     timeout=(min(_CONNECT_TIMEOUT_S, seconds), seconds),
                     allow_redirects=False,
+                    stream=True,
                 )
-        except requests.Timeout:
-            self._fail(Code.TIMEOUT, f"no answer to {path} within {seconds:g} s")
-        except requests.RequestException as error:
+                raw = b"".join(response.raw.stream(_PIECE, decode_content=False))
+        except TooLong:
+            self._fail(Code.BAD_ANSWER, f"{path}: answers with more than {MOST_BYTES >> 20} MB")
+        except (requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError):
+            self._fail(Code.TIMEOUT, f"no whole answer to {path} within {seconds:g} s")
+        # An address or a file of certificates that cannot be used raises plain ValueError or OSError.
+        except (OSError, ValueError, urllib3.exceptions.HTTPError, HTTPException) as error:
             self._fail(Code.CONNECTION, f"{path}: {_root_cause(error)}")
         if response.status_code != 200:
-            self._refused(path, response)
-        return response.content
+            self._refused(path, response, raw)
+        return raw
 
     def _parse(self, raw: bytes, read: Callable[[bytes], T]) -> T:
         try:
             return read(raw)
-        except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+        except NotAnAnswer as error:
             start = raw[:_MESSAGE_CHARS].decode("utf-8", "replace")
-            self._fail(Code.BAD_ANSWER, f"not an answer of llama-server ({type(error).__name__}: {error}): {start}")
+            self._fail(Code.BAD_ANSWER, f"not an answer of llama-server ({error}): {start}")
 
-    def _refused(self, path: str, response: requests.Response) -> NoReturn:
-        error = _error_of(response)
-        message = str(error.get("message") or response.reason or "no reason given")[:_MESSAGE_CHARS]
+    def _refused(self, path: str, response: requests.Response, raw: bytes) -> NoReturn:
+        refusal = read_refusal(raw)
+        message = (refusal.message or response.reason or "no reason given")[:_MESSAGE_CHARS]
         status = response.status_code
-        if error.get("type") == "exceed_context_size_error":
-            self._fail(
-                Code.CONTEXT_OVERFLOW, message, n_prompt_tokens=error.get("n_prompt_tokens"), n_ctx=error.get("n_ctx")
-            )
+        if refusal.kind == "exceed_context_size_error":
+            self._fail(Code.CONTEXT_OVERFLOW, message, n_prompt_tokens=refusal.n_prompt_tokens, n_ctx=refusal.n_ctx)
         code = _STATUS_CODES.get(status, Code.HTTP_500 if status >= 500 else Code.BAD_REQUEST)
         if code == Code.HTTP_503 and "loading model" in message.lower():
             code = Code.LOADING
@@ -182,26 +200,18 @@ def completion_body(
     return body
 
 
-def _error_of(response: requests.Response) -> Mapping[str, Any]:
-    """The `error` object of a refusal; a proxy in between answers with a page instead."""
-    try:
-        body = json.loads(response.content)
-    except ValueError:
-        return {}
-    error = body.get("error") if isinstance(body, dict) else None
-    return error if isinstance(error, dict) else {"message": error}
-
-
 def _retry_after(response: requests.Response) -> float | None:
+    """Seconds, `inf` included: how long a server is really left alone is the lane's to say."""
     value = response.headers.get("Retry-After", "")
     try:
-        return max(0.0, float(value))
+        seconds = float(value)
     except ValueError:
-        pass
-    try:
-        return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
-    except ValueError:
-        return None
+        try:
+            seconds = parsedate_to_datetime(value).timestamp() - time.time()
+        # A date that no calendar holds raises OverflowError or OSError.
+        except (ValueError, TypeError, IndexError, OverflowError, OSError):
+            return None
+    return None if math.isnan(seconds) else max(0.0, seconds)
 
 
 def _root_cause(error: BaseException) -> str:

@@ -9,14 +9,18 @@ counted, and replaced before either limit.
 from __future__ import annotations
 
 import os
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 
 import requests
 from requests.adapters import HTTPAdapter
+
+from triplelake.pool.bounds import bounded_adapter
 
 _MAX_REQUESTS = 99
 _MAX_IDLE_S = 4.0
@@ -24,15 +28,27 @@ _MAX_IDLE_S = 4.0
 SessionFactory = Callable[[], requests.Session]
 
 
-def plain_session() -> requests.Session:
-    """A session of one connection that never retries by itself."""
+def plain_session(ca: str | None = None, adapter: Callable[..., HTTPAdapter] = bounded_adapter) -> requests.Session:
+    """A session of one connection that never retries by itself; a read timeout is that of a whole answer.
+
+    Args:
+        ca: certificates in PEM of authorities to trust besides the public ones.
+        adapter: makes what carries the requests.
+    """
     session = requests.Session()
     # Neither a proxy nor a ~/.netrc of the machine may come between a task and its servers.
     session.trust_env = False
     session.verify = os.environ.get("REQUESTS_CA_BUNDLE") or True
-    for scheme in ("http://", "https://"):
-        session.mount(scheme, HTTPAdapter(pool_connections=1, pool_maxsize=1, max_retries=0))
+    # What comes compressed could be any number of bytes once it is unpacked.
+    session.headers["Accept-Encoding"] = "identity"
+    session.mount("http://", adapter())
+    session.mount("https://", adapter(ssl_context=_context(ca)) if ca else adapter())
     return session
+
+
+@lru_cache(maxsize=64)
+def _context(ca: str) -> ssl.SSLContext:
+    return ssl.create_default_context(cadata=ca)
 
 
 @dataclass(slots=True)

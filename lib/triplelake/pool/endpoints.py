@@ -24,11 +24,13 @@ class Endpoint:
         url: base URL without a trailing slash.
         api_key: its key; never printed.
         slots: how many requests it decodes at once; None until it was asked.
+        ca: certificates in PEM of authorities to trust besides the public ones; text, so that it goes to executors.
     """
 
     url: str
     api_key: str | None = field(default=None, repr=False)
     slots: int | None = None
+    ca: str | None = field(default=None, repr=False)
 
 
 class _Entry(BaseModel):

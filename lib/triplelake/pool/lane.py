@@ -26,6 +26,8 @@ class Lane:
 
     Args:
         window: questions in flight at most; 0 where others have all its places.
+        longest_rest_s: for how long a server is left alone at most because it asked for it: one that says an hour, a
+            date in the year 9999 or `inf` would else keep every question waiting until its deadline.
     """
 
     url: str
@@ -36,6 +38,7 @@ class Lane:
     strikes: int = 0
     opened: int = 0
     refused: bool = False
+    longest_rest_s: float = 60.0
 
     @property
     def broken(self) -> bool:
@@ -64,7 +67,8 @@ class Lane:
             self.refused = True
             return
         if failure.retry_after_s:
-            self.rests_until = max(self.rests_until, now + failure.retry_after_s)
+            rest_s = min(failure.retry_after_s, self.longest_rest_s)
+            self.rests_until = max(self.rests_until, now + rest_s)
         if not failure.retryable:
             # It says something of the question, and that the server answers.
             self.succeeded()

@@ -94,7 +94,12 @@ class Router:
         windows = {part.endpoint: part.window for part in share.endpoints}
         away = [endpoint for endpoint in others if endpoint not in windows]
         self._lanes = tuple(
-            Lane(endpoint.url, client_factory(endpoint, asking.timeout_s), window)
+            Lane(
+                endpoint.url,
+                client_factory(endpoint, asking.timeout_s),
+                window,
+                longest_rest_s=asking.max_retry_after_s,
+            )
             for endpoint, window in (*windows.items(), *((endpoint, 0) for endpoint in away))
         )
         self._most = share.window if most is None else most

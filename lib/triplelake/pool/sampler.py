@@ -20,6 +20,7 @@ EVERY_S = 5.0
 """Looks at a busy server more often than this can stall it (llama.cpp #29104)."""
 
 _TIMEOUT_S = 4.0
+_MOST = 1e9
 _PARALLEL = 16
 _NAMED = 2
 
@@ -129,11 +130,11 @@ def look_at(endpoint: Endpoint) -> Sample:
     server = LlamaServer(endpoint, _TIMEOUT_S)
     try:
         metrics = server.metrics()
-        return Sample(
-            state="up",
-            busy=int(metrics.get("requests_processing", 0)),
-            deferred=int(metrics.get("requests_deferred", 0)),
-        )
+        busy, deferred = (metrics.get(f"requests_{name}", -1.0) for name in ("processing", "deferred"))
+        # What is not told or cannot be is not counted: every number here decides what tasks may ask.
+        if not all(0 <= number <= _MOST for number in (busy, deferred)):
+            return Sample("untold")
+        return Sample("up", int(busy), int(deferred))
     except ServerFailure as failure:
         return Sample("untold" if failure.code == Code.BAD_REQUEST else "silent")
     finally:

@@ -382,7 +382,7 @@ def test_metrics(server: Asked) -> None:
     names = [line.split()[0] for line in reply.text.splitlines() if not line.startswith("#")]
     assert {name.removeprefix("llamacpp:") for name in names} >= METRICS
     assert all(name.startswith("llamacpp:") for name in names)
-    before = read_metrics(reply.text)
+    before = read_metrics(reply.text.encode())
     answer = server.complete("甲写了", n_predict=4, grammar=LONG).json
     after = server.client.metrics()
     predicted = answer["tokens_predicted"]
