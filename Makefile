@@ -14,7 +14,7 @@ SCRIPTS = $(shell find infra -name '*.sh')
 RUN = env -u SPARK_HOME -u SPARK_CONF_DIR -u PYSPARK_PYTHON -u PYSPARK_DRIVER_PYTHON PATH="$(abspath $(BIN)):$$PATH"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-infra lint format docs dist bench-quality bench-sizes bench-grammar bench-pool bench-overhead bench-scale bench-kills bench-card bench-intervals clean
+.PHONY: help setup demo test test-infra lint format docs dist bench-quality bench-sizes bench-grammar bench-sayable bench-pool bench-overhead bench-scale bench-kills bench-card bench-intervals clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -57,6 +57,9 @@ bench-sizes: setup ## chunk size and number of examples by documents per second 
 
 bench-grammar: setup ## cost of a grammar per decoded token, by engine and length of the text; ARGS as above
 	@$(RUN) python tests/benchmarks/grammar_cost.py $(ARGS)
+
+bench-sayable: setup ## share of gold arguments that a grounded answer can hold; ARGS as above
+	@$(RUN) python tests/benchmarks/sayable.py $(ARGS)
 
 bench-pool: setup ## how full a run keeps its servers, against a bare client on the same ones; ARGS as above
 	@$(RUN) python tests/benchmarks/pool.py $(ARGS)

@@ -123,7 +123,7 @@ class Triple:
         subject_span, object_span: None exactly where `grounding` is `none`.
         evidence: the sentence(s) of the chunk that hold the arguments found in it.
         span_ambiguous: the surface occurs more than once and the nearest pair was chosen.
-        grounding: `exact` (verbatim), `normalised` (found after NFKC, case, script folding), `none`.
+        grounding: `exact` (verbatim), `normalised` (after NFKC, case, script folding, or over a line end), `none`.
         flags: what a reader should doubt, sorted: `pronoun_subject`, `pronoun_object`,
             `type_conflict`, `pattern_conflict`, `not_in_chunk`.
     """

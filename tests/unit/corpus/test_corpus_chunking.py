@@ -12,8 +12,9 @@ from triplelake.config import ChunkingSettings
 from triplelake.corpus.chunking import chunk_document
 from triplelake.corpus.sentences import paragraph_ends, sentence_ends
 from triplelake.corpus.tokens import PARTS, estimate_tokens, token_parts
+from triplelake.readings import readings
 from triplelake.text import unit_bounds
-from triplelake.types import Chunk
+from triplelake.types import Chunk, Request
 
 DEFAULT = ChunkingSettings()
 SMALL = ChunkingSettings(target_tokens=12, max_tokens=20, context_tokens=8)
@@ -275,3 +276,15 @@ def test_token_estimates() -> None:
 def test_token_parts_add_up(one: str, two: str) -> None:
     assert token_parts(one) + token_parts(two) == token_parts(one + two)
     assert estimate_tokens(one) * PARTS >= token_parts(one)
+
+
+def test_a_context_begins_at_a_boundary_or_is_none() -> None:
+    long = "华星石油天然气股份有限公司于去年在海城市设立了三家全资子公司，" * 6 + "随后上市。"
+    text = long + "公司总部设在江城。" * 12
+    for chunk in chunk_document(text, None, DEFAULT)[1:]:
+        start = chunk.char_start - len(chunk.context)
+        assert not chunk.context or start == 0 or text[start - 1] in "，。", chunk.context
+    unbroken = "公司总部设在江城" * 60
+    for chunk in chunk_document(unbroken, None, SMALL)[1:]:
+        assert chunk.context, "what follows a cut inside a word says so"
+        assert readings(Request("", chunk.text, "", chunk.context, "zh-Hans"))["chunk"].text == chunk.text

@@ -33,7 +33,7 @@ def _sayable(text: str, max_chars: int = 40) -> list[str]:
         ("J. K. Rowling met Dr. Lee in the U.S.", ["J. K. Rowling met Dr. Lee in the U.S"]),
         ("on July 4, 1776, at 12:30, apples, pears", ["on July 4, 1776", "at 12:30", "apples", "pears"]),
         ("Star Trek: Picard is Schindler’s List", ["Star Trek: Picard is Schindler’s List"]),
-        ('the "Iron Gate" (a pub) – 5 °C', ["the", "Iron Gate", "5 °C", "a pub"]),
+        ('the "Iron Gate" (a pub) – 5 °C', ["the", "5 °C", "Iron Gate", "a pub"]),
         ("R&D of C# and C++ at amazon.com/x", ["R&D of C# and C++ at amazon.com/x"]),
         ("end... of 'it'", ["end", "of", "it"]),
         ("no\r\nline\u2028or\u0085tab\tor\x00nul", ["no", "line", "or", "tab", "or", "nul"]),

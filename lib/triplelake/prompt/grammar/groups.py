@@ -12,6 +12,8 @@ _CLOSER = {
 }
 TITLE_MARKS = frozenset("《〈")
 QUOTATION_MARKS = frozenset("“「『")
+STRAIGHT = '"'
+_HAN = regex.compile(r"\p{Han}")
 _ROUND = frozenset("(（〔")
 _CLOSERS = frozenset("".join(_CLOSER.values()))
 
@@ -27,11 +29,19 @@ def pairs(pieces: Sequence[str]) -> dict[int, int]:
     closed: dict[int, int] = {}
     open_: list[int] = []
     for at, unit in enumerate(pieces):
-        if unit in _CLOSER:
+        if unit == STRAIGHT:
+            # It closes what the last one opened; one after a letter or a digit (5") opens nothing.
+            opened = next((depth for depth, start in enumerate(open_) if pieces[start] == STRAIGHT), None)
+            if opened is not None:
+                closed[open_[opened]] = at
+                del open_[opened:]
+            elif at == 0 or not pieces[at - 1][-1].isalnum() or _HAN.match(pieces[at - 1]):
+                open_.append(at)
+        elif unit in _CLOSER:
             open_.append(at)
         elif unit in _CLOSERS:
             for depth in range(len(open_) - 1, -1, -1):
-                if unit in _CLOSER[pieces[open_[depth]]]:
+                if unit in _CLOSER.get(pieces[open_[depth]], ""):
                     closed[open_[depth]] = at
                     del open_[depth:]
                     break

@@ -31,7 +31,7 @@ from functools import lru_cache
 
 import regex
 
-from triplelake.prompt.grammar.groups import QUOTATION_MARKS, TITLE_MARKS, is_bracketed, is_safe, pairs
+from triplelake.prompt.grammar.groups import QUOTATION_MARKS, STRAIGHT, TITLE_MARKS, is_bracketed, is_safe, pairs
 from triplelake.readings import readings
 from triplelake.text import is_number, units
 from triplelake.types import Request
@@ -44,6 +44,8 @@ _EDGE_CATEGORIES = frozenset({"Sc", "So", "Co", "Cn"})
 _EDGE_CHARS = frozenset("%％‰‱#＃+＋⁺⁻₊₋∞")
 _BEGINNERS = frozenset(".@＠")
 _ENDERS = frozenset("′″")
+_QUOTED = QUOTATION_MARKS | {STRAIGHT}
+_ELIDED = frozenset({"n", "til", "em", "cause", "round", "bout", "tis", "twas", "nam"})
 _TITLE_UNITS = 20
 _TIES = frozenset("-‐‑–·,′")
 _CLOSING = frozenset(")）]〕")
@@ -144,11 +146,7 @@ def rows(
                 continue
             waiting.append((at + 1, close))
             content = "".join(pieces[at + 1 : close])
-            if (
-                pieces[at] in TITLE_MARKS
-                or _is_angled(pieces[at], content)
-                or (quoted and pieces[at] in QUOTATION_MARKS)
-            ):
+            if pieces[at] in TITLE_MARKS or _is_angled(pieces[at], content) or (quoted and pieces[at] in _QUOTED):
                 whole = content.strip()
                 if Kind.STOP in told[at + 1 : close] and is_safe(whole) and 0 < len(whole) <= max_chars:
                     laid += [_STOP, Place(whole, True, True), _STOP]
@@ -201,7 +199,7 @@ def _group(
             return [_STOP]
         # A title opens an entity (《财经》杂志); what stands before it is not joined to it.
         return [_STOP, Place(text, True, True)] if after else [_STOP, Place(text, True, True), _STOP]
-    if mark == "<" or any(
+    if mark in ("<", STRAIGHT) or any(
         kind is Kind.STOP and not _nested(closed, at, close, n) for n, kind in enumerate(told[at + 1 : close], at + 1)
     ):
         return [_STOP]
@@ -260,6 +258,8 @@ def _join_subtitle(pieces: Sequence[str], found: list[Kind]) -> None:
 
 def _belongs_to_a_name(pieces: Sequence[str], found: Sequence[Kind], at: int) -> bool:
     mark = pieces[at]
+    if mark in "'’" and _is_elision(pieces, at):
+        return True
     if at == 0 or at + 1 == len(pieces) or found[at - 1] is not Kind.EDGE:
         return False
     before, after = pieces[at - 1], pieces[at + 1]
@@ -273,6 +273,16 @@ def _belongs_to_a_name(pieces: Sequence[str], found: Sequence[Kind], at: int) ->
         return _ABBREVIATION.fullmatch(before) is not None
     following = pieces[at + 2][0]
     return mark in ",:" and (following.isupper() or following.isdecimal())
+
+
+def _is_elision(pieces: Sequence[str], at: int) -> bool:
+    """Whether an apostrophe stands for letters left out at an end of a word: Rock 'n' Roll, Summer '68, Rollin' on."""
+    before = pieces[at - 1] if at else ""
+    after = pieces[at + 1] if at + 1 < len(pieces) else ""
+    if before == " ":
+        return after.casefold() in _ELIDED or (len(after) == 2 and after.isdecimal())
+    ends_here = not after or not after[0].isalnum()
+    return ends_here and (before.casefold() == "n" or (len(before) > 3 and before.endswith("in")))
 
 
 @lru_cache(maxsize=1 << 15)
