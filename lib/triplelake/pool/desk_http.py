@@ -1,12 +1,21 @@
-"""The desk over HTTP: a small server in the driver, and what a task of any executor calls."""
+"""The desk over HTTP: a small server in the driver, and what a task of any executor calls.
+
+Every task of a cluster may report in the same instant, and anybody who reaches the port may open connections. So many
+of them wait in the system's queue, one thread serves them all, and each has a few seconds in all for its headers, its
+token and its report, however slowly it sends them. Where too many are open, those that are open longest are cut.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import json
 import secrets
+import socket
 import threading
 from dataclasses import asdict, dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http import HTTPStatus
+from http.client import HTTPException, parse_headers
+from io import BytesIO
 from types import TracebackType
 from typing import Any
 
@@ -16,7 +25,12 @@ from triplelake.pool.reports import Counts, Orders, Report, TaskId
 
 _PATH = "/report"
 _MAX_BODY = 1 << 20
+_MAX_HEAD = 1 << 14
 _TIMEOUT_S = 5.0
+_QUEUE = 2048
+"""Connections that wait to be accepted; the system may allow fewer (`net.core.somaxconn`)."""
+_MOST_OPEN = 512
+"""Connections that are open at the same time; each is a file of the driver's process."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,17 +64,21 @@ class DeskServer:
     Args:
         desk: what is served.
         host: address of this machine that executors reach; nothing else is listened at.
+        timeout_s: how long one connection may take in all.
     """
 
-    def __init__(self, desk: Desk, host: str) -> None:
+    def __init__(self, desk: Desk, host: str, timeout_s: float = _TIMEOUT_S) -> None:
         self.desk = desk
         self._token = secrets.token_urlsafe(32)
-        self._server = _Server((host, 0), desk, self._token)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.1,), name="desk", daemon=True)
+        self._timeout_s = timeout_s
+        self._socket = socket.create_server((host, 0), backlog=_QUEUE)
+        self._open: dict[asyncio.StreamWriter, None] = {}
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._run, name="desk", daemon=True)
 
     @property
     def address(self) -> DeskAddress:
-        host, port = self._server.server_address[:2]
+        host, port = self._socket.getsockname()[:2]
         return DeskAddress(f"http://{host!s}:{port}", self._token)
 
     def __enter__(self) -> DeskServer:
@@ -70,55 +88,61 @@ class DeskServer:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
+        self._socket.close()
 
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        serving = asyncio.start_server(self._serve, sock=self._socket, backlog=_QUEUE, limit=_MAX_HEAD)
+        server = self._loop.run_until_complete(serving)
+        self._loop.run_forever()
+        server.close()
+        for writer in self._open:
+            writer.transport.abort()
+        # Each of them sees that its connection is gone, and ends by itself.
+        self._loop.run_until_complete(asyncio.gather(*asyncio.all_tasks(self._loop), return_exceptions=True))
+        self._loop.close()
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if len(self._open) >= _MOST_OPEN:
+            # A report takes milliseconds: whoever is there longest is not one, and must not keep the others out.
+            oldest = next(iter(self._open))
+            del self._open[oldest]
+            oldest.transport.abort()
+        self._open[writer] = None
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                status, body = await self._answer(reader)
+                raw = json.dumps(body).encode()
+                head = f"HTTP/1.1 {status.value} {status.phrase}\r\nContent-Type: application/json\r\n"
+                writer.write(f"{head}Content-Length: {len(raw)}\r\nConnection: close\r\n\r\n".encode() + raw)
+                await writer.drain()
+        except (OSError, TimeoutError, EOFError, asyncio.LimitOverrunError):
+            # A task that goes away in the middle of a report is no news, and the terminal belongs to the run.
+            pass
+        finally:
+            self._open.pop(writer, None)
+            writer.close()
 
-    def __init__(self, address: tuple[str, int], desk: Desk, token: str) -> None:
-        super().__init__(address, _Handler)
-        self.desk = desk
-        self.token = token
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        # A task that goes away in the middle of a report is no news, and the terminal belongs to the run.
-        pass
-
-
-class _Handler(BaseHTTPRequestHandler):
-    server: _Server
-    protocol_version = "HTTP/1.1"
-    timeout = _TIMEOUT_S
-
-    def do_POST(self) -> None:
-        sent = self.headers.get("Authorization", "")
-        length = int(self.headers.get("Content-Length") or 0)
-        if not secrets.compare_digest(sent.encode(), f"Bearer {self.server.token}".encode()):
-            self._answer(401, {})
-        elif self.path != _PATH or length > _MAX_BODY:
-            self._answer(404, {})
-        else:
-            try:
-                report = read_report(json.loads(self.rfile.read(length)))
-            except (ValueError, KeyError, TypeError):
-                self._answer(400, {})
-                return
-            self._answer(200, asdict(self.server.desk.report(report)))
-
-    def _answer(self, status: int, body: dict[str, Any]) -> None:
-        raw = json.dumps(body).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(raw)))
-        self.send_header("Connection", "close")
-        self.end_headers()
-        self.wfile.write(raw)
-
-    def log_message(self, format: str, *args: Any) -> None:
-        pass
+    async def _answer(self, reader: asyncio.StreamReader) -> tuple[HTTPStatus, dict[str, Any]]:
+        first, _, rest = (await reader.readuntil(b"\r\n\r\n")).partition(b"\r\n")
+        method, _, target = first.decode("latin-1").partition(" ")
+        try:
+            headers = parse_headers(BytesIO(rest))
+            length = int(headers.get("Content-Length") or 0)
+        except (HTTPException, ValueError):
+            return HTTPStatus.BAD_REQUEST, {}
+        # Nothing more is read or told before the token is there.
+        if not secrets.compare_digest(headers.get("Authorization", "").encode(), f"Bearer {self._token}".encode()):
+            return HTTPStatus.UNAUTHORIZED, {}
+        if method != "POST" or target.split(" ")[0] != _PATH or not 0 <= length <= _MAX_BODY:
+            return HTTPStatus.NOT_FOUND, {}
+        try:
+            report = read_report(json.loads(await reader.readexactly(length)))
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            return HTTPStatus.BAD_REQUEST, {}
+        return HTTPStatus.OK, asdict(self.desk.report(report))
 
 
 def read_report(body: dict[str, Any]) -> Report:

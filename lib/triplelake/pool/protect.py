@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from triplelake.pool.protocol import Prompt
 
-# Special tokens of every known model family hold one of these: `</s>`, `<|im_end|>`, `[INST]`, `>>ABSTRACT<<`,
-# or a control character. A text without any is read the same either way and needs no question to the server.
-_SUSPECT = re.compile(r"[<>\[\]|\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
-
 
 class PromptPart(Protocol):
-    """A run of a prompt; `untrusted` marks what comes from a document."""
+    """A run of a prompt; `untrusted` marks what may hold the text of a special token and shall not be read as one."""
 
     @property
     def text(self) -> str: ...
@@ -27,14 +22,14 @@ def protect(parts: Iterable[PromptPart], tokenize: Callable[[str], list[int]]) -
     """The prompt that says exactly what its parts say.
 
     A server reads special tokens in any prompt text, so a document that holds `</s>` would break out
-    of its place. Such parts are sent as token ids, the others as text.
+    of its place. Parts that are marked are sent as token ids, the others as text; who makes the parts decides.
 
     Args:
         tokenize: ids of a text with special tokens left as text: `LlamaServer.tokenize`.
     """
     mixed: list[str | int] = []
     for part in parts:
-        if part.untrusted and _SUSPECT.search(part.text):
+        if part.untrusted and part.text:
             # The server puts BOS before a leading text only.
             mixed.extend(tokenize(part.text) if mixed else ["", *tokenize(part.text)])
         elif mixed and isinstance(last := mixed[-1], str):

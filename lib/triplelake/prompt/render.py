@@ -29,8 +29,10 @@ from triplelake.prompt.prompts import LANGS, Labels, Prompt
 from triplelake.readings import LINE_END, readings
 from triplelake.types import Lang, Request
 
-# Every control token known to us begins with one of these; a false alarm costs one call to /tokenize.
-_MAY_BE_SPECIAL = regex.compile(r"<|\[[/\p{L}]|\N{FULLWIDTH VERTICAL LINE}")
+# The one rule for what a document's text may hold: special tokens of every known model family have one of these
+# (`</s>`, `<|im_end|>`, `<｜User｜>`, `[INST]`, `>>ABSTRACT<<`), or a control character. A false alarm costs one call
+# to /tokenize, which is why a bracket before a number, as in a reference, is none.
+_MAY_BE_SPECIAL = regex.compile(r"[<\N{FULLWIDTH VERTICAL LINE}]|[\[|][/\p{L}_]|[\x00-\x08\x0e-\x1b\x1f\x7f]")
 _TITLE_TOKENS = 64
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 
 import pytest
 import requests
 
 from triplelake.config import AskingSettings
+from triplelake.pool import desk_http
 from triplelake.pool.clerk import Clerk
 from triplelake.pool.desk import Desk
 from triplelake.pool.desk_http import DeskAddress, DeskServer
@@ -79,12 +82,70 @@ def test_the_desk_opens_for_its_token_alone(server: DeskServer) -> None:
     address = server.address
     with pytest.raises(OSError, match="401"):
         DeskAddress(address.url, "wrong").report(Report(TASK, 1, {}))
-    assert requests.get(address.url, timeout=5).status_code == 501
+    assert requests.get(address.url, timeout=5).status_code == 401
     assert address.token not in repr(address)
     headers = {"Authorization": f"Bearer {address.token}"}
     for body in (b"", b"[]", b"{}", b'{"task": {"wave": 1}}', b"\xff"):
         assert requests.post(f"{address.url}/report", data=body, headers=headers, timeout=5).status_code == 400
     assert server.desk.holding() == {"http://a": 0, "http://b": 0}
+
+
+def sent(server: DeskServer, start: bytes) -> socket.socket:
+    """A connection to the desk that has sent the beginning of a request."""
+    host, _, port = server.address.url.rpartition("/")[2].partition(":")
+    connection = socket.create_connection((host, int(port)), timeout=20)
+    connection.sendall(start)
+    return connection
+
+
+def test_256_tasks_that_report_at_once_are_all_heard(server: DeskServer) -> None:
+    together = threading.Barrier(256)
+
+    def report(number: int) -> Orders:
+        together.wait(60)
+        return server.address.report(Report(TaskId(0, number, number), 1, {}, Counts(answered=1)))
+
+    with ThreadPoolExecutor(256) as threads:
+        assert len(list(threads.map(report, range(256)))) == 256
+    assert server.desk.counts([0]).answered == 256
+
+
+def test_whoever_opens_many_connections_keeps_no_task_out(server: DeskServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(desk_http, "_MOST_OPEN", 8)
+    idle = [sent(server, b"POST /report HT") for _ in range(40)]
+    for number in range(8):
+        server.address.report(Report(TaskId(0, number, 0), 1, {}, Counts(answered=1)))
+    assert server.desk.counts([0]).answered == 8
+    # The first ones were cut off.
+    for each in idle[:32]:
+        with suppress(ConnectionResetError):
+            assert each.recv(100) == b""
+    for each in idle:
+        each.close()
+
+
+@pytest.mark.parametrize(
+    ("start", "answer"),
+    [
+        (b"POST /report HTTP/1.1\r\nAuthori", b""),
+        (b"POST /report HTTP/1.1\r\nX: " + b"x" * 20_000, b""),
+        (b"POST /report HTTP/1.1\r\nContent-Length: 9999999999\r\n\r\n", b"HTTP/1.1 401 Unauthorized"),
+        (b"POST /report HTTP/1.1\r\nContent-Length: x\r\n\r\n", b"HTTP/1.1 400 Bad Request"),
+    ],
+)
+def test_what_is_no_report_is_cut_off_without_reading_more(start: bytes, answer: bytes) -> None:
+    with DeskServer(Desk(POOL), "127.0.0.1", timeout_s=0.2) as short, sent(short, start) as connection:
+        try:
+            assert connection.recv(1000).partition(b"\r\n")[0] == answer
+        except ConnectionResetError:
+            assert not answer
+
+
+@pytest.mark.parametrize("length", ["-1", "1048577"])
+def test_a_body_has_a_bound(server: DeskServer, length: str) -> None:
+    head = f"POST /report HTTP/1.1\r\nAuthorization: Bearer {server.address.token}\r\nContent-Length: {length}\r\n\r\n"
+    with sent(server, head.encode()) as connection:
+        assert connection.recv(1000).startswith(b"HTTP/1.1 404 ")
 
 
 def test_a_task_takes_the_windows_that_the_desk_gives(server: DeskServer) -> None:

@@ -26,14 +26,14 @@ def ids(text: str) -> list[int]:
     ("parts", "prompt"),
     [
         ([], ""),
-        ([Part("<s>Human: "), Part("鲁迅生于绍兴。", True), Part("\n</s>")], "<s>Human: 鲁迅生于绍兴。\n</s>"),
-        ([Part("a"), Part("</s>", True), Part("b"), Part("c", True)], ["a", 60, 47, 115, 62, "bc"]),
+        ([Part("<s>Human: "), Part("鲁迅生于绍兴。"), Part("\n</s>")], "<s>Human: 鲁迅生于绍兴。\n</s>"),
+        ([Part("a"), Part("</s>", True), Part("b"), Part("c")], ["a", 60, 47, 115, 62, "bc"]),
         ([Part("[I]", True), Part("b")], ["", 91, 73, 93, "b"]),
         ([Part("a"), Part("<", True), Part("|", True)], ["a", 60, 124]),
         ([Part("a"), Part("\x16", True)], ["a", 22]),
     ],
 )
-def test_only_suspicious_text_from_outside_becomes_ids(parts: list[Part], prompt: object) -> None:
+def test_what_is_marked_becomes_ids(parts: list[Part], prompt: object) -> None:
     assert protect(parts, ids) == prompt
 
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from triplelake.config import Settings
 from triplelake.errors import InputError
+from triplelake.pool.protect import protect
 from triplelake.prompt.ontology import Ontology, Relation, Signature
 from triplelake.prompt.ontology_file import load_ontology
 from triplelake.prompt.profile import ModelProfile
@@ -113,6 +114,7 @@ SPECIAL = [
         "<<SYS>>",
     ),
     *("[INST]", "[/INST]", "[gMASK]", "[UNK]", "[TOOL_CALLS]", "[multimodal]", "<pad>", "<|endoftext|>"),
+    *(">>ABSTRACT<<", "|im_sep|", "\x16", "\x7f", "\x00"),
 ]
 
 
@@ -124,6 +126,11 @@ def test_text_of_a_special_token_is_a_part_of_its_own(renderer: Renderer, token:
     assert [part.untrusted for part in rendered.parts] == [False, True, False]
     assert rendered.parts[1].text == f"甲{token}乙"
     assert token not in rendered.parts[0].text + rendered.parts[2].text
+    # What the renderer marks is what is sent as ids: there is no second rule.
+    sent = protect(rendered.parts, lambda text: [*map(ord, text)])
+    assert not any(token in part for part in sent if isinstance(part, str)) and [*map(ord, f"甲{token}乙")] == [
+        part for part in sent if isinstance(part, int)
+    ]
 
 
 @pytest.mark.parametrize("text", ["他[1]说“好”（2）…", "a > b & c | d {x} #1", "《晨雾》：一【二】", "[2] [10]"])
