@@ -9,8 +9,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from rich.console import Console
-
 from deploy.checks import read_key
 from deploy.down import drain, remove, stop
 from deploy.errors import DeployError
@@ -18,6 +16,7 @@ from deploy.inventory import Inventory, load_inventory
 from deploy.operations import Context, Limits
 from deploy.status import status
 from deploy.up import up, upgrade
+from triplelake.console import terminal, visible
 
 _COMMANDS = {
     "up": (up, "install what is missing, start what does not run, write the pool file"),
@@ -66,12 +65,12 @@ def main(argv: list[str]) -> int:
         context = Context(inventory, read_key(inventory), _say, options.dry_run, limits)
         if options.command == "status":
             # A pipe or a log is as wide as the table.
-            status(context, options.targets, Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH))
+            status(context, options.targets, terminal(width=None if sys.stdout.isatty() else _PIPE_WIDTH))
             return 0
         with _alone(inventory):
             _COMMANDS[options.command][0](context, options.targets)
     except DeployError as error:
-        print(error, file=sys.stderr)
+        print(visible(str(error)), file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         print("error: interrupted: stopped by a signal\n  The same command goes on.", file=sys.stderr)
@@ -80,7 +79,7 @@ def main(argv: list[str]) -> int:
 
 
 def _say(line: str) -> None:
-    print(line, flush=True)
+    print(visible(line), flush=True)
 
 
 @contextmanager

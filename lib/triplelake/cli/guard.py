@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import signal
 import tempfile
 import traceback
@@ -11,15 +10,15 @@ from collections.abc import Callable
 from rich.console import Console
 from rich.text import Text
 
+from triplelake.console import log_to_terminal, say, terminal, visible
 from triplelake.errors import Interrupted, TriplelakeError, classified
 
 
 def guarded(command: Callable[[Console], None]) -> int:
     """Run a command; every end is an exit code, and no end is a traceback."""
-    console = Console(stderr=False)
-    errors = Console(stderr=True)
+    console, errors = terminal(), terminal(stderr=True)
     signal.signal(signal.SIGTERM, _interrupt)
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
+    log_to_terminal()
     try:
         command(console)
     except TriplelakeError as error:
@@ -32,9 +31,9 @@ def guarded(command: Callable[[Console], None]) -> int:
 
 
 def _tell(console: Console, error: TriplelakeError) -> int:
-    console.print(Text(f"error: {error.subject}: {error.reason}", style="bold red"), soft_wrap=True)
+    console.print(Text(visible(f"error: {error.subject}: {error.reason}"), style="bold red"), soft_wrap=True)
     if error.remedy:
-        console.print(Text(error.remedy), soft_wrap=True)
+        say(console, error.remedy)
     return error.exit_code
 
 

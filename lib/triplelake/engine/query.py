@@ -6,6 +6,7 @@ from pyspark.errors import PySparkException
 from rich.console import Console
 from rich.table import Table as Grid
 
+from triplelake.console import say, visible
 from triplelake.engine.session import open_session
 from triplelake.errors import UsageError
 from triplelake.tables.schemas import TABLES
@@ -34,9 +35,9 @@ def show_query(output: str, query: str, console: Console, *, rows: int) -> None:
         reason = str(error).strip().splitlines()[0]
         names = ", ".join((*(table.name for table in TABLES), *VIEWS))
         raise UsageError("query", reason, f"There are: {names}.") from None
-    grid = Grid(*frame.columns, show_lines=False)
+    grid = Grid(*map(visible, frame.columns), show_lines=False)
     for row in found[:rows]:
-        grid.add_row(*("" if value is None else str(value) for value in row))
+        grid.add_row(*("" if value is None else visible(str(value)) for value in row))
     console.print(grid, highlight=False, markup=False)
     if len(found) > rows:
-        console.print(f"… more than {rows} rows; see all with --rows N", highlight=False)
+        say(console, f"… more than {rows} rows; see all with --rows N")
