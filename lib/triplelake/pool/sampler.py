@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -15,6 +16,8 @@ from triplelake.pool.client import LlamaServer
 from triplelake.pool.endpoints import Endpoint
 from triplelake.pool.failures import ServerFailure
 from triplelake.pool.shares import total_slots
+
+log = logging.getLogger(__name__)
 
 EVERY_S = 5.0
 """Looks at a busy server more often than this can stall it (llama.cpp #29104)."""
@@ -119,9 +122,13 @@ class Sampler:
             while not self._ending.is_set():
                 began = time.monotonic()
                 endpoints = self._endpoints()
-                self._round = list(zip(endpoints, executor.map(self._look, endpoints), strict=True))
-                for endpoint, sample in self._round:
-                    self._on_sample(endpoint.url, sample)
+                try:
+                    self._round = list(zip(endpoints, executor.map(self._look, endpoints), strict=True))
+                    for endpoint, sample in self._round:
+                        self._on_sample(endpoint.url, sample)
+                except Exception:
+                    # Whatever a server may say once, the looks of a run that lasts for days go on.
+                    log.exception("sampler")
                 self._ending.wait(max(0.0, began + self._every_s - time.monotonic()))
 
 

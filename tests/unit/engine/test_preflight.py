@@ -76,6 +76,21 @@ def test_the_server_that_cannot_is_named(pool: FakePool, opened: Opened, fault: 
     assert remedy in caught.value.remedy
 
 
+def test_a_server_that_is_down_by_then_leaves_the_work_to_the_others(
+    pool: FakePool, opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_LONGEST_PAUSE_S", 0.01)
+    pool.script(rule("refuse", name="down"), server=1)
+    [away] = preflight(opened, LANGS)
+    assert away.endpoint.url == pool.urls[1] and "connection: " in away.error.reason
+    pool.script(rule("refuse"))
+    with pytest.raises(PoolError, match="does not answer a known sentence") as caught:
+        preflight(opened, LANGS)
+    assert caught.value.subject == pool.urls[0]
+    pool.release()
+    pool.wait("state", equals="up")
+
+
 def test_a_server_in_use_says_no_now_and_then(pool: FakePool, opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_LONGEST_PAUSE_S", 0.01)
     pool.script(rule("unavailable", requests=(1,)), rule("too_many", requests=(2,)))

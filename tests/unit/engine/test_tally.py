@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
@@ -34,6 +35,15 @@ def test_every_server_gets_what_is_its_own() -> None:
     first, second = tally.endpoints[A].row(A), tally.endpoints[B].row(B)
     assert (first["answered"], first["failed"], first["failed_tries"], first["completion_tokens"]) == (2, 0, 2, 20)
     assert (second["answered"], second["failed"], second["failed_tries"], second["completion_tokens"]) == (1, 1, 1, 20)
+
+
+def test_a_server_that_only_failed_shows_what_it_did_though_no_row_names_it() -> None:
+    tally = Tally()
+    unwritten = {(B, "connection"): 40, (A, "http_503"): 1}
+    tally.add(replace(wave({"endpoint": A}), unwritten=unwritten), 1.0)
+    assert tally.failed_tries == {"connection": 40, "http_503": 1}
+    assert (tally.endpoints[B].row(B)["answered"], tally.endpoints[B].row(B)["failed_tries"]) == (0, 40)
+    assert (tally.answered, tally.failed) == (1, 0)
 
 
 def test_a_wave_without_rows_adds_nothing() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -73,6 +74,33 @@ def test_a_refused_key_ends_the_task_at_once(wave: Wave, httpserver: HTTPServer)
     assert list(wave([httpserver.url_for("")])(batches())) == []
     # Those that were in flight when the first one came back, and those that took their places before it was seen.
     assert 0 < len(httpserver.log) < _REQUESTS / 3
+
+
+def test_a_key_that_one_server_refuses_leaves_the_work_to_the_others(
+    wave: Wave, pool: FakePool, httpserver: HTTPServer
+) -> None:
+    httpserver.expect_request("/completion").respond_with_json({"error": {"message": "Invalid API Key"}}, status=401)
+    refusing = httpserver.url_for("").rstrip("/")
+    rows = [row for batch in wave([refusing, pool.urls[0]])(batches()) for row in batch.to_pylist()]
+    # Those that met it first get no row: they are asked again in the next wave.
+    assert len(rows) == _REQUESTS - len(httpserver.log) and 0 < len(httpserver.log) <= capacity(pool.endpoints[0])
+
+
+def test_tries_of_requests_without_a_row_are_told(wave: Wave, pool: FakePool, httpserver: HTTPServer) -> None:
+    httpserver.expect_request("/completion").respond_with_json({"error": {"message": "no"}}, status=503)
+    failing = httpserver.url_for("").rstrip("/")
+    told: list[Counter[tuple[str, str]]] = []
+    whole = wave([failing, pool.urls[0]])
+    once = replace(whole, asking=whole.asking.model_copy(update={"tries": 1}), unwritten=told.append)
+    rows = [row for batch in once(batches()) for row in batch.to_pylist()]
+    lost = _REQUESTS - len(rows)
+    assert lost > 0
+    assert told == [Counter({(failing, "http_503"): lost})] and lost == len(httpserver.log)
+    # Where each request ends with a row, its tries stand in it and nothing is left to tell.
+    told.clear()
+    rows = [row for batch in replace(whole, unwritten=told.append)(batches()) for row in batch.to_pylist()]
+    assert len(rows) == _REQUESTS and not told
+    assert sum(len(row["failed_tries"]) for row in rows) == len(httpserver.log) - lost
 
 
 def test_without_a_desk_each_task_keeps_to_its_share(wave: Wave, pool: FakePool) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+from itertools import chain, repeat
 from pathlib import Path
 
 # Test modules have unique names instead of packages, so what they share is found by its folder.
@@ -38,6 +39,20 @@ def test_a_round_asks_every_server_once_and_adds_them_up() -> None:
     assert seen == list(said.items())
     silent = URLS[2].partition("://")[2]
     assert str(sampler.load) == f"7/8 slots busy, 2 waiting for a slot, 1 of 3 servers silent ({silent})"
+
+
+def test_a_look_that_goes_wrong_once_does_not_end_the_looks() -> None:
+    rounds = chain([RuntimeError("once")], repeat(Sample("up", 1, 0)))
+    seen = threading.Event()
+
+    def look(endpoint: Endpoint) -> Sample:
+        outcome = next(rounds)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    with Sampler(lambda: POOL[:1], lambda *_: seen.set(), look, every_s=0.001):
+        assert seen.wait(20)
 
 
 def test_servers_that_tell_nothing_leave_the_line_empty() -> None:
