@@ -160,7 +160,7 @@ class Asking:
         settings = self.settings
         if settings.pool == "embedded":
             return None
-        return lambda: load_pool(settings.pool, settings.api_key)
+        return lambda: load_pool(settings.pool, settings.api_key, settings.asking.ca_file)
 
     def _template(self, server: DeskServer | None) -> Assignment:
         return Assignment(

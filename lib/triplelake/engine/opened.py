@@ -128,7 +128,7 @@ def _endpoints(settings: Settings) -> Iterator[tuple[Endpoint, ...]]:
         return
     if settings.embedded.model is not None:
         raise UsageError("--model", "goes with `pool: embedded` only", "Leave one of them out.")
-    yield load_pool(settings.pool, settings.api_key)
+    yield load_pool(settings.pool, settings.api_key, settings.asking.ca_file)
 
 
 def _of_any(endpoints: Sequence[Endpoint], timeout_s: float, ask: Callable[[LlamaServer], T]) -> T:

@@ -14,6 +14,8 @@ import requests
 import urllib3
 
 from triplelake.codes import Code
+from triplelake.pool import addresses
+from triplelake.pool.addresses import Finding
 from triplelake.pool.answers import (
     COMPLETION_FIELDS,
     ModelInfo,
@@ -39,6 +41,7 @@ from triplelake.types import Completion
 _CONNECT_TIMEOUT_S = 10.0
 _PIECE = 2**16
 _MESSAGE_CHARS = 300
+_EVERYWHERE = frozenset({"/props", "/completion", "/v1/models"})
 _STATUS_CODES: Mapping[int, Code] = {
     401: Code.UNAUTHORIZED,
     403: Code.UNAUTHORIZED,
@@ -48,6 +51,12 @@ _STATUS_CODES: Mapping[int, Code] = {
 }
 
 T = TypeVar("T")
+
+
+class WrongAddress(ServerFailure):
+    """What answered is no llama-server, or is not reached as it must be; `finding` says what to do."""
+
+    finding: Finding
 
 
 class LlamaServer:
@@ -153,6 +162,7 @@ class LlamaServer:
             self._fail(Code.TIMEOUT, f"no whole answer to {path} within {seconds:g} s")
         # An address or a file of certificates that cannot be used raises plain ValueError or OSError.
         except (OSError, ValueError, urllib3.exceptions.HTTPError, HTTPException) as error:
+            self._mistaken(addresses.of_tls(self.endpoint.url, error), Code.CONNECTION)
             self._fail(Code.CONNECTION, f"{path}: {_root_cause(error)}")
         if response.status_code != 200:
             self._refused(path, response, raw)
@@ -162,6 +172,7 @@ class LlamaServer:
         try:
             return read(raw)
         except NotAnAnswer as error:
+            self._mistaken(addresses.of_page(self.endpoint.url, 200, {}, raw), Code.BAD_ANSWER)
             start = raw[:_MESSAGE_CHARS].decode("utf-8", "replace")
             self._fail(Code.BAD_ANSWER, f"not an answer of llama-server ({error}): {start}")
 
@@ -174,7 +185,21 @@ class LlamaServer:
         code = _STATUS_CODES.get(status, Code.HTTP_500 if status >= 500 else Code.BAD_REQUEST)
         if code == Code.HTTP_503 and "loading model" in message.lower():
             code = Code.LOADING
+        if 300 <= status < 400:
+            # It says nothing of the request: a login that stands in the way from now on, for one.
+            location = response.headers.get("Location", "")
+            self._mistaken(addresses.of_redirect(self.endpoint.url, path, status, location), Code.CONNECTION)
+        if not refusal.message:
+            self._mistaken(addresses.of_page(self.endpoint.url, status, response.headers, raw), code)
+        if status in (404, 405) and path in _EVERYWHERE:
+            self._mistaken(addresses.of_absence(path, status, message), code)
         self._fail(code, f"{path}: HTTP {status}: {message}", retry_after_s=_retry_after(response))
+
+    def _mistaken(self, finding: Finding | None, code: Code) -> None:
+        if finding is not None:
+            failure = WrongAddress(code, finding.reason, endpoint=self.endpoint.url)
+            failure.finding = finding
+            raise failure from None
 
     def _fail(self, code: Code, message: str, **details: Any) -> NoReturn:
         raise ServerFailure(code, message, endpoint=self.endpoint.url, **details) from None

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
+import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from triplelake.config import find_conf
 from triplelake.errors import UsageError
+from triplelake.pool.addresses import clean_url, looks_like_host, masked, same_server
 
 _EXAMPLE = "`conf/pool.example.yaml` shows every key."
 
@@ -39,6 +40,7 @@ class _Entry(BaseModel):
     url: str
     api_key_env: str | None = None
     api_key_file: Path | None = None
+    ca_file: Path | None = None
     slots: int | None = Field(default=None, ge=1)
 
 
@@ -50,18 +52,21 @@ class _PoolFile(BaseModel):
 
 def names_file(setting: str) -> bool:
     """Whether the setting `pool` names a pool file."""
-    return setting != "embedded" and "://" not in setting
+    return (
+        setting != "embedded" and "://" not in setting and not (looks_like_host(setting) and not Path(setting).exists())
+    )
 
 
-def load_pool(setting: str, api_key: str | None) -> tuple[Endpoint, ...]:
+def load_pool(setting: str, api_key: str | None, ca_file: Path | None = None) -> tuple[Endpoint, ...]:
     """The endpoints of the setting `pool`.
 
     Args:
         setting: URLs separated by commas, or the name of a pool file.
         api_key: key for those endpoints that do not name their own.
+        ca_file: certificates of authorities, for those endpoints that do not name their own.
 
     Raises:
-        UsageError: a URL, a file, a key of the file or an API key that cannot be used.
+        UsageError: a URL, a file, a key of the file, an API key or a certificate that cannot be used.
     """
     if not names_file(setting):
         entries = tuple(_Entry(url=url.strip()) for url in setting.split(",") if url.strip())
@@ -70,9 +75,20 @@ def load_pool(setting: str, api_key: str | None) -> tuple[Endpoint, ...]:
         file = find_conf(setting, kind="pool file")
         entries = _read_pool_file(file)
         folder = file.parent
-    endpoints = tuple(Endpoint(_clean_url(e.url), _key_of(e, folder, api_key), e.slots) for e in entries)
-    urls = [endpoint.url for endpoint in endpoints]
-    if twice := next((url for url in urls if urls.count(url) > 1), None):
+    if not names_file(setting) and not entries:
+        raise UsageError("pool", "names no server", "Example: --pool http://gpu-1:8080,http://gpu-2:8080")
+    common = _certificates(ca_file) if ca_file else None
+    endpoints = tuple(
+        Endpoint(
+            clean_url(entry.url),
+            _key_of(entry, folder, api_key),
+            entry.slots,
+            _certificates(folder / entry.ca_file.expanduser()) if entry.ca_file else common,
+        )
+        for entry in entries
+    )
+    forms = [same_server(endpoint.url) for endpoint in endpoints]
+    if twice := next((endpoint.url for endpoint in endpoints if forms.count(same_server(endpoint.url)) > 1), None):
         raise UsageError(twice, "is named twice in the pool", "Name each server once; `slots` says how wide it is.")
     return endpoints
 
@@ -93,35 +109,39 @@ def _read_pool_file(file: Path) -> tuple[_Entry, ...]:
         raise UsageError(str(file), f"{key}: {reason}", _EXAMPLE) from None
 
 
-def _clean_url(url: str) -> str:
-    try:
-        parts = urlsplit(url)
-        good = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
-    except ValueError:
-        good = False
-    if not good:
-        raise UsageError(url, "is not the URL of a server", "Example: http://gpu-1:8080,http://gpu-2:8080")
-    if parts.username or parts.password:
-        # The URL lands in a column of `attempts`, on the screen and in logs.
-        shown = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
-        raise UsageError(shown, "carries a user or password", "Give the key with `api_key_env` or `api_key_file`.")
-    return url.rstrip("/")
-
-
 def _key_of(entry: _Entry, folder: Path, default: str | None) -> str | None:
     if entry.api_key_env and entry.api_key_file:
-        raise UsageError(entry.url, "has both api_key_env and api_key_file", "Keep one of them.")
+        raise UsageError(masked(entry.url), "has both api_key_env and api_key_file", "Keep one of them.")
     if entry.api_key_env:
         key = os.environ.get(entry.api_key_env)
         if not key:
-            raise UsageError(entry.api_key_env, f"the key of {entry.url} is not set", f"export {entry.api_key_env}=…")
+            raise UsageError(
+                entry.api_key_env, f"the key of {masked(entry.url)} is not set", f"export {entry.api_key_env}=…"
+            )
     elif entry.api_key_file:
         key = _first_line(folder / entry.api_key_file.expanduser(), entry.url)
     else:
         key = default
     if key and not (key.isascii() and key.isprintable()):
-        raise UsageError(entry.url, "its API key holds characters that no HTTP header can carry", "Check the key.")
+        raise UsageError(
+            masked(entry.url), "its API key holds characters that no HTTP header can carry", "Check the key."
+        )
     return key or None
+
+
+def _certificates(file: Path) -> str:
+    """The text of a PEM file, so that executors need no file of their own."""
+    remedy = "It must hold the certificates of the authority in PEM: -----BEGIN CERTIFICATE----- …"
+    try:
+        text = file.expanduser().read_text(encoding="ascii")
+        ssl.create_default_context(cadata=text)
+    except OSError as error:
+        # An error of ssl is an OSError, too.
+        reason = "holds no certificates" if isinstance(error, ssl.SSLError) else error.strerror or "cannot be read"
+        raise UsageError(str(file), reason, remedy) from None
+    except ValueError:
+        raise UsageError(str(file), "holds no certificates", remedy) from None
+    return text
 
 
 def _first_line(file: Path, url: str) -> str:

@@ -16,8 +16,9 @@ from tenacity.nap import sleep_using_event
 from triplelake.codes import Code
 from triplelake.config import GrammarEngine
 from triplelake.errors import PoolError
-from triplelake.pool.answers import ModelInfo
-from triplelake.pool.client import LlamaServer
+from triplelake.pool.addresses import of_plain
+from triplelake.pool.answers import ModelInfo, Props
+from triplelake.pool.client import LlamaServer, WrongAddress
 from triplelake.pool.endpoints import Endpoint
 from triplelake.pool.failures import ServerFailure
 
@@ -118,6 +119,9 @@ def survey(
         try:
             return patient(_look, endpoint, candidates, timeout_s)
         except ServerFailure as failure:
+            mistake = _mistake(failure, endpoint)
+            if mistake:
+                raise mistake from None
             error = explained(failure, endpoint)
             if failure.code.away:
                 return Away(endpoint, error)
@@ -193,6 +197,7 @@ def _look(endpoint: Endpoint, candidates: Sequence[Engine], timeout_s: float) ->
         engines = frozenset(engine for engine in candidates if _follows(server, engine))
     finally:
         server.close()
+    _check_single(endpoint, props, timeout_s)
     slots = min(endpoint.slots or props.total_slots, props.total_slots)
     note = None
     if endpoint.slots and endpoint.slots > slots:
@@ -205,6 +210,27 @@ def _look(endpoint: Endpoint, candidates: Sequence[Engine], timeout_s: float) ->
         engines=engines,
         note=note,
     )
+
+
+def _check_single(endpoint: Endpoint, first: Props, timeout_s: float) -> None:
+    """Ask again on a connection of its own: behind a load balancer another server may answer.
+
+    Raises:
+        PoolError: one does. Servers that are alike cannot be told apart by this.
+    """
+    again = LlamaServer(endpoint, timeout_s)
+    try:
+        second = again.props()
+    finally:
+        again.close()
+    if second != first:
+        changed = [name for name in Props.__slots__ if getattr(first, name) != getattr(second, name)]
+        raise PoolError(
+            endpoint.url,
+            f"is answered by several servers: two requests found different values of {', '.join(changed)}",
+            "A load balancer in front of the servers does not know which slots are free or which prompt a slot keeps. "
+            "Name each server itself: --pool http://gpu-1:8080,http://gpu-2:8080, or a pool file.",
+        )
 
 
 def _follows(server: LlamaServer, engine: Engine) -> bool:
@@ -248,6 +274,14 @@ _REMEDIES: dict[Code, Callable[[Endpoint], str]] = {
         "`api_key_env` or `api_key_file` in the pool file."
     ),
 }
+
+
+def _mistake(failure: ServerFailure, endpoint: Endpoint) -> PoolError | None:
+    """The error of an address that is somebody's mistake; None if the server may just be away."""
+    finding = failure.finding if isinstance(failure, WrongAddress) else None
+    if finding is None and failure.code is Code.CONNECTION:
+        finding = of_plain(endpoint.url)
+    return PoolError(endpoint.url, finding.reason, finding.remedy) if finding else None
 
 
 def explained(failure: ServerFailure, endpoint: Endpoint) -> PoolError:

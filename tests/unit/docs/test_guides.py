@@ -21,6 +21,7 @@ def test_all_guides_are_here() -> None:
         "first-hour.md",
         "models.md",
         "ontology.md",
+        "pool.md",
         "tables.md",
     ]
 
