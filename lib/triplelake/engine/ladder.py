@@ -12,6 +12,8 @@ import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+import regex
+
 from triplelake.codes import Code
 from triplelake.config import AnswerSettings
 from triplelake.corpus.sentences import sentence_ends
@@ -32,6 +34,9 @@ log = logging.getLogger(__name__)
 _PUTS = 2
 """Answers that a question may take."""
 
+_TELLING = 24
+"""Characters before a cut that tell the second half that it begins inside a run (`triplelake.readings`)."""
+_CLAUSE_END = regex.compile(r"[，、；：,;:]\s*|\s+")
 _HALVINGS = 3
 """Times that a chunk is cut in two: an eighth that does not fit is not the chunk's fault."""
 
@@ -212,15 +217,21 @@ class _History:
 def halve(request: Request) -> tuple[Request, Request] | None:
     """The chunk in two: between the sentences nearest to its middle, else between words; None if it is one word.
 
-    The second half goes without the context, of which it is not the continuation.
+    The second half goes without the context, of which it is not the continuation; where the cut may part a name, it
+    has a few characters that tell so.
     """
     text = request.text
     bounds = [end for end in sentence_ends(text, 0, len(text)) if end < len(text)]
+    bounds = bounds or [match.end() for match in _CLAUSE_END.finditer(text) if match.end() < len(text)]
+    hard = not bounds
     bounds = bounds or [bound for bound in unit_bounds(text) if 0 < bound < len(text)]
     if not bounds:
         return None
     cut = min(bounds, key=lambda bound: abs(2 * bound - len(text)))
-    return replace(request, text=text[:cut]), replace(request, text=text[cut:], context="")
+    told = text[cut - _TELLING : cut] if hard and cut > 2 * _TELLING else ""
+    return replace(request, text=text[:cut]), replace(request, text=text[cut:], context=told)
+        request, text=text[cut:], context=text[max(0, cut - _TELLING) : cut] if hard and cut > 2 * _TELLING else ""
+    )
 
 
 def join_answers(answers: list[tuple[str, bool]]) -> tuple[str, bool]:

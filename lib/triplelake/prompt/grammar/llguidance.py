@@ -76,7 +76,7 @@ def _automaton_rules(states: Sequence[State]) -> list[str]:
         while len(states[to].moves) == 1 and not states[to].final:
             unit, to = states[to].moves[0]
             text += unit
-        literal = json.dumps(text, ensure_ascii=False)
+        literal = f'"{text}"'  # an entity is its own JSON string
         return f"{literal} E{to}" if states[to].moves else literal
 
     rules = []
