@@ -230,8 +230,6 @@ def halve(request: Request) -> tuple[Request, Request] | None:
     cut = min(bounds, key=lambda bound: abs(2 * bound - len(text)))
     told = text[cut - _TELLING : cut] if hard and cut > 2 * _TELLING else ""
     return replace(request, text=text[:cut]), replace(request, text=text[cut:], context=told)
-        request, text=text[cut:], context=text[max(0, cut - _TELLING) : cut] if hard and cut > 2 * _TELLING else ""
-    )
 
 
 def join_answers(answers: list[tuple[str, bool]]) -> tuple[str, bool]:
