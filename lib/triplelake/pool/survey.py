@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -78,7 +79,7 @@ class _Found:
     alias: str
     n_ctx: int
     engines: frozenset[Engine]
-    note: str | None
+    notes: tuple[str, ...]
 
 
 def survey(
@@ -153,7 +154,7 @@ def survey(
         n_ctx=min(each.n_ctx for each in found),
         engine=_common_engine(found, candidates),
         away=away,
-        notes=tuple(each.note for each in found if each.note),
+        notes=(*(note for each in found for note in each.notes), *_unlike(found)),
     )
 
 
@@ -199,16 +200,20 @@ def _look(endpoint: Endpoint, candidates: Sequence[Engine], timeout_s: float) ->
         server.close()
     _check_single(endpoint, props, timeout_s)
     slots = min(endpoint.slots or props.total_slots, props.total_slots)
-    note = None
+    url, notes = endpoint.url, []
     if endpoint.slots and endpoint.slots > slots:
-        note = f"{endpoint.url} has {slots} slots, not the {endpoint.slots} of the pool file: {slots} are used"
+        notes.append(f"{url} has {slots} slots, not the {endpoint.slots} of the pool file: {slots} are used")
+    if endpoint.api_key and _answers_anybody(endpoint, timeout_s):
+        notes.append(f"{url} does not ask for the key: it was started without one, and answers whoever reaches it")
+    if declared_name(model.alias) != model.alias:
+        notes.append(f"{url} declares no name (`--alias NAME@HASH`): the results remember the name of its file")
     return _Found(
         endpoint=replace(endpoint, slots=slots),
         fingerprint=fingerprint(model),
         alias=declared_name(model.alias),
         n_ctx=props.n_ctx,
         engines=engines,
-        note=note,
+        notes=tuple(notes),
     )
 
 
@@ -230,6 +235,26 @@ def _check_single(endpoint: Endpoint, first: Props, timeout_s: float) -> None:
             f"is answered by several servers: two requests found different values of {', '.join(changed)}",
             "A load balancer in front of the servers does not know which slots are free or which prompt a slot keeps. "
             "Name each server itself: --pool http://gpu-1:8080,http://gpu-2:8080, or a pool file.",
+        )
+
+
+def _answers_anybody(endpoint: Endpoint, timeout_s: float) -> bool:
+    """Whether a server tells its properties to one who has no key."""
+    with closing(LlamaServer(replace(endpoint, api_key=None), timeout_s)) as server:
+        try:
+            server.props()
+        except ServerFailure:
+            return False
+    return True
+
+
+def _unlike(found: Sequence[_Found]) -> Iterator[str]:
+    """What only counts for all where it is the smallest."""
+    least, most = (bound(found, key=lambda each: each.n_ctx) for bound in (min, max))
+    if least.n_ctx < most.n_ctx:
+        yield (
+            f"{least.endpoint.url} has {least.n_ctx} tokens per slot, {most.endpoint.url} has {most.n_ctx}: "
+            f"{least.n_ctx} count for all"
         )
 
 

@@ -175,9 +175,20 @@ def test_a_mistake_ends_it_though_others_answer(serve: MakeServer, wrong: dict[s
 
 def test_more_slots_in_the_pool_file_than_there_are_is_told(serve: MakeServer) -> None:
     wide, narrow = serve(), serve(total_slots=4)
-    found = look(Endpoint(wide.url, "k", 3), Endpoint(narrow.url, "k", 16))
+    found = look(Endpoint(wide.url, None, 3), Endpoint(narrow.url, None, 16))
     assert [endpoint.slots for endpoint in found.endpoints] == [3, 4]
     assert found.notes == (f"{narrow.url} has 4 slots, not the 16 of the pool file: 4 are used",)
+
+
+def test_what_a_server_does_not_do_as_it_was_meant_is_told(serve: MakeServer) -> None:
+    keyless = serve(alias="/models/atom.gguf")
+    assert [note.removeprefix(keyless.url)[:31] for note in look(keyless).notes] == [
+        " does not ask for the key: it w",
+        " declares no name (`--alias NAM",
+    ]
+    small, large = serve(default_generation_settings={"n_ctx": 1024}), serve()
+    [note] = look(Endpoint(large.url), Endpoint(small.url)).notes
+    assert note == f"{small.url} has 1024 tokens per slot, {large.url} has 2048: 1024 count for all"
 
 
 def test_what_is_no_llama_server_is_named(serve: MakeServer) -> None:
