@@ -65,23 +65,23 @@ class Journal:
                 error = Interrupted(
                     store.output, "stopped by a signal", "Everything committed is kept; the same command goes on."
                 )
-                self._try_to_write(store, lease, error)
+                self._try_to_write(store, error)
                 raise error from None
             except Exception as error:
-                self._try_to_write(store, lease, classified(error))
+                self._try_to_write(store, classified(error))
                 raise
-            self._write(store, lease)
+            self._write(store)
 
-    def _try_to_write(self, store: Store, lease: Lease, error: TriplelakeError) -> None:
+    def _try_to_write(self, store: Store, error: TriplelakeError) -> None:
         """Write the row if that is still possible: a signal or a full disk may have taken Spark along."""
         try:
-            self._write(store, lease, error)
+            self._write(store, error)
         except Exception:
             # What ended the run is told anyway, and is mostly what keeps the row from being written.
             log.info("this run could not be written to `runs`")
 
-    def _write(self, store: Store, lease: Lease, error: TriplelakeError | None = None) -> None:
-        """Append the row, and give the lease back with it; `error` is what ended the run early, if anything did.
+    def _write(self, store: Store, error: TriplelakeError | None = None) -> None:
+        """Append the row; `error` is what ended the run early, if anything did.
 
         A run that ended before there were tables leaves none behind.
         """
@@ -106,7 +106,7 @@ class Journal:
             "remedy": error.remedy if error else None,
         }
         values = {name: row[name] if name in row else getattr(self, name) for name in RUNS.names}
-        lease.give_back(lambda commit: store.append_row(RUNS, values, run_id=self.run_id, commit=commit))
+        store.append_row(RUNS, values, run_id=self.run_id)
 
 
 _CHANGE_ANSWERS = ("ontology", "profile", "chunking", "prompt", "answer")

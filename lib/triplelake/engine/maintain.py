@@ -92,7 +92,6 @@ class _Job:
         lists = upkeep.work_lists(self._store)
         finished = [each.plan_id for each in lists if not each.needed]
         if finished and not dry_run:
-            self.lease.check()
             upkeep.drop_work_lists(self._store, finished)
         narrate.work_lists(self._console, lists, dry_run=dry_run)
 
@@ -102,7 +101,6 @@ class _Job:
             if not before.gains:
                 continue
             if not dry_run:
-                self.lease.check()
                 upkeep.pack(self._store, table)
             narrate.packed(self._console, table, before, None if dry_run else upkeep.size_of(self._store, table))
 
@@ -110,12 +108,10 @@ class _Job:
         days = self._settings.retain_days
         for table in TABLES:
             if days and not dry_run:
-                self.lease.check()
                 upkeep.retain(self._store, table, days)
             # A look first: VACUUM leaves two commits behind also where there is nothing to remove.
             files = upkeep.removable(self._store, table, at_once=days == 0)
             if files and not dry_run:
-                self.lease.check()
                 narrate.removed(self._console, table, upkeep.remove(self._store, table, at_once=days == 0))
             elif files:
                 narrate.removable(self._console, table, files, days)

@@ -17,8 +17,9 @@ from triplelake.engine.progress import duration
 from triplelake.engine.source import Source
 from triplelake.engine.suspicion import Suspicion
 from triplelake.engine.tally import Tally
-from triplelake.tables.lease import LEASE_S, Holder
+from triplelake.tables.lease import LEASE_S
 from triplelake.tables.maintain import Size, WorkList
+from triplelake.tables.records import Holder
 from triplelake.tables.schemas import RUNS, TABLES, Table
 from triplelake.tables.store import Store
 from triplelake.types import Lang

@@ -181,7 +181,7 @@ class _Job:
         """Not before something is to be written: an input that holds nothing leaves no tables behind."""
         self._store.create(self._missing)
         if RUNS in self._missing:
-            self._lease.take(first=True)
+            self._lease.take()
         create_views(self._store)
 
     def _publisher(self, plan: Plan) -> Publisher:

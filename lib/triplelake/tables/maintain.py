@@ -76,12 +76,12 @@ def work_lists(store: Store) -> list[WorkList]:
 def drop_work_lists(store: Store, plan_ids: list[str]) -> None:
     """Delete the rows of plans from `requests`."""
     listed = ", ".join(f"'{plan_id}'" for plan_id in plan_ids)
-    store.spark.sql(f"DELETE FROM {store.sql_name(REQUESTS)} WHERE plan_id IN ({listed})")
+    store.change(f"DELETE FROM {store.sql_name(REQUESTS)} WHERE plan_id IN ({listed})")
 
 
 def pack(store: Store, table: Table) -> None:
     """Write small files together, and cluster a table that has clustering columns."""
-    store.spark.sql(f"OPTIMIZE {store.sql_name(table)}")
+    store.change(f"OPTIMIZE {store.sql_name(table)}")
 
 
 def retain(store: Store, table: Table, days: int) -> None:
@@ -92,7 +92,7 @@ def retain(store: Store, table: Table, days: int) -> None:
     rows = store.spark.sql(f"SHOW TBLPROPERTIES {store.sql_name(table)}").collect()
     wanted = f"interval {days} days"
     if {row["key"]: row["value"] for row in rows}.get(_RETENTION) != wanted:
-        store.spark.sql(f"ALTER TABLE {store.sql_name(table)} SET TBLPROPERTIES ('{_RETENTION}' = '{wanted}')")
+        store.change(f"ALTER TABLE {store.sql_name(table)} SET TBLPROPERTIES ('{_RETENTION}' = '{wanted}')")
 
 
 def removable(store: Store, table: Table, *, at_once: bool) -> int:
@@ -106,7 +106,7 @@ def removable(store: Store, table: Table, *, at_once: bool) -> int:
 
 def remove(store: Store, table: Table, *, at_once: bool) -> Size:
     """Delete those files."""
-    store.spark.sql(_vacuum(store, table, at_once=at_once)).collect()
+    store.change(_vacuum(store, table, at_once=at_once)).collect()
     history = store.spark.sql(f"DESCRIBE HISTORY {store.sql_name(table)} LIMIT 20")
     newest = history.where("operation = 'VACUUM START'").orderBy(F.desc("version")).first()
     metrics = newest["operationMetrics"] if newest else {}

@@ -14,7 +14,7 @@ from pyspark.errors import AnalysisException, PySparkException
 from pyspark.sql import DataFrame, SparkSession
 
 from triplelake.errors import OutputError
-from triplelake.tables.schemas import SCHEMA_VERSION, TABLES, Table
+from triplelake.tables.schemas import RUNS, SCHEMA_VERSION, TABLES, Table
 
 _CATALOG_NAME = re.compile(r"[A-Za-z_]\w*\.[A-Za-z_]\w*")
 _NO_TABLE = ("DELTA_MISSING_DELTA_TABLE", "DELTA_PATH_DOES_NOT_EXIST")
@@ -55,6 +55,9 @@ class Store:
 
     spark: SparkSession = field(repr=False)
     output: str
+    guards: list[Callable[[], None]] = field(default_factory=list, init=False, repr=False, compare=False)
+    """Asked before each write to a table; the row of a run in `runs`, which also one leaves that was refused, is not
+    asked for."""
     _there: set[str] = field(default_factory=set, init=False, repr=False, compare=False)
     _new: set[str] = field(default_factory=set, init=False, repr=False, compare=False)
 
@@ -168,7 +171,12 @@ class Store:
             frame: has the table's columns, in any order; evaluated exactly once.
             run_id: goes into the commit's metadata.
             commit: what else it says.
+
+        Raises:
+            OutputError: a guard refuses.
         """
+        if table is not RUNS:
+            self._ask()
         self._new.discard(table.name)
         metadata = json.dumps({"run_id": run_id, **commit.note}, ensure_ascii=False)
         writer = frame.select(*table.names).write.format("delta").mode("append").option("userMetadata", metadata)
@@ -179,6 +187,19 @@ class Store:
             writer.saveAsTable(self.location(table))
         else:
             writer.save(self.location(table))
+
+    def change(self, statement: str) -> DataFrame:
+        """Run a statement of SQL that writes to a table of the output.
+
+        Raises:
+            OutputError: a guard refuses.
+        """
+        self._ask()
+        return self.spark.sql(statement)
+
+    def _ask(self) -> None:
+        for guard in tuple(self.guards):
+            guard()
 
     def _filled(self, table: Table) -> bool:
         """Whether a table may hold rows."""
