@@ -7,6 +7,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
+from triplelake.codes import Code
 from triplelake.config import Settings
 from triplelake.engine.keys import content_hashes, extraction_key
 from triplelake.engine.ladder import Method
@@ -19,9 +20,10 @@ from triplelake.pool.shares import total_slots
 from triplelake.pool.survey import Survey, explained, survey
 from triplelake.prompt.ontology import Ontology
 from triplelake.prompt.ontology_file import load_ontology
-from triplelake.prompt.profile import MARKER, find_profile, split_template
+from triplelake.prompt.profile import MARKER, find_profile
 from triplelake.prompt.prompts import LANGS, Prompt, load_prompts
 from triplelake.prompt.render import Renderer, check_fits, template_text
+from triplelake.prompt.template import HISTORY, KWARGS, read_template
 from triplelake.types import Lang
 
 _SURVEY_TIMEOUT_S = 30.0
@@ -104,7 +106,7 @@ def open_pool(settings: Settings, question: Question) -> Iterator[Opened]:
         def ask(server: LlamaServer) -> tuple[tuple[str, str] | None, Renderer, Mapping[Lang, int]]:
             template = None
             if profile.template == "server":
-                template = split_template(server.apply_template([{"role": "user", "content": MARKER}]))
+                template = _template_of(server)
             renderer = Renderer(question.prompts, question.ontology, profile, template, shots=settings.prompt.shots)
             return (
                 template,
@@ -118,6 +120,17 @@ def open_pool(settings: Settings, question: Question) -> Iterator[Opened]:
         asked_in = (*template_text(profile, template), *profile.stop)
         contents = content_hashes(question.prompts, question.ontology, asked_in)
         yield Opened(settings, question, found, renderer, prefix_tokens, key, contents)
+
+
+def _template_of(server: LlamaServer) -> tuple[str, str]:
+    rendered = server.apply_template([{"role": "user", "content": MARKER}], KWARGS)
+    try:
+        history = server.apply_template(HISTORY, KWARGS)
+    except ServerFailure as failure:
+        if failure.code not in (Code.BAD_REQUEST, Code.HTTP_500):
+            raise
+        history = None  # a template may refuse what it is not made for
+    return read_template(rendered, history)
 
 
 @contextmanager

@@ -104,9 +104,16 @@ class LlamaServer:
         raw = self._send("POST", "/tokenize", body)
         return self._parse(raw, read_tokens)
 
-    def apply_template(self, messages: Sequence[Mapping[str, str]]) -> str:
-        """The prompt that the server's chat template makes of messages (`role`, `content`)."""
-        raw = self._send("POST", "/apply-template", {"messages": [dict(message) for message in messages]})
+    def apply_template(self, messages: Sequence[Mapping[str, str]], kwargs: Mapping[str, object] | None = None) -> str:
+        """The prompt that the server's chat template makes of messages (`role`, `content`).
+
+        Args:
+            kwargs: variables for the template; it takes those that it knows.
+        """
+        body: dict[str, Any] = {"messages": [dict(message) for message in messages]}
+        if kwargs:
+            body["chat_template_kwargs"] = dict(kwargs)
+        raw = self._send("POST", "/apply-template", body)
         return self._parse(raw, read_prompt)
 
     def props(self) -> Props:

@@ -27,6 +27,8 @@ from triplelake.pool.client import LlamaServer
 from triplelake.pool.endpoints import Endpoint
 from triplelake.pool.failures import ServerFailure
 from triplelake.pool.survey import survey
+from triplelake.prompt.profile import MARKER
+from triplelake.prompt.template import HISTORY, KWARGS, read_template
 
 SLOTS = 2
 N_CTX = 4096
@@ -252,6 +254,11 @@ def test_the_template(server: Asked) -> None:
     )
     begun = prompt(user, {"role": "assistant", "content": "A"})
     assert begun == "<|im_start|>user\nU<|im_end|>\n<|im_start|>assistant\nA"
+    turn = "<|im_end|>\n<|im_start|>assistant\n"
+    history = server.client.apply_template(HISTORY, KWARGS)
+    assert history.count(turn) == 2 and history.endswith(turn)
+    rendered = server.client.apply_template([{"role": "user", "content": MARKER}], KWARGS)
+    assert read_template(rendered, history) == ("<|im_start|>user\n", turn)
     for body in ({}, {"messages": [{"role": "user"}]}):
         assert server.ask("POST", "/apply-template", body).error["type"] == "invalid_request_error"
 
