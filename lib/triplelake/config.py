@@ -40,6 +40,7 @@ class CorpusSettings(_Section):
     )
     text_column: str | None = Field(None, description="column with the text; else the first known name that exists")
     id_column: str | None = Field(None, description="column with a stable id of the document")
+    id_prefix: str = Field("", description="put before the ids of this input, where another input has the same ones")
     title_column: str | None = Field(None, description="column with the document's title")
     keep_columns: tuple[str, ...] = Field((), description="columns to keep in `documents.meta`")
     split_mb: int = Field(32, ge=1, description="a larger file of a splittable format is read by several tasks")
@@ -105,6 +106,15 @@ class RunSettings(_Section):
 
     mode: Literal["append", "replace"] = Field(
         "append", description="`replace` marks documents that this input lacks as removed"
+    )
+    max_removed: float = Field(
+        0.2, ge=0, le=1, description="larger share of the output's documents that `replace` does not remove unasked"
+    )
+    allow_removals: int | None = Field(
+        None, ge=0, description="so many documents may be removed by this run, in place of `max_removed`"
+    )
+    allow_moved: bool = Field(
+        False, description="ids may come from another source with other texts, texts under other ids"
     )
     limit: int | None = Field(None, ge=1, description="read this many documents only, the first ones")
     sample: int | None = Field(None, ge=1, description="read this many documents only, drawn from all of the input")

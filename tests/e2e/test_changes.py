@@ -18,7 +18,7 @@ from pyspark.sql import SparkSession
 
 from triplelake.config import ChunkingSettings, conf_dir
 from triplelake.corpus.chunking import chunk_document
-from triplelake.errors import OutputError, UsageError
+from triplelake.errors import InputError, OutputError, UsageError
 from triplelake.prompt.profile import find_profile
 from triplelake.prompt.prompts import load_prompts
 from triplelake.prompt.render import Renderer
@@ -29,7 +29,8 @@ pytestmark = pytest.mark.spark
 
 _SMALL = {"chunking__target_tokens": 24, "chunking__max_tokens": 48, "chunking__context_tokens": 40}
 _CHUNKING = ChunkingSettings(target_tokens=24, max_tokens=48, context_tokens=40)
-_READ = {"corpus__id_column": "id", "corpus__title_column": "title"}
+# Each test has a folder of its own, so the same ids come from another file.
+_READ = {"corpus__id_column": "id", "corpus__title_column": "title", "run__allow_moved": True}
 
 _RIVER = "\n\n".join(
     f"{name}河发源于{other}山，流经{other}城，最后注入{name}湖。沿岸的{other}镇出产茶叶和丝绸，{name}河的水路通往各地。"
@@ -90,7 +91,7 @@ def test_a_changed_sentence_asks_what_it_touches_and_shows_when_it_is_whole(benc
     # The sentence itself, and the chunk that it is the context of.
     assert (len(changed), len(questions(old[0]))) == (2, 16)
 
-    file = bench.corpus(new)
+    file = first.corpus(new)
     bench.server.hold()
     with ThreadPoolExecutor(1) as executor:
         running = executor.submit(bench.extract, file, **_READ, **_SMALL)
@@ -117,7 +118,7 @@ def test_a_changed_sentence_asks_what_it_touches_and_shows_when_it_is_whole(benc
     check_unique(bench.lake)
 
     # The old text again: every answer is there, nothing is asked, and its triples are the current ones.
-    bench.corpus(old)
+    first.corpus(old)
     bench.server.forget()
     bench.extract(file, **_READ, **_SMALL)
     assert bench.server.asked == []
@@ -137,8 +138,17 @@ def test_only_replace_removes(bench: Bench, first: Bench) -> None:
     bench.extract(file, **_READ, **_SMALL, run__limit=1, run__mode="replace")
     assert current() == {"river", "writer", "ship"}
 
-    journal = bench.extract(fewer, **_READ, **_SMALL, run__mode="replace")
-    assert journal.removed == 1
+    with pytest.raises(InputError, match=r"lacks 1 of the 3 documents .*\(river\); run.max_removed allows 20%"):
+        bench.extract(fewer, **_READ, **_SMALL, run__mode="replace")
+    # What could not be read may be what is lacking.
+    damaged = bench.folder / "damaged.jsonl"
+    damaged.write_text(fewer.read_text(encoding="utf-8") + '{"id": "river", "text": "青河', encoding="utf-8")
+    journal = bench.extract(damaged, **_READ, **_SMALL, run__mode="replace")
+    assert (journal.removed, journal.rejected) == (0, 1) and current() == {"river", "writer", "ship"}
+    assert "Removed:  0 of the 3 documents" in bench.said and "1 are kept, since something of their sou" in bench.said
+
+    journal = bench.extract(fewer, **_READ, **_SMALL, run__mode="replace", run__allow_removals=1)
+    assert journal.removed == 1 and "Removed:  1 of the 3 documents of the output" in bench.said
     assert current() == {"writer", "ship"}
     assert triples_of(bench.lake, "river") == set()
     assert {row["doc_id"] for row in bench.lake.rows("triples")} >= {"river"}
@@ -151,8 +161,52 @@ def test_only_replace_removes(bench: Bench, first: Bench) -> None:
     check_unique(bench.lake)
 
 
-def test_republish_rebuilds_without_a_request(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_earlier_settings_publish_their_answers_again(bench: Bench, first: Bench) -> None:
+    def current(column: str) -> dict[str, Any]:
+        return {row["doc_id"]: row[column] for row in bench.lake.view("current_documents")}
+
+    [key] = set(current("extraction_key").values())
+    fewer = bench.corpus(corpus()[1:])
+    other = {**_READ, **_SMALL, "answer__max_tokens": 200}
+    bench.extract(fewer, **other, run__mode="replace", run__allow_removals=1)
+    assert set(current("extraction_key")) == {"writer", "ship"} and key not in current("extraction_key").values()
+    bench.server.forget()
+
+    # Columns that are kept from now on change no question either.
     file = bench.corpus(corpus())
+    bench.extract(file, **_READ, **_SMALL, corpus__keep_columns=["id"])
+    assert "3 documents (1 new, 2 of other settings)" in bench.said
+    assert current("extraction_key") == dict.fromkeys(("river", "writer", "ship"), key)
+    assert {doc_id: dict(meta) for doc_id, meta in current("meta").items()} == {
+        doc_id: {"id": doc_id} for doc_id in ("river", "writer", "ship")
+    }
+    assert bench.server.asked == []
+    check_unique(bench.lake)
+
+
+def test_ids_of_another_source_are_no_edits(bench: Bench, first: Bench) -> None:
+    read = {**_READ, **_SMALL, "run__allow_moved": False}
+    others = bench.corpus([{"id": "ship", "text": _WRITER}, {"id": "boat", "text": _SHIP}], "others.jsonl")
+    versions = bench.lake.versions()
+    read.pop("corpus__title_column")
+    with pytest.raises(InputError, match="has 1 id of documents that came from another source") as refused:
+        bench.extract(others, **read)
+    assert "others.jsonl" in refused.value.remedy and "--id-prefix" in refused.value.remedy
+    bench.preview(others, **read, corpus__id_prefix="b-")
+    assert "Plan:     2 documents, " in bench.said
+
+    # Without their id column all documents would be there twice.
+    without = {name: value for name, value in read.items() if name != "corpus__id_column"}
+    with pytest.raises(InputError, match=r"names its documents by their content .*; 3 of them are in the output"):
+        bench.extract(first.folder / "corpus.jsonl", **without, corpus__title_column="title")
+    counts = bench.lake.versions()
+    assert {name: counts[name] for name in counts if name != "runs"} == {
+        name: versions[name] for name in versions if name != "runs"
+    }
+
+
+def test_republish_rebuilds_without_a_request(bench: Bench, first: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = first.corpus(corpus())
     assert facts(bench.lake)
     before, derivations = facts(bench.lake), {row["derivation"] for row in bench.lake.rows("triples")}
     versions = bench.lake.versions()

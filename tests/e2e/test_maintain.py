@@ -75,7 +75,7 @@ def test_lists_and_files_go_and_every_run_goes_on_as_before(
     bench.extract(first, **_WAVES)
     interrupted(bench)
     before, files = content(lake), {table.name: len(lake.delta(table.name).file_uris()) for table in TABLES}
-    _, unfinished = [row["plan_id"] for row in sorted(lake.rows("plans"), key=lambda row: row["at"])]
+    _, unfinished = [row["plan_id"] for row in sorted(lake.rows("plans"), key=lambda row: row["sequence"])]
     left = len(SECOND) - sum(row["plan_id"] == unfinished for row in lake.rows("attempts"))
     assert 0 < left < len(SECOND)
 

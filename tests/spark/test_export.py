@@ -46,7 +46,7 @@ def _read(file: Path, encoding: str = "utf-8") -> list[dict[str, str]]:
 
 
 def test_what_is_selected_is_written_whole(store: Store, tmp_path: Path) -> None:
-    _append(store, DOCUMENTS, [{**VERSION, "doc_id": "a", "state": "published", "at": AT}])
+    _append(store, DOCUMENTS, [{**VERSION, "doc_id": "a", "state": "published", "state_at": AT}])
     _append(
         store,
         TRIPLES,

@@ -44,10 +44,10 @@ def _mention(number: int, doc_id: str, subject: str, object_: str, start: int, *
 def test_a_report_of_tables(store: Store, tmp_path: Path) -> None:
     texts = {"a": "林若兰生于临川。林若兰住云梦。", "b": LONG + "林若兰生于临川。"}
     published = [
-        {**VERSION, "doc_id": name, "state": "published", "at": AT, "chunks": 2, "failed": 1, "lang": "zh-Hans"}
+        {**VERSION, "doc_id": name, "state": "published", "state_at": AT, "chunks": 2, "failed": 1, "lang": "zh-Hans"}
         for name in texts
     ]
-    rejected = {"state": "rejected", "source": "in.jsonl", "place": "byte 7", "reason": "no text", "at": AT}
+    rejected = {"state": "rejected", "source": "in.jsonl", "place": "byte 7", "reason": "no text", "state_at": AT}
     _append(store, DOCUMENTS, [*published, rejected, rejected])
     _append(
         store,

@@ -31,7 +31,7 @@ def rows(store: Store, table: Table, *given: dict[str, Any]) -> DataFrame:
 
 
 def plan(plan_id: str) -> dict[str, Any]:
-    return {"plan_id": plan_id, "requests": 3, "at": datetime(2026, 1, 2, tzinfo=UTC)}
+    return {"plan_id": plan_id, "requests": 3, "sequence": 1, "planned_at": datetime(2026, 1, 2, tzinfo=UTC)}
 
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)

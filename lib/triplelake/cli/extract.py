@@ -53,9 +53,17 @@ def extract_parser() -> Parser:
     )
     add("--text-column", dest="corpus.text_column", metavar="NAME", help="column with the text")
     add("--id-column", dest="corpus.id_column", metavar="NAME", help="column with a stable id")
+    add("--id-prefix", dest="corpus.id_prefix", metavar="TEXT", help="put before the ids of this input")
     add("--title-column", dest="corpus.title_column", metavar="NAME", help="column with the title")
     add("--keep-columns", dest="corpus.keep_columns", nargs="+", metavar="NAME", help="columns for documents.meta")
     add("--mode", dest="run.mode", choices=("append", "replace"), help="`replace`: what this input lacks is removed")
+    add("--allow-removals", dest="run.allow_removals", type=int, metavar="N", help="let `replace` remove N documents")
+    add(
+        "--allow-moved",
+        dest="run.allow_moved",
+        action="store_true",
+        help="the ids of this input are the same documents, wherever they came from before",
+    )
     add("--limit", dest="run.limit", type=int, metavar="N", help="read N documents only, the first ones")
     add(
         "--sample",

@@ -14,10 +14,10 @@ from datetime import UTC, datetime
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from triplelake.engine.changes import PLANNED, Changes
 from triplelake.engine.cutting import Numberer
 from triplelake.tables.schemas import CHUNKS, DOCUMENTS, PLANS, REQUESTS
 from triplelake.tables.store import Store
-from triplelake.tables.views import select
 from triplelake.types import Lang
 
 VERSION = ["doc_id", "doc_version"]
@@ -51,12 +51,11 @@ class Draft:
         run_id: who plans.
         command, fingerprint: hash of the command and of its input, by which a later run finds the plan.
         bucket_size: requests per bucket.
-        replaces: documents that the input lacks are to be removed.
+        changes: what the input changes of what is current.
         plan: the counts.
         langs: requests to ask, by language.
         documents, chunks, requests: what it will write.
-        known: documents that are published already.
-        rejected: records that cannot be read.
+        removed: the current documents that are to be removed, if any.
     """
 
     store: Store
@@ -65,14 +64,13 @@ class Draft:
     command: str
     fingerprint: str
     bucket_size: int
-    replaces: bool
+    changes: Changes
     plan: Plan
     langs: Mapping[Lang, int]
     documents: DataFrame
     chunks: DataFrame
     requests: DataFrame
-    known: int
-    rejected: int
+    removed: DataFrame | None
 
     @property
     def asked(self) -> frozenset[Lang]:
@@ -106,30 +104,26 @@ class Draft:
         cut = self.chunks.groupBy(*VERSION).agg(
             F.min_by("lang", "ordinal").alias("lang"), F.count(F.lit(1)).cast("int").alias("chunks")
         )
-        planned = (
-            self.documents.where(F.col("reason").isNull()).join(cut, VERSION).withColumn("state", F.lit("planned"))
-        )
-        states = planned
-        rejected = self._rejected(there) if self.rejected else None
+        states = self.documents.where(PLANNED).join(cut, VERSION).withColumn("state", F.lit("planned"))
+        rejected = self._rejected(there) if self.changes.rejected else None
         if rejected is not None:
             states = states.unionByName(rejected, allowMissingColumns=True)
         states = states.withColumns({"failed": _null("int"), "derivation": _null("string")})
-        removed = self._removed(there) if self.replaces else None
-        count = removed.count() if removed is not None else 0
-        if removed is not None and count:
+        if self.removed is not None:
+            removed = self.removed.withColumn("state", F.lit("removed"))
             states = states.unionByName(removed, allowMissingColumns=True)
         # Records that cannot be read are mostly those of the last time: only they have to be looked at first.
-        if count or self.plan.documents or (rejected is not None and not rejected.isEmpty()):
+        if self.removed is not None or self.plan.documents or (rejected is not None and not rejected.isEmpty()):
             stamped = states.withColumns(
                 {
                     "extraction_key": F.lit(self.key),
                     "plan_id": F.lit(self.plan.plan_id),
                     "run_id": F.lit(self.run_id),
-                    "at": F.current_timestamp(),
+                    "state_at": F.current_timestamp(),
                 }
             )
             self.store.append(DOCUMENTS, stamped, run_id=self.run_id)
-        return count
+        return self.changes.removed
 
     def _rejected(self, there: DataFrame) -> DataFrame:
         """Records that cannot be read and are not listed yet."""
@@ -139,11 +133,6 @@ class Draft:
             .join(seen.select("source", "place", "reason"), ["source", "place", "reason"], "left_anti")
             .withColumns({"state": F.lit("rejected"), "lang": _null("string"), "chunks": _null("int")})
         )
-
-    def _removed(self, there: DataFrame) -> DataFrame:
-        current = select("current_documents", documents=there).drop("state_rank")
-        kept = self.documents.where(F.col("reason").isNull()).select("doc_id")
-        return current.join(kept, "doc_id", "left_anti").withColumn("state", F.lit("removed"))
 
     def _write_chunks(self) -> None:
         # A plan that was abandoned may have written a document's chunks already, all in one commit.
@@ -173,7 +162,7 @@ class Draft:
             "command_hash": self.command,
             "input_fingerprint": self.fingerprint,
             "run_id": self.run_id,
-            "at": datetime.now(UTC),
+            "planned_at": datetime.now(UTC),
         }
         self.store.append_row(PLANS, row, run_id=self.run_id)
 

@@ -22,7 +22,7 @@ from triplelake.errors import OutputError, PoolError, UsageError
 from triplelake.pool.client import LlamaServer
 from triplelake.pool.protect import protect
 from triplelake.prompt.grammar import build_grammar
-from triplelake.tables.schemas import ATTEMPTS, CHUNKS, REQUESTS, TRIPLES
+from triplelake.tables.schemas import ATTEMPTS, CHUNKS, REQUESTS, SEQUENCE, TRIPLES
 from triplelake.tables.store import Store
 from triplelake.tables.views import select
 from triplelake.triples.derive import account
@@ -105,7 +105,7 @@ def _find(store: Store, wanted: str) -> _Found:
     request_id = _request_id(store, wanted)
     chunks = store.read(CHUNKS).where(F.col("request_id") == request_id).orderBy("doc_id", "ordinal").collect()
     own = store.read(ATTEMPTS).where(F.col("request_id") == request_id)
-    attempts = own.orderBy("finished_at").collect()
+    attempts = own.orderBy(SEQUENCE, "finished_at").collect()
     answers = select("answers", attempts=own).collect()
     triples = store.read(TRIPLES).where(F.col("request_id") == request_id).collect()
     asked = chunks or store.read(REQUESTS).where(F.col("request_id") == request_id).limit(1).collect()

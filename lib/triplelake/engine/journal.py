@@ -18,7 +18,7 @@ from triplelake.engine.tally import Tally
 from triplelake.errors import Interrupted, OutputError, TriplelakeError, classified
 from triplelake.prompt.prompts import LANGS
 from triplelake.tables.lease import Lease
-from triplelake.tables.schemas import ATTEMPTS, RUNS
+from triplelake.tables.schemas import ATTEMPTS, RUNS, SEQUENCE
 from triplelake.tables.store import Store
 
 log = logging.getLogger(__name__)
@@ -105,7 +105,8 @@ class Journal:
             "error": f"{error.subject}: {error.reason}" if error else None,
             "remedy": error.remedy if error else None,
         }
-        values = {name: row[name] if name in row else getattr(self, name) for name in RUNS.names}
+        names = [name for name in RUNS.names if name != SEQUENCE]
+        values = {name: row[name] if name in row else getattr(self, name) for name in names}
         store.append_row(RUNS, values, run_id=self.run_id)
 
 
@@ -124,7 +125,7 @@ Runs of earlier versions did not keep them."""
 def newest_key(store: Store) -> str | None:
     """The extraction key of the newest run that asked; None if none did."""
     asked = store.read(RUNS).where("command = 'extract' AND extraction_key IS NOT NULL AND plan_id IS NOT NULL")
-    rows = asked.orderBy(F.desc("ended_at")).select("extraction_key").limit(1).collect()
+    rows = asked.orderBy(F.desc(SEQUENCE)).select("extraction_key").limit(1).collect()
     return str(rows[0][0]) if rows else None
 
 
@@ -145,7 +146,7 @@ def changes(store: Store, key: str, settings: Settings, versions: Mapping[str, s
         A line for each: `answer.max_tokens was 320, is 200`; of a file only that it has changed. Empty if no run had
         this key.
     """
-    rows = store.read(RUNS).where(F.col("extraction_key") == key).orderBy(F.desc("ended_at")).limit(1).collect()
+    rows = store.read(RUNS).where(F.col("extraction_key") == key).orderBy(F.desc(SEQUENCE)).limit(1).collect()
     if not rows:
         return []
     stored, then = json.loads(rows[0]["settings"]), json.loads(rows[0]["versions"])
@@ -174,7 +175,7 @@ def last_key(store: Store, settings: Settings) -> str:
         OutputError: there is none.
     """
     wanted = {name: settings.public()[name] for name in _CHANGE_ANSWERS}
-    runs = store.read(RUNS).where("extraction_key IS NOT NULL").orderBy(F.desc("ended_at"))
+    runs = store.read(RUNS).where("extraction_key IS NOT NULL").orderBy(F.desc(SEQUENCE))
     for row in runs.select("extraction_key", "settings").toLocalIterator():
         stored = json.loads(row["settings"])
         if {name: stored.get(name) for name in _CHANGE_ANSWERS} == wanted:

@@ -16,7 +16,7 @@ from triplelake.errors import InputError
 from triplelake.evaluate.answers import Answered, Mention, Place, Reply
 from triplelake.evaluate.gold import GoldDocument
 from triplelake.evaluate.report import Run
-from triplelake.tables.schemas import CHUNKS, RUNS
+from triplelake.tables.schemas import CHUNKS, RUNS, SEQUENCE
 from triplelake.tables.store import Store
 from triplelake.tables.views import register
 
@@ -91,7 +91,7 @@ def run_of(store: Store, found: Found) -> Run:
         .distinct()
         .collect()
     }
-    runs = store.read(RUNS).where(F.col("extraction_key").isin(list(keys))).orderBy(F.desc("ended_at"))
+    runs = store.read(RUNS).where(F.col("extraction_key").isin(list(keys))).orderBy(F.desc(SEQUENCE))
     row = runs.select("settings", "versions").first()
     settings = json.loads(row["settings"]) if row and row["settings"] else {}
     versions = json.loads(row["versions"]) if row and row["versions"] else {}

@@ -10,6 +10,7 @@ from rich.filesize import decimal
 from rich.table import Table as Grid
 
 from triplelake.console import say
+from triplelake.engine.changes import Changes
 from triplelake.engine.draft import Draft, Plan
 from triplelake.engine.journal import Journal
 from triplelake.engine.opened import Opened
@@ -118,18 +119,54 @@ def whole_of_one(console: Console, request_id: str, output: str) -> None:
 
 def draft(console: Console, found: Draft) -> None:
     """What planning found."""
-    plan = found.plan
-    if found.known:
-        say(console, f"Known:    {found.known:,} documents are published under these settings already")
-    if found.rejected:
-        say(console, f"Rejected: {found.rejected:,} records cannot be read; `documents` lists each with its place")
+    plan, changes = found.plan, found.changes
+    if changes.known:
+        say(console, f"Known:    {changes.known:,} documents are published under these settings already")
+    if changes.rejected:
+        say(console, f"Rejected: {changes.rejected:,} records cannot be read; `documents` lists each with its place")
+    if changes.removed or changes.unread:
+        _lacking(console, changes)
+    if changes.renamed:
+        first = changes.renames[0]
+        say(
+            console,
+            f"Note:     {changes.renamed:,} of the new documents are in the output under other ids too, from the same "
+            f"source (`{first.now}` as `{first.was}`), and count twice",
+        )
     if not plan.documents:
         say(console, "Plan:     nothing new to extract")
         return
     say(
         console,
-        f"Plan:     {plan.documents:,} documents, {plan.chunks:,} chunks, {plan.requests:,} requests to ask, "
-        f"{plan.reused:,} answered before",
+        f"Plan:     {plan.documents:,} documents{_kinds(changes)}, {plan.chunks:,} chunks, "
+        f"{plan.requests:,} requests to ask, {plan.reused:,} answered before",
+    )
+
+
+_KINDS = {
+    "new": "new",
+    "changed": "changed",
+    "moved": "from another source, changed",
+    "asked_otherwise": "of other settings",
+    "failed": "that lack answers",
+    "relabelled": "with another source or other columns to keep",
+}
+"""What there is to do with the documents of a plan, in words; `new` alone goes without saying."""
+
+
+def _kinds(changes: Changes) -> str:
+    parts = [f"{count:,} {words}" for kind, words in _KINDS.items() if (count := changes.decisions[kind])]
+    return f" ({', '.join(parts)})" if changes.decisions["new"] != changes.planned else ""
+
+
+def _lacking(console: Console, changes: Changes) -> None:
+    """What `--mode replace` removes, and what it must not."""
+    ids = f" ({', '.join(changes.removed_ids)}{' …' if changes.removed > len(changes.removed_ids) else ''})"
+    kept = f"{changes.unread:,} are kept, since something of their source could not be read"
+    say(
+        console,
+        f"Removed:  {changes.removed:,} of the {changes.current:,} documents of the output, which this input lacks"
+        f"{ids if changes.removed else ''}{f'; {kept}' if changes.unread else ''}",
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
@@ -12,16 +13,18 @@ from pyspark.sql import functions as F
 from pyspark.storagelevel import StorageLevel
 
 from triplelake.config import Settings
+from triplelake.engine.changes import PLANNED, REMOVED, Changes, comparable, find_changes, guard, lacking
 from triplelake.engine.cutting import Chunker
 from triplelake.engine.draft import VERSION, Draft, Plan
 from triplelake.engine.keys import command_hash
 from triplelake.engine.source import Source, nothing_readable
 from triplelake.prompt.prompts import LANGS
-from triplelake.tables.schemas import ATTEMPTS, CHUNKS, DOCUMENTS, PLANS
+from triplelake.tables.schemas import ATTEMPTS, CHUNKS, DOCUMENTS, PLANS, SEQUENCE
 from triplelake.tables.store import Store
 from triplelake.tables.views import select
 
 _PLAN = tuple(field.name for field in fields(Plan))
+_SHOWN = 3
 
 
 @dataclass(frozen=True)
@@ -49,72 +52,69 @@ class Planner:
         return command_hash(self.settings, self.key)
 
     def find(self) -> Plan | None:
-        """The newest plan of this command over this very input, or None; it may be finished."""
-        found = (
-            self.store.read(PLANS)
-            .where((F.col("command_hash") == self._command) & (F.col("input_fingerprint") == self.source.fingerprint))
-            .orderBy(F.col("at").desc())
-            .limit(1)
-            .collect()
-        )
-        return Plan(**{name: found[0][name] for name in _PLAN}) if found else None
+        """The newest plan of this command over this very input, or None; it may be finished.
 
-    def covers(self, plan: Plan) -> bool:
-        """Whether a plan that is settled still says all of its input, so that there is nothing to read.
-
-        A later run over another input may have removed what this one published, and failed documents may be asked for
-        again.
+        None as well where a later plan has changed what is current, since this one does not say all of its input any
+        more. Nothing is lost by planning anew: what was answered is not asked again.
         """
-        if self.settings.run.retry_failed:
-            return False
-        [sealed] = self.store.read(PLANS).where(F.col("plan_id") == plan.plan_id).select("at").collect()
-        others = (F.col("plan_id") != plan.plan_id) & (F.col("at") > sealed["at"])
-        return self.store.read(DOCUMENTS).where(others).isEmpty()
+        mine = (F.col("command_hash") == self._command) & (F.col("input_fingerprint") == self.source.fingerprint)
+        found = self.store.read(PLANS).where(mine).orderBy(F.desc(SEQUENCE)).limit(1).collect()
+        if not found:
+            return None
+        plan = Plan(**{name: found[0][name] for name in _PLAN})
+        overtaking = select("overtaking", {"plan_id": plan.plan_id}, documents=self.store.read(DOCUMENTS))
+        return plan if overtaking.isEmpty() else None
 
     @contextmanager
     def draft(self) -> Iterator[Draft]:
         """Read, chunk and count; nothing is written until `Draft.write`.
 
         Raises:
-            InputError: the input holds no readable document.
+            InputError: the input holds no readable document, or a change that somebody must have said to be meant.
         """
-        documents = self._documents().persist(StorageLevel.DISK_ONLY)
+        current = self._current()
+        documents = self._documents(current).persist(StorageLevel.DISK_ONLY)
         chunks = self._chunks(documents).persist(StorageLevel.DISK_ONLY)
         try:
-            yield self._count(documents, chunks)
+            changes = self._changes(documents, current)
+            guard(changes, self.settings)
+            yield self._count(documents, chunks, current, changes)
         finally:
             chunks.unpersist()
             documents.unpersist()
 
-    def _documents(self) -> DataFrame:
-        """All records; `known` where one can be read and its very version is published under the key."""
-        # As they are now, because what is persisted here is needed after the plan's own append to them.
-        there = self.store.read_now(DOCUMENTS).where(F.col("extraction_key") == self.key)
-        published = select("current_documents", documents=there)
-        if self.settings.run.retry_failed:
-            published = published.where(F.col("failed") == 0)
-        published = published.select(*VERSION).withColumn("known", F.lit(True))
+    def _current(self) -> DataFrame:
+        """The current documents as they are now, because a plan is needed after its own append to the table."""
+        return comparable(select("current_documents", documents=self.store.read_now(DOCUMENTS)))
+
+    def _documents(self, current: DataFrame) -> DataFrame:
+        """All records, each with its `decision`."""
         run = self.settings.run
-        documents = self.source.documents(run.limit, run.sample, run.seed)
-        # A second record with the id of a published document is rejected, not known.
-        known = F.col("reason").isNull() & F.coalesce("known", F.lit(False))
-        return documents.join(published, VERSION, "left").withColumn("known", known)
+        records = comparable(self.source.documents(run.limit, run.sample, run.seed))
+        chosen: dict[str, str | bool] = {"key": self.key, "retry_failed": run.retry_failed}
+        return select("decided", chosen, records=records, current=current)
 
     def _chunks(self, documents: DataFrame) -> DataFrame:
-        new = documents.where(F.col("reason").isNull() & ~F.col("known"))
-        return new.select(*VERSION, "title", "text").mapInArrow(
-            Chunker(self.settings.chunking, self.key), schema=CHUNKS.spark
+        return (
+            documents.where(PLANNED)
+            .select(*VERSION, "title", "text")
+            .mapInArrow(Chunker(self.settings.chunking, self.key), schema=CHUNKS.spark)
         )
 
-    def _count(self, documents: DataFrame, chunks: DataFrame) -> Draft:
-        read = documents.agg(
-            F.count(F.lit(1)).alias("records"),
-            F.count("reason").alias("rejected"),
-            F.count(F.when(F.col("known"), 1)).alias("known"),
-        ).collect()[0]
-        if read["records"] == read["rejected"]:
-            problems = documents.select("source", "place", "reason").limit(3).collect()
+    def _changes(self, documents: DataFrame, current: DataFrame) -> Changes:
+        read = documents.groupBy("decision").agg(F.count(F.lit(1)).alias("records")).collect()
+        counts = Counter({row["decision"]: row["records"] for row in read})
+        if not set(counts) - {"rejected"}:
+            problems = documents.select("source", "place", "reason").limit(_SHOWN).collect()
             raise nothing_readable(self.settings, [tuple(row) for row in problems])
+        return find_changes(counts, documents, current, replaces=self._replaces)
+
+    @property
+    def _replaces(self) -> bool:
+        run = self.settings.run
+        return run.mode == "replace" and run.limit is None and run.sample is None
+
+    def _count(self, documents: DataFrame, chunks: DataFrame, current: DataFrame, changes: Changes) -> Draft:
         requests = self._requests(chunks)
         to_ask = ~F.col("_answered")
         counted = requests.agg(
@@ -128,10 +128,9 @@ class Planner:
         langs = {lang: counts.pop(lang) for lang in LANGS}
         plan = Plan(
             plan_id=uuid.uuid4().hex,
-            documents=read["records"] - read["rejected"] - read["known"],
+            documents=changes.planned,
             **counts,
         )
-        run = self.settings.run
         return Draft(
             store=self.store,
             key=self.key,
@@ -139,14 +138,13 @@ class Planner:
             command=self._command,
             fingerprint=self.source.fingerprint,
             bucket_size=self.bucket_size,
-            replaces=run.mode == "replace" and run.limit is None and run.sample is None,
+            changes=changes,
             plan=plan,
             langs=langs,
             documents=documents,
             chunks=chunks,
             requests=requests.where(to_ask),
-            known=read["known"],
-            rejected=read["rejected"],
+            removed=lacking(documents, current).where(REMOVED) if changes.removed else None,
         )
 
     def _requests(self, chunks: DataFrame) -> DataFrame:

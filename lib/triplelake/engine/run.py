@@ -136,7 +136,7 @@ class _Job:
         resumes = plan is not None and self._publisher(plan).unsettled()
         if plan and resumes:
             narrate.resumed(self._console, plan)
-        elif plan and self._planner.covers(plan):
+        elif plan and not self._settings.run.retry_failed:
             narrate.covered(self._console)
             return
         else:
@@ -174,7 +174,7 @@ class _Job:
             narrate.notes(self._console, self._opened, draft.asked)
             self._make_tables()
             self._journal.removed = draft.write()
-            self._journal.rejected = draft.rejected
+            self._journal.rejected = draft.changes.rejected
             return draft.plan if draft.plan.documents else None
 
     def _make_tables(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 from pyspark.errors import AnalysisException
@@ -52,6 +52,7 @@ class Source:
         fingerprint: changes when the input does.
         records: one row per record, readable or not.
         encodings: for people: which encoding, in which files.
+        id_prefix: put before ids that are given.
     """
 
     description: str
@@ -59,6 +60,7 @@ class Source:
     fingerprint: str
     records: DataFrame
     encodings: tuple[str, ...] = ()
+    id_prefix: str = ""
 
     def documents(self, limit: int | None = None, sample: int | None = None, seed: int = 0) -> DataFrame:
         """Records with an identity: `doc_id, doc_version, source, place, title, text, meta, reason`.
@@ -77,7 +79,7 @@ class Source:
             drawn = F.xxhash64(F.lit(seed), "place", "doc_version")
             records = records.orderBy(drawn, *order).limit(sample)
         given = F.col("given_id").isNotNull()
-        identity = F.coalesce("given_id", "doc_version")
+        identity = F.coalesce(F.concat(F.lit(self.id_prefix), "given_id"), "doc_version")
         same = Window.partitionBy(identity, given).orderBy(*order)
         rank = F.row_number().over(same)
         readable = F.col("reason").isNull()
@@ -88,7 +90,7 @@ class Source:
             )
             .withColumn(
                 "doc_id",
-                F.when(given | (F.col("_rank") == 1), identity).otherwise(F.concat_ws("-", identity, "_rank")),
+                F.when(given | (F.col("_rank") == 1), identity).otherwise(F.concat(identity, F.lit("-"), "_rank")),
             )
             .select("doc_id", "doc_version", "source", "place", "title", "text", "meta", "reason")
         )
@@ -179,8 +181,10 @@ def open_source(spark: SparkSession, settings: Settings, found: Found) -> Source
         InputError: what only Spark can see: no such table, or a column that it does not have.
     """
     if found.columns is None:
-        return _open_with_spark(spark, settings, found.format)
-    return _open_files(spark, found, found.columns)
+        source = _open_with_spark(spark, settings, found.format)
+    else:
+        source = _open_files(spark, found, found.columns)
+    return replace(source, id_prefix=settings.corpus.id_prefix)
 
 
 def _open_files(spark: SparkSession, found: Found, columns: Columns) -> Source:

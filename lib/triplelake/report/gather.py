@@ -13,6 +13,7 @@ from pyspark.sql import functions as F
 
 from triplelake.report import model
 from triplelake.report.model import Cause, Counts, Document, Edge, Mention, Place, RelationCount, Report, Run
+from triplelake.tables.schemas import SEQUENCE
 from triplelake.tables.store import Store
 
 _USED = "grounding <> 'none' AND size(flags) = 0"
@@ -72,7 +73,7 @@ class _Gathering:
 
     @cached_property
     def _runs(self) -> DataFrame:
-        return self._spark.table("runs").orderBy(F.desc("started_at"))
+        return self._spark.table("runs").orderBy(F.desc(SEQUENCE))
 
     def _counts(self, facts: int) -> Counts:
         published = self._spark.table("current_documents")

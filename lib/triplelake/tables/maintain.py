@@ -147,7 +147,7 @@ def _open_plans(store: Store) -> DataFrame:
     planned = documents.where("state = 'planned'").alias("planned")
     published = documents.where("state = 'published'").alias("published")
     same_version = [_equal(name) for name in _VERSION]
-    later = _equal("plan_id") | (F.col("published.at") > F.col("planned.at"))
+    later = _equal("plan_id") | (F.col("published.sequence") > F.col("planned.sequence"))
     return planned.join(published, [*same_version, later], "left_anti").select("plan_id").distinct()
 
 

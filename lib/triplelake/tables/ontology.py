@@ -9,14 +9,14 @@ from pyspark.sql import functions as F
 from triplelake.errors import TriplelakeError
 from triplelake.prompt.ontology import Ontology
 from triplelake.prompt.ontology_file import load_ontology
-from triplelake.tables.schemas import RUNS
+from triplelake.tables.schemas import RUNS, SEQUENCE
 from triplelake.tables.store import Store
 
 
 def stored_ontology(store: Store) -> Ontology | None:
     """The ontology of the newest run that asked anything, if its file can still be read and it had one."""
     asked = store.read(RUNS).where("extraction_key IS NOT NULL")
-    newest = asked.orderBy(F.desc("ended_at")).select("settings").first()
+    newest = asked.orderBy(F.desc(SEQUENCE)).select("settings").first()
     if newest is None:
         return None
     try:

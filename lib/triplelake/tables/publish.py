@@ -152,7 +152,7 @@ class Publisher:
             {
                 "state": F.lit("published"),
                 "run_id": F.lit(self.run_id),
-                "at": F.current_timestamp(),
+                "state_at": F.current_timestamp(),
             }
         ).observe(count, F.count(F.lit(1)).alias("rows"))
         self.check()

@@ -15,7 +15,10 @@ from pyspark.sql.types import StructField, StructType
 STRING, INT, LONG, DOUBLE, BOOLEAN = pa.string(), pa.int32(), pa.int64(), pa.float64(), pa.bool_()
 TIMESTAMP = pa.timestamp("us", tz="UTC")
 
-SCHEMA_VERSION = 2
+SEQUENCE = "sequence"
+"""The column by which a table's rows are ordered; `Store.append` fills it."""
+
+SCHEMA_VERSION = 3
 """Raised whenever a column changes; kept as a property of each table."""
 
 
@@ -65,6 +68,7 @@ _REQUEST_ID = Column("request_id", STRING, "Hash of extraction key, language, te
 _PLAN_ID = Column("plan_id", STRING, "The plan that this belongs to")
 _RUN_ID = Column("run_id", STRING, "The run that wrote this row")
 _LANG = Column("lang", STRING, "Language asked in: zh-Hans, zh-Hant or en")
+_SEQUENCE = Column(SEQUENCE, LONG, "Rank of the commit that wrote it: a later one is newer, whatever clocks say")
 _DERIVATION = Column("derivation", STRING, "Version of parsing, grounding and normalising, and the answers that lacked")
 
 DOCUMENTS = Table(
@@ -86,7 +90,8 @@ DOCUMENTS = Table(
         _DERIVATION,
         _PLAN_ID,
         _RUN_ID,
-        Column("at", TIMESTAMP, "When the document came to this state"),
+        _SEQUENCE,
+        Column("state_at", TIMESTAMP, "When the document came to this state, by the driver's clock"),
     ),
 )
 
@@ -124,7 +129,8 @@ PLANS = Table(
         Column("reused", LONG, "Requests whose answer was already there"),
         Column("est_tokens", LONG, "Estimated tokens of the requests to ask, without the fixed prefix"),
         _RUN_ID,
-        Column("at", TIMESTAMP, "When the plan was complete"),
+        _SEQUENCE,
+        Column("planned_at", TIMESTAMP, "When the plan was complete, by the driver's clock"),
     ),
 )
 
@@ -169,7 +175,8 @@ ATTEMPTS = Table(
         ),
         Column("endpoint", STRING, "Server that answered"),
         Column("model", STRING, "Model alias in the answer"),
-        Column("finished_at", TIMESTAMP, "When the answer was there"),
+        _SEQUENCE,
+        Column("finished_at", TIMESTAMP, "When the answer was there, by the executor's clock"),
     ),
 )
 
@@ -264,6 +271,7 @@ RUNS = Table(
         Column("exit_code", INT, "Exit code of the command"),
         Column("error", STRING, "Why it did not succeed"),
         Column("remedy", STRING, "What to do about it"),
+        _SEQUENCE,
     ),
 )
 

@@ -12,9 +12,10 @@ from pathlib import Path
 import pyarrow as pa
 from pyspark.errors import AnalysisException, PySparkException
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 
 from triplelake.errors import OutputError
-from triplelake.tables.schemas import RUNS, SCHEMA_VERSION, TABLES, Table
+from triplelake.tables.schemas import RUNS, SCHEMA_VERSION, SEQUENCE, TABLES, Table
 
 _CATALOG_NAME = re.compile(r"[A-Za-z_]\w*\.[A-Za-z_]\w*")
 _NO_TABLE = ("DELTA_MISSING_DELTA_TABLE", "DELTA_PATH_DOES_NOT_EXIST")
@@ -168,7 +169,7 @@ class Store:
         """Append rows in one atomic commit.
 
         Args:
-            frame: has the table's columns, in any order; evaluated exactly once.
+            frame: has the table's columns, in any order, but for `sequence`; evaluated exactly once.
             run_id: goes into the commit's metadata.
             commit: what else it says.
 
@@ -177,6 +178,8 @@ class Store:
         """
         if table is not RUNS:
             self._ask()
+        if SEQUENCE in table.names:
+            frame = frame.withColumn(SEQUENCE, F.lit(self.next_sequence(table)).cast("long"))
         self._new.discard(table.name)
         metadata = json.dumps({"run_id": run_id, **commit.note}, ensure_ascii=False)
         writer = frame.select(*table.names).write.format("delta").mode("append").option("userMetadata", metadata)
@@ -200,6 +203,11 @@ class Store:
     def _ask(self) -> None:
         for guard in tuple(self.guards):
             guard()
+
+    def next_sequence(self, table: Table) -> int:
+        """What the next commit to a table writes as `sequence`; Delta answers from its statistics, without a job."""
+        newest = self.read(table).agg(F.max(SEQUENCE)).collect()[0][0]
+        return (newest or 0) + 1
 
     def _filled(self, table: Table) -> bool:
         """Whether a table may hold rows."""

@@ -7,12 +7,14 @@ through the same SELECTs, so that people and program cannot disagree.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from string import Template
 
 from pyarrow.fs import FileSystem
 from pyspark.sql import DataFrame
 
+from triplelake.tables.current import CURRENT_DOCUMENTS, QUERIES
 from triplelake.tables.schemas import TABLES
 from triplelake.tables.store import Store, absolute
 
@@ -22,15 +24,12 @@ SELECT * FROM (
   SELECT *, row_number() OVER (
     PARTITION BY request_id
     ORDER BY CASE WHEN status = 'failed' THEN 1 ELSE 0 END,
+             CASE WHEN status <> 'failed' THEN sequence END ASC,
              CASE WHEN status <> 'failed' THEN finished_at END ASC,
-             finished_at DESC) AS answer_rank
+             sequence DESC, finished_at DESC) AS answer_rank
   FROM $attempts) ranked
 WHERE answer_rank = 1""",
-    "current_documents": """
-SELECT * FROM (
-  SELECT *, row_number() OVER (PARTITION BY doc_id ORDER BY d.at DESC) AS state_rank
-  FROM $documents d WHERE state IN ('published', 'removed')) ranked
-WHERE state_rank = 1 AND state = 'published'""",
+    "current_documents": CURRENT_DOCUMENTS,
     "current_triples": """
 SELECT t.* FROM $triples t
 JOIN $current_documents d
@@ -77,11 +76,14 @@ GROUP BY predicate""",
     "failures": """
 SELECT c.doc_id, c.ordinal, c.text, a.request_id, a.error_code, a.error_message, a.completion, a.tries, a.finished_at
 FROM $answers a JOIN $chunks c ON a.request_id = c.request_id
+JOIN $current_documents d
+  ON c.doc_id = d.doc_id AND c.doc_version = d.doc_version AND c.extraction_key = d.extraction_key
 WHERE a.status = 'failed'""",
 }
 """Views by name, each after those that it reads."""
 
 
+_PARAMETER = re.compile(r":(\w+)")
 _FLAG_COUNT = {"spark": "size(flags)", "duckdb": "len(flags)"}
 
 
@@ -114,11 +116,16 @@ def script(store: Store, dialect: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def select(view: str, **frames: DataFrame) -> DataFrame:
-    """A view over these DataFrames instead of the stored tables."""
+def select(view: str, args: Mapping[str, str | bool] | None = None, /, **frames: DataFrame) -> DataFrame:
+    """A view, or a query of `current.QUERIES`, over these DataFrames instead of the stored tables.
+
+    Args:
+        args: values of its parameters (`:name`).
+    """
     spark = next(iter(frames.values())).sparkSession
-    query = render(VIEWS[view], {name: f"{{{name}}}" for name in frames})
-    return spark.sql(query, args=None, **frames)
+    query = render(QUERIES.get(view) or VIEWS[view], {name: f"{{{name}}}" for name in frames})
+    # Spark 4.1 leaves parameters unbound in a query that reads DataFrames too, so values are filled in as those are.
+    return spark.sql(_PARAMETER.sub(r"{\1}", query), args=None, **frames, **(args or {}))
 
 
 def register(store: Store, *, fixed: bool = False) -> None:
