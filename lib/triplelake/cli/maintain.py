@@ -44,15 +44,16 @@ def maintain_parser() -> Parser:
         help="allow fewer than 7 days, which breaks readers of older versions",
     )
     add("--set", action="append", default=[], metavar="KEY=VALUE", help="any key of docs/options.md")
+    add("--upgrade", action="store_true", default=False, help="bring tables of an earlier version to today's, and stop")
     add("--dry-run", action="store_true", default=False, help="say what would be done, and stop")
     return parser
 
 
 def _maintain(argv: Sequence[str], console: Console) -> None:
     arguments = vars(maintain_parser().parse(argv))
-    dry_run = arguments.pop("dry_run")
+    dry_run, upgrades = arguments.pop("dry_run"), arguments.pop("upgrade")
     settings = read_settings(arguments)
     show_settings(console, {name: settings.public()[name] for name in ("output", "maintain")})
-    from triplelake.engine.maintain import maintain
+    from triplelake.engine.maintain import maintain, upgrade
 
-    maintain(settings, console, dry_run=dry_run)
+    (upgrade if upgrades else maintain)(settings, console, dry_run=dry_run)

@@ -125,7 +125,7 @@ Runs of earlier versions did not keep them."""
 def newest_key(store: Store) -> str | None:
     """The extraction key of the newest run that asked; None if none did."""
     asked = store.read(RUNS).where("command = 'extract' AND extraction_key IS NOT NULL AND plan_id IS NOT NULL")
-    rows = asked.orderBy(F.desc(SEQUENCE)).select("extraction_key").limit(1).collect()
+    rows = asked.orderBy(F.desc(SEQUENCE), F.desc("ended_at")).select("extraction_key").limit(1).collect()
     return str(rows[0][0]) if rows else None
 
 
@@ -146,7 +146,13 @@ def changes(store: Store, key: str, settings: Settings, versions: Mapping[str, s
         A line for each: `answer.max_tokens was 320, is 200`; of a file only that it has changed. Empty if no run had
         this key.
     """
-    rows = store.read(RUNS).where(F.col("extraction_key") == key).orderBy(F.desc(SEQUENCE)).limit(1).collect()
+    rows = (
+        store.read(RUNS)
+        .where(F.col("extraction_key") == key)
+        .orderBy(F.desc(SEQUENCE), F.desc("ended_at"))
+        .limit(1)
+        .collect()
+    )
     if not rows:
         return []
     stored, then = json.loads(rows[0]["settings"]), json.loads(rows[0]["versions"])
@@ -175,7 +181,7 @@ def last_key(store: Store, settings: Settings) -> str:
         OutputError: there is none.
     """
     wanted = {name: settings.public()[name] for name in _CHANGE_ANSWERS}
-    runs = store.read(RUNS).where("extraction_key IS NOT NULL").orderBy(F.desc(SEQUENCE))
+    runs = store.read(RUNS).where("extraction_key IS NOT NULL").orderBy(F.desc(SEQUENCE), F.desc("ended_at"))
     for row in runs.select("extraction_key", "settings").toLocalIterator():
         stored = json.loads(row["settings"])
         if {name: stored.get(name) for name in _CHANGE_ANSWERS} == wanted:

@@ -91,7 +91,9 @@ def run_of(store: Store, found: Found) -> Run:
         .distinct()
         .collect()
     }
-    runs = store.read(RUNS).where(F.col("extraction_key").isin(list(keys))).orderBy(F.desc(SEQUENCE))
+    runs = (
+        store.read(RUNS).where(F.col("extraction_key").isin(list(keys))).orderBy(F.desc(SEQUENCE), F.desc("ended_at"))
+    )
     row = runs.select("settings", "versions").first()
     settings = json.loads(row["settings"]) if row and row["settings"] else {}
     versions = json.loads(row["versions"]) if row and row["versions"] else {}

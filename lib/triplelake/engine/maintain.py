@@ -16,6 +16,8 @@ from triplelake.tables.lease import Lease
 from triplelake.tables.maintain import PACKED, SAFE_RETENTION_DAYS, Size
 from triplelake.tables.schemas import TABLES
 from triplelake.tables.store import Store
+from triplelake.tables.upgrade import steps, upgradable
+from triplelake.tables.views import create_views
 
 
 def maintain(settings: Settings, console: Console, *, dry_run: bool = False) -> Journal:
@@ -40,6 +42,37 @@ def maintain(settings: Settings, console: Console, *, dry_run: bool = False) -> 
             return journal
         with journal.recorded(store, job.lease):
             job.run()
+    return journal
+
+
+def upgrade(settings: Settings, console: Console, *, dry_run: bool = False) -> Journal:
+    """Bring tables of an earlier schema version to today's; or with `dry_run` only say what there is to do.
+
+    Raises:
+        UsageError: no output was named.
+        OutputError: a run is alive, or these are no tables that can be upgraded.
+    """
+    if settings.output is None:
+        raise UsageError("--output", "is missing", "Name the path, or catalog.schema, of the tables.")
+    spark = open_session("triplelake upgrade")
+    store = Store(spark, settings.output)
+    journal = Journal("upgrade", settings)
+    journal.versions = versions(spark)
+    if not upgradable(store):
+        narrate.upgraded(console, [])
+        return journal
+    if dry_run:
+        narrate.upgraded(console, [words for words, _ in steps(store, journal.run_id)], dry_run=True)
+        return journal
+    lease = Lease(store, journal.run_id, partial(narrate.waiting, console))
+    with journal.recorded(store, lease):
+        lease.take()
+        done = []
+        for words, step in steps(store, journal.run_id):
+            step()
+            done.append(words)
+        create_views(store)
+        narrate.upgraded(console, done)
     return journal
 
 

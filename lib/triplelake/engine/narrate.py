@@ -280,6 +280,16 @@ def maintained(console: Console, before: Size, after: Size) -> None:
     say(console, f"Done:     a reader of all tables opens {_size(after)}; it was {_size(before)}")
 
 
+def upgraded(console: Console, steps: Sequence[str], *, dry_run: bool = False) -> None:
+    """What an upgrade has done, or would do, and what follows."""
+    for each in steps:
+        say(console, f"Upgrade:  {each}{' (would be)' if dry_run else ''}")
+    if not steps:
+        say(console, "Upgrade:  nothing to do; the tables have today's columns")
+    elif not dry_run:
+        say(console, "Done:     no answer is lost. --republish, with the settings of a run, reads its answers as today")
+
+
 def _size(size: Size) -> str:
     return f"{_files(size.files)} of {decimal(size.bytes)}"
 

@@ -73,7 +73,7 @@ class _Gathering:
 
     @cached_property
     def _runs(self) -> DataFrame:
-        return self._spark.table("runs").orderBy(F.desc(SEQUENCE))
+        return self._spark.table("runs").orderBy(F.desc(SEQUENCE), F.desc("ended_at"))
 
     def _counts(self, facts: int) -> Counts:
         published = self._spark.table("current_documents")

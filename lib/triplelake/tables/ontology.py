@@ -16,7 +16,7 @@ from triplelake.tables.store import Store
 def stored_ontology(store: Store) -> Ontology | None:
     """The ontology of the newest run that asked anything, if its file can still be read and it had one."""
     asked = store.read(RUNS).where("extraction_key IS NOT NULL")
-    newest = asked.orderBy(F.desc(SEQUENCE)).select("settings").first()
+    newest = asked.orderBy(F.desc(SEQUENCE), F.desc("ended_at")).select("settings").first()
     if newest is None:
         return None
     try:

@@ -243,7 +243,7 @@ RUNS = Table(
         _RUN_ID,
         _PLAN_ID,
         _KEY,
-        Column("command", STRING, "extract, probe, republish or maintain"),
+        Column("command", STRING, "extract, probe, republish, maintain or upgrade"),
         Column("settings", STRING, "Effective settings as JSON, without secrets"),
         Column(
             "versions",

@@ -204,6 +204,32 @@ class Store:
         for guard in tuple(self.guards):
             guard()
 
+    def replace(self, table: Table, frame: DataFrame, *, run_id: str) -> None:
+        """Put rows and columns of a table in place of those that are there, in one atomic commit."""
+        self._ask()
+        writer = frame.write.format("delta").mode("overwrite").option("overwriteSchema", "true")
+        writer = writer.option("userMetadata", json.dumps({"run_id": run_id}))
+        if self.in_catalog:
+            writer.saveAsTable(self.location(table))
+        else:
+            writer.save(self.location(table))
+
+    def schema_version(self, table: Table) -> int | None:
+        """The schema version of a table that is there; None if it is not, or not ours."""
+        found = self._properties(table).get(_VERSION_PROPERTY, "") if self.exists(table) else ""
+        return int(found) if found.isdigit() else None
+
+    def set_schema_version(self, table: Table) -> None:
+        """Say that a table has today's columns."""
+        self.change(
+            f"ALTER TABLE {self.sql_name(table)} SET TBLPROPERTIES ({quoted(_VERSION_PROPERTY)} = '{SCHEMA_VERSION}')"
+        )
+
+    def _properties(self, table: Table) -> dict[str, str]:
+        # DESCRIBE DETAIL says the same, and counts all files for it: thirty times as slow on a small table.
+        rows = self.spark.sql(f"SHOW TBLPROPERTIES {self.sql_name(table)}").collect()
+        return {row["key"]: row["value"] for row in rows}
+
     def next_sequence(self, table: Table) -> int:
         """What the next commit to a table writes as `sequence`; Delta answers from its statistics, without a job."""
         newest = self.read(table).agg(F.max(SEQUENCE)).collect()[0][0]
@@ -222,28 +248,29 @@ class Store:
     def _create(self, table: Table) -> None:
         # In SQL, because Delta's own builder takes no name of three parts.
         columns = ", ".join(
-            f"`{field.name}` {field.dataType.simpleString()} COMMENT {_quoted(column.comment)}"
+            f"`{field.name}` {field.dataType.simpleString()} COMMENT {quoted(column.comment)}"
             for field, column in zip(table.spark, table.columns, strict=True)
         )
         clustering = f" CLUSTER BY ({', '.join(table.cluster_by)})" if table.cluster_by else ""
-        properties = ", ".join(f"{_quoted(name)} = {_quoted(value)}" for name, value in _PROPERTIES.items())
+        properties = ", ".join(f"{quoted(name)} = {quoted(value)}" for name, value in _PROPERTIES.items())
         self.spark.sql(
             f"CREATE TABLE {self.sql_name(table)} ({columns}) USING delta{clustering} "
-            f"COMMENT {_quoted(table.comment)} TBLPROPERTIES ({properties})"
+            f"COMMENT {quoted(table.comment)} TBLPROPERTIES ({properties})"
         )
 
     def _check(self, table: Table) -> None:
-        # DESCRIBE DETAIL says the same, and counts all files for it: thirty times as slow on a small table.
-        rows = self.spark.sql(f"SHOW TBLPROPERTIES {self.sql_name(table)}").collect()
-        properties = {row["key"]: row["value"] for row in rows}
+        properties = self._properties(table)
         found = properties.get(_VERSION_PROPERTY)
+        if found is None:
+            raise OutputError(self.location(table), "is not a table of triplelake", "Choose another --output.")
         if found != str(SCHEMA_VERSION):
+            older = found.isdigit() and int(found) < SCHEMA_VERSION
             raise OutputError(
                 self.location(table),
-                "is not a table of triplelake"
-                if found is None
-                else f"has schema version {found}, this is {SCHEMA_VERSION}",
-                "Choose another --output.",
+                f"has schema version {found}, this is {SCHEMA_VERSION}",
+                f"While no run is alive: python jobs/maintain.py --output {self.output} --upgrade"
+                if older
+                else "Install the version of triplelake that wrote it, or a later one.",
             )
         reader = properties.get("delta.minReaderVersion")
         if reader != "1":
@@ -274,7 +301,7 @@ def absolute(path: str) -> str:
     return str(Path(path).resolve() if ".." in Path(path).parts else Path(path).absolute())
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
     """A string literal of Spark SQL."""
     escaped = text.replace("\\", "\\\\").replace("'", "\\'")
     return f"'{escaped}'"

@@ -24,9 +24,9 @@ SELECT * FROM (
   SELECT *, row_number() OVER (
     PARTITION BY request_id
     ORDER BY CASE WHEN status = 'failed' THEN 1 ELSE 0 END,
-             CASE WHEN status <> 'failed' THEN sequence END ASC,
+             CASE WHEN status <> 'failed' THEN coalesce(sequence, 0) END ASC,
              CASE WHEN status <> 'failed' THEN finished_at END ASC,
-             sequence DESC, finished_at DESC) AS answer_rank
+             coalesce(sequence, 0) DESC, finished_at DESC) AS answer_rank
   FROM $attempts) ranked
 WHERE answer_rank = 1""",
     "current_documents": CURRENT_DOCUMENTS,

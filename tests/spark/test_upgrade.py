@@ -1,0 +1,78 @@
+"""Tables of schema version 2, as that version wrote them, brought to today's: killed at every step, and gone on with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from zipfile import ZipFile
+
+import pytest
+from deltalake import DeltaTable
+from pyspark.sql import DataFrame, SparkSession
+
+from triplelake.errors import OutputError
+from triplelake.tables.schemas import DOCUMENTS, PLANS, TABLES
+from triplelake.tables.store import Store
+from triplelake.tables.upgrade import steps, upgradable
+from triplelake.tables.views import select
+
+pytestmark = pytest.mark.spark
+
+_FIXTURE = Path(__file__).parent / "v2" / "kg.zip"
+_CURRENT = {"river", "writer", "ship"}
+
+
+@pytest.fixture
+def old(spark: SparkSession, tmp_path: Path) -> Store:
+    """An output of version 2: two settings, a removed document, a damaged record, Chinese and English."""
+    with ZipFile(_FIXTURE) as archive:
+        archive.extractall(tmp_path)
+    return Store(spark, str(tmp_path / "kg"))
+
+
+def test_every_row_outlives_an_upgrade_that_is_killed_at_every_step(old: Store) -> None:
+    before = {table.name: old.read(table).count() for table in TABLES}
+    states = {tuple(row) for row in old.read(DOCUMENTS).select("doc_id", "state", "run_id", "at").collect()}
+    with pytest.raises(OutputError, match="has schema version 2, this is 3") as refused:
+        old.check()
+    assert "jobs/maintain.py" in refused.value.remedy and "--upgrade" in refused.value.remedy
+    assert upgradable(old)
+
+    done = []
+    while left := next(steps(old, "upgrade"), None):  # each time as a new command sees it
+        words, step = left
+        if not words.endswith("schema version 3") and not words.startswith(DOCUMENTS.name):
+            # What the earlier version's views read of `documents` is still there.
+            assert "at" in old.spark.read.table(old.sql_name(DOCUMENTS)).columns
+        step()
+        assert words not in done, "a step that was done is done again"
+        done.append(words)
+
+    assert not upgradable(old)
+    assert old.check() == []
+    assert {table.name: old.read(table).count() for table in TABLES} == before
+    documents = old.read(DOCUMENTS)
+    assert {tuple(row) for row in documents.select("doc_id", "state", "run_id", "state_at").collect()} == states
+    assert _ordered(documents, "state_at") and _ordered(old.read(PLANS), "planned_at")
+    assert {row["doc_id"] for row in select("current_documents", documents=documents).collect()} == _CURRENT
+    for table in TABLES:
+        delta = DeltaTable(old.location(table))
+        assert [field.name for field in delta.schema().fields] == table.names
+        assert delta.protocol().min_reader_version == 1
+        assert all(field.metadata.get("comment") for field in delta.schema().fields)
+        assert delta.metadata().configuration["delta.enableDeletionVectors"] == "false"
+
+
+def test_what_is_not_known_is_not_touched(old: Store) -> None:
+    old.spark.sql(f"ALTER TABLE {old.sql_name(PLANS)} SET TBLPROPERTIES ('triplelake.schemaVersion' = '9')")
+    with pytest.raises(OutputError, match="its table `plans` has schema version 9"):
+        upgradable(old)
+    with pytest.raises(OutputError, match="has schema version") as refused:
+        old.check()
+    assert refused.value.remedy
+
+
+def _ordered(frame: DataFrame, clock: str) -> bool:
+    """A later time has a larger sequence, an equal one the same."""
+    rows = sorted((row[clock], row["sequence"]) for row in frame.select(clock, "sequence").collect())
+    times = sorted({time for time, _ in rows})
+    return bool(rows) and all(sequence == times.index(time) + 1 for time, sequence in rows)
