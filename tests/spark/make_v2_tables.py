@@ -50,7 +50,9 @@ def main() -> None:
         folder = Path(name)
         tree = folder / "tree"
         tree.mkdir()
-        archive = subprocess.run(["git", "archive", COMMIT], cwd=HERE.parents[1], capture_output=True, check=True).stdout
+        archive = subprocess.run(
+            ["git", "archive", COMMIT], cwd=HERE.parents[1], capture_output=True, check=True
+        ).stdout
         subprocess.run(["tar", "-x", "-C", tree], input=archive, check=True)
         environment = {**os.environ, "PYTHONPATH": f"{tree / 'lib'}:{tree / 'tests' / 'e2e'}"}
         subprocess.run([sys.executable, "-c", _JOBS, folder], env=environment, cwd=folder, check=True)

@@ -1,4 +1,4 @@
-"""Tables of schema version 2, as that version wrote them, brought to today's: killed at every step, and gone on with."""
+"""Tables of schema version 2, as that version wrote them, brought to today's, also where it is killed at any step."""
 
 from __future__ import annotations
 
