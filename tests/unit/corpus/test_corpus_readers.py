@@ -184,7 +184,7 @@ def test_csv_rejects_the_row_with_bad_bytes_and_no_other(read: Read) -> None:
     content = b'text,n\na,1\n"b\n\xff",2\nc\x81,3\nd,4\n'
     assert read("csv", content) == [
         ("line 2", "a"),
-        ("line 3", "!is not UTF-8: byte 0xFF at byte 14"),
+        ("lines 3 to 4", "!is not UTF-8: byte 0xFF at byte 14"),
         ("line 5", "!is not UTF-8: byte 0x81 at byte 20"),
         ("line 6", "d"),
     ]
@@ -194,7 +194,8 @@ def test_csv_takes_large_fields_old_line_ends_and_an_unclosed_quote(read: Read) 
     assert read("csv", b"text\r" + b"x" * 300_000 + b"\ry\r") == [("line 2", "x" * 300_000), ("line 3", "y")]
     assert read("csv", b'text\na\n"never closed\nb\n') == [
         ("line 2", "a"),
-        ("line 3", "!is not a row: unexpected end of data"),
+        ("line 3", "!is not a row: unexpected end of data; lines 3 to 4 were read as one row, then one by one"),
+        ("line 4", "b"),
     ]
     assert read("csv", "text\na\u2028b\n".encode()) == [("line 2", "a\u2028b")]
     assert read("csv", b"") == []
