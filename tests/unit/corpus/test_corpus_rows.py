@@ -153,9 +153,7 @@ def test_lines_that_are_read_again_are_held_in_bounds(tmp_path: Path, monkeypatc
     path = tmp_path / "in.csv"
     path.write_text(text, encoding="utf-8")
     tracemalloc.start()
-    count = sum(
-        isinstance(each, Record) for each in read_split(Split(str(path), path.name, "csv"), Columns("text"))
-    )
+    count = sum(isinstance(each, Record) for each in read_split(Split(str(path), path.name, "csv"), Columns("text")))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert count == 29_998
@@ -184,9 +182,7 @@ _CELLS = st.text(st.sampled_from('ab,"\n 上；'), max_size=8)
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=200)
 @given(table=st.lists(st.tuples(_CELLS, _CELLS), min_size=1, max_size=8), ends=st.sampled_from(["\n", "\r\n"]))
-def test_what_a_writer_of_csv_wrote_is_read_as_it_was(
-    tmp_path: Path, table: list[tuple[str, str]], ends: str
-) -> None:
+def test_what_a_writer_of_csv_wrote_is_read_as_it_was(tmp_path: Path, table: list[tuple[str, str]], ends: str) -> None:
     out = io.StringIO(newline="")
     csv.writer(out, lineterminator=ends, quoting=csv.QUOTE_ALL).writerows([("key", "text"), *table])
     path = tmp_path / "in.csv"

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
-from triplelake.corpus.readers.raw import MAX_RECORD_BYTES, RawRecord, Unreadable
+from triplelake.corpus.readers.raw import MAX_RECORD_BYTES, RawRecord
 from triplelake.corpus.readers.rows import Lines
 from triplelake.corpus.splits import Split
 from triplelake.types import Rejected
@@ -48,7 +48,7 @@ def separator(header: str) -> str:
 
 
 def declared_separator(line: str) -> str | None:
-    """The separator that a line `sep=;` names, as spreadsheets write it above the header; None if it is no such line."""
+    """The separator that a line `sep=;` names, as spreadsheets write it above the header; None if it is another."""
     found = _SEP.fullmatch(line)
     return found[1] if found else None
 

@@ -1,4 +1,4 @@
-"""Lines for the csv module that can be given back: a row that took many lines by mistake is read again, line by line."""
+"""Lines for the csv module that can be given back: what a row took by mistake is read again, line by line."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _LINE = re.compile(r"[^\r\n]*(?:\r\n|[\r\n])|[^\r\n]+")
 _UNDECODED = re.compile("[\ud800-\udfff]")
 _PACKED = 4096  # lines are held as one text from here on: millions of short ones would cost much memory
 _AGAIN = 100
-"""Lines of a row at most that begins where lines are read again: without a limit, a file made for it costs their square."""
+"""Lines at most of a row that begins where lines are read again: else a file made for it costs their square."""
 
 
 class Lines:
@@ -122,4 +122,3 @@ class Lines:
         except Unreadable as why:
             # Told at the end: what a row took before it can still be read again.
             self._failure = why
-
