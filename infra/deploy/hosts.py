@@ -211,6 +211,9 @@ def _connection(entry: HostEntry) -> dict[str, Any]:
         "ssh_user": entry.ssh_user,
         "ssh_port": entry.ssh_port,
         "_sudo": entry.ssh_user != "root",
+        # What is written with sudo is copied here first: keys and scripts, which no other user may read or exchange.
+        # pyinfra's own choice is a foreseeable name in /tmp, readable as the user's umask has it.
+        "_temp_dir": f"{entry.prefix}/{INCOMING}",
     }
     if entry.ssh_key:
         data["ssh_key"] = str(entry.ssh_key.expanduser())

@@ -1,0 +1,28 @@
+"""The folder that the packaged model is kept in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from triplelake.errors import SetupError
+from triplelake.pool import gguf
+
+
+@pytest.mark.parametrize("mode", [0o770, 0o707, 0o777, 0o1777])
+def test_a_cache_that_others_can_write_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: int) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert gguf.cache_dir() == tmp_path / "triplelake"
+    (tmp_path / "triplelake").chmod(mode)
+    with pytest.raises(SetupError, match="can be written by other users") as caught:
+        gguf.cache_dir()
+    assert "chmod 700" in caught.value.remedy
+
+
+def test_a_cache_of_somebody_else_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    owner = tmp_path.stat().st_uid
+    monkeypatch.setattr(gguf.os, "getuid", lambda: owner + 1)
+    with pytest.raises(SetupError, match="belongs to another user"):
+        gguf.cache_dir()
