@@ -60,6 +60,8 @@ def log_to_terminal() -> None:
     """Send warnings of the program's loggers to stderr, a line for each, made visible."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Visible("%(levelname)s %(message)s"))
+    # What it logs it raises, too; and a signal would leave a traceback.
+    logging.getLogger("py4j").setLevel(logging.CRITICAL)
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import tempfile
 import traceback
 from collections.abc import Callable
@@ -12,20 +11,24 @@ from rich.text import Text
 
 from triplelake.console import log_to_terminal, say, terminal, visible
 from triplelake.errors import Interrupted, TriplelakeError, classified
+from triplelake.interrupts import listen, told_to_stop
+
+_STOPPED = Interrupted("run", "stopped by a signal", "The same command goes on.")
 
 
 def guarded(command: Callable[[Console], None]) -> int:
     """Run a command; every end is an exit code, and no end is a traceback."""
     console, errors = terminal(), terminal(stderr=True)
-    signal.signal(signal.SIGTERM, _interrupt)
+    listen()
     log_to_terminal()
     try:
         command(console)
-    except TriplelakeError as error:
-        return _tell(errors, error)
     except KeyboardInterrupt:
-        return _tell(errors, Interrupted("run", "stopped by a signal", "The same command goes on."))
+        return _tell(errors, _STOPPED)
     except Exception as error:
+        if told_to_stop() and not isinstance(error, Interrupted):
+            # The signal may have ended Spark's JVM first; what fails then is no news.
+            return _tell(errors, _STOPPED)
         return _tell(errors, _unexpected(error))
     return 0
 
@@ -38,13 +41,9 @@ def _tell(console: Console, error: TriplelakeError) -> int:
 
 
 def _unexpected(error: Exception) -> TriplelakeError:
-    found = classified(error)
-    if type(found) is not TriplelakeError:
+    found = classified(error)  # an error of the project is itself
+    if found is error or type(found) is not TriplelakeError:
         return found
     with tempfile.NamedTemporaryFile("w", prefix="triplelake-", suffix=".log", delete=False, encoding="utf-8") as log:
         traceback.print_exception(error, file=log)
     return TriplelakeError(found.subject, found.reason, f"{found.remedy} The details are in {log.name}.")
-
-
-def _interrupt(signum: int, frame: object) -> None:
-    raise KeyboardInterrupt

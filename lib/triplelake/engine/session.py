@@ -13,6 +13,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from triplelake.errors import SetupError
+from triplelake.interrupts import held
 
 _ROWS_PER_BATCH = 64
 _MOST_TASKS = 1 << 14
@@ -31,7 +32,8 @@ def open_session(name: str) -> SparkSession:
     # Spark starts its workers with the first python3 of the PATH, which need not be this one.
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     try:
-        spark = SparkSession.builder.appName(name).getOrCreate()
+        with held():
+            spark = SparkSession.builder.appName(name).getOrCreate()
     except Exception as error:
         if remote := os.environ.get("SPARK_REMOTE"):
             raise SetupError(remote, f"is no Spark Connect server: {_first_line(error)}", _REMOTE_REMEDY) from error
