@@ -15,6 +15,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from triplelake.errors import UsageError
+from triplelake.filesystems import SECRETS_BELONG, masked
 
 ENV_PREFIX = "TRIPLELAKE__"
 _SECRETS = frozenset({"api_key"})
@@ -228,6 +229,7 @@ def load_settings(
     for key, value in (*_from_env(os.environ if environ is None else environ), *(overrides or {}).items()):
         _put(tree, key, value)
     where = str(file) if file else "settings"
+    _refuse_secrets(tree)
     try:
         return Settings.model_validate(tree)
     except ValidationError as error:
@@ -237,8 +239,17 @@ def load_settings(
 def parse_assignment(text: str) -> tuple[str, Any]:
     """`key=value` of `--set`, the value read as YAML."""
     key, separator, value = text.partition("=")
+    if any(name in key.replace("-", "_").lower() for name in _SECRETS):
+        # The whole command line is in what Spark logs of its events, in the shell's history and in the list of
+        # processes.
+        raise UsageError(
+            "--set api_key",
+            "would leave the key where others can read it: Spark's event log, the shell's history, the processes",
+            "Set it in the environment, export TRIPLELAKE__API_KEY=…, or name `api_key_env` or `api_key_file` in a "
+            "pool file. Replace a key that stood in a command line.",
+        )
     if not separator or not key:
-        raise UsageError(f"--set {text}", "is not of the form key=value", "Example: --set run.limit=20")
+        raise UsageError(f"--set {masked(text)}", "is not of the form key=value", "Example: --set run.limit=20")
     return key.strip(), _value(key.strip(), value)
 
 
@@ -266,7 +277,7 @@ def _read_yaml(file: Path) -> dict[str, Any]:
     except OSError as error:
         raise UsageError(str(file), error.strerror or "cannot be read", "Check --config.") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UsageError(str(file), f"is not valid YAML: {_one_line(error)}", "Mend that line.") from None
+        raise UsageError(str(file), f"is not valid YAML: {yaml_problem(error)}", "Mend that line.") from None
     if tree is None:
         return {}
     if not isinstance(tree, dict):
@@ -306,7 +317,27 @@ def _explain(error: ValidationError, where: str) -> UsageError:
     key = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
         return UsageError(key, f"unknown setting (in {where})", _nearest(key))
-    return UsageError(key, f"{first['msg'].lower()}, but got {first['input']!r}", "See docs/options.md.")
+    got = "" if _SECRETS & set(map(str, first["loc"])) else f", but got {first['input']!r}"
+    return UsageError(key, f"{first['msg'].lower()}{got}", "See docs/options.md.")
+
+
+def _refuse_secrets(tree: Mapping[str, Any]) -> None:
+    """Settings are shown and stored in `runs`, and the names of inputs in `documents`."""
+    for key, value in leaves(tree):
+        for each in value if isinstance(value, list | tuple) else (value,):
+            if isinstance(each, str) and key not in _SECRETS and (shown := masked(each)) != each:
+                remedy = SECRETS_BELONG
+                if key == "pool":
+                    remedy = "Give the key of a server with `api_key_env` or `api_key_file` in a pool file."
+                raise UsageError(f"{key}: {shown}", "carries a user, a password or a key", remedy)
+
+
+def yaml_problem(error: Exception) -> str:
+    """What is wrong with a YAML file and where; without the line itself, in which a key may stand."""
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
+        mark = error.problem_mark
+        return f"{error.problem or error.context} in line {mark.line + 1}, column {mark.column + 1}"
+    return _one_line(error)
 
 
 def _nearest(key: str) -> str:

@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 @pytest.fixture
 def store(spark: SparkSession, tmp_path: Path) -> Store:
-    """An output at a path, with all its tables, empty."""
-    made = Store(spark, str(tmp_path / "kg"))
+    """An output at a path, with all its tables, empty; its name holds what some reader takes for more than a name."""
+    made = Store(spark, str(tmp_path / "知识 图`谱'[x]"))
     made.create()
     return made

@@ -20,7 +20,8 @@ from pyspark.sql import functions as F
 
 from triplelake.errors import OutputError
 from triplelake.tables.schemas import ATTEMPTS, PLANS, TABLES, Table
-from triplelake.tables.store import Commit, Store, absolute, is_catalog_name
+from triplelake.tables.store import Commit, Store
+from triplelake.tables.views import create_views
 
 pytestmark = pytest.mark.spark
 
@@ -103,21 +104,32 @@ def test_a_missing_output_is_told(spark: SparkSession, tmp_path: Path) -> None:
         Store(spark, str(tmp_path / "none")).require()
 
 
-@pytest.mark.parametrize(
-    ("output", "expected"),
-    [("main.kg", True), ("out/kg", False), ("kg", False), ("s3://b/kg", False), ("./a.b", False), ("a.b.c", False)],
-)
-def test_catalog_names(output: str, expected: bool) -> None:
-    assert is_catalog_name(output) is expected
-
-
-def test_a_path_is_the_same_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "there" / "job").mkdir(parents=True)
-    (tmp_path / "link").symlink_to(tmp_path / "there" / "job")
+def test_a_dotted_name_is_what_is_there(spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert absolute("link/../kg") == f"{tmp_path.resolve()}/there/kg"
-    assert absolute("link/kg") == f"{tmp_path}/link/kg"
-    assert absolute("s3a://lake/kg/") == "s3a://lake/kg"
+    with pytest.raises(OutputError, match=r"no catalog `kg`.*\n.*Write \./kg\.v2"):
+        Store(spark, "kg.v2")
+    (tmp_path / "kg.v2").mkdir()
+    assert Store(spark, "kg.v2").location(PLANS) == f"{tmp_path}/kg.v2/plans"
+    assert Store(spark, "spark_catalog.kg").in_catalog
+    (tmp_path / "spark_catalog.kg").mkdir()
+    with pytest.raises(OutputError, match="is a folder here, and"):
+        Store(spark, "spark_catalog.kg")
+
+
+def test_a_store_that_spark_does_not_know_is_told(spark: SparkSession) -> None:
+    with pytest.raises(OutputError, match="cannot be reached"):
+        Store(spark, "nosuchstore://b/知识").check()
+
+
+def test_the_scripts_read_what_they_lie_beside(store: Store) -> None:
+    store.append(PLANS, rows(store, PLANS, plan("a")), run_id="r")
+    create_views(Store(store.spark, f"file://{store.output}"))
+    for statement in (Path(store.output) / "sql" / "spark.sql").read_text(encoding="utf-8").split(";\n")[:-1]:
+        store.spark.sql(statement)
+    assert [row["plan_id"] for row in store.spark.table("plans").collect()] == ["a"]
+    create_views(store)
+    for_duckdb = (Path(store.output) / "sql" / "duckdb.sql").read_text(encoding="utf-8")
+    assert "delta_scan('./plans')" in for_duckdb and store.output not in for_duckdb
 
 
 def test_rows_as_they_are_now_stay_as_they_are(store: Store) -> None:

@@ -13,6 +13,7 @@ from rich.console import Console
 from triplelake.config import Settings, load_settings, parse_assignment
 from triplelake.console import say
 from triplelake.errors import UsageError
+from triplelake.filesystems import masked
 
 EXIT_CODES = """exit codes:
   0 success          3 bad input           6 output conflict
@@ -33,7 +34,9 @@ class Parser(argparse.ArgumentParser):
             known = [option for action in self._actions for option in action.option_strings]
             close = difflib.get_close_matches(unknown[0].partition("=")[0], known, n=1, cutoff=0.5)
             hint = f"Did you mean {close[0]}? " if close else ""
-            raise UsageError(unknown[0], "unknown option", f"{hint}`{self.prog} --help` shows all.")
+            # Without its value, which may be a key.
+            name = unknown[0].partition("=")[0] if unknown[0].startswith("-") else masked(unknown[0])
+            raise UsageError(name, "unknown option", f"{hint}`{self.prog} --help` shows all.")
         return namespace
 
 

@@ -14,8 +14,8 @@ from typing import BinaryIO, Literal, cast
 from pyarrow.fs import FileInfo, FileSystem, FileType
 
 from triplelake.config import CorpusFormat
-from triplelake.corpus.stores import URI, Place, children, is_loop, locate, one_line, what_is_there
 from triplelake.errors import InputError
+from triplelake.filesystems import URI, Place, children, is_loop, locate, one_line, what_is_there
 
 Compression = Literal["gzip"]
 
@@ -80,6 +80,22 @@ def list_files(patterns: Sequence[str]) -> list[CorpusFile]:
     return [found[path] for path in sorted(found)]
 
 
+def list_roots(patterns: Sequence[str]) -> list[str]:
+    """The files and folders that the patterns name themselves; what is in the folders is not looked at.
+
+    Raises:
+        InputError: as `list_files`.
+    """
+    roots: dict[str, None] = {}
+    for pattern in patterns:
+        place = locate(pattern)
+        if place.fs.get_file_info(place.path).type != FileType.NotFound:
+            roots[place.written(place.path)] = None
+        else:
+            roots |= dict.fromkeys(place.written(info.path) for info in _matches(place, pattern)[1])
+    return list(roots)
+
+
 def open_file(path: str, compression: Compression | None = None) -> BinaryIO:
     """A stream of the file's bytes, decompressed; uncompressed files can be sought.
 
@@ -127,10 +143,13 @@ def _below(place: Place, pattern: str) -> Iterator[CorpusFile]:
         yield _corpus_file(place, info, info.base_name)
     elif info.type == FileType.Directory:
         yield from _walk(place, place.path, place.path)
-    elif _MAGIC.search(place.path):
-        yield from _glob(place, pattern)
     else:
-        raise InputError(pattern, "no such file or folder", what_is_there(place))
+        root, matches = _matches(place, pattern)
+        for match in matches:
+            if match.type == FileType.File:
+                yield _corpus_file(place, match, _relative(match.path, root))
+            else:
+                yield from _walk(place, match.path, root)
 
 
 def _walk(place: Place, folder: str, root: str) -> Iterator[CorpusFile]:
@@ -141,21 +160,23 @@ def _walk(place: Place, folder: str, root: str) -> Iterator[CorpusFile]:
             yield from _walk(place, info.path, root)
 
 
-def _glob(place: Place, pattern: str) -> Iterator[CorpusFile]:
+def _matches(place: Place, pattern: str) -> tuple[str, list[FileInfo]]:
+    """The folder before the first wildcard, and what a glob matches below it.
+
+    Raises:
+        InputError: there are no wildcards, there is no such folder, or nothing matches.
+    """
+    if not _MAGIC.search(place.path):
+        raise InputError(pattern, "no such file or folder", what_is_there(place))
     parts = place.path.split("/")
     first = next(index for index, part in enumerate(parts) if _MAGIC.search(part))
     root = "/".join(parts[:first]) or ("/" if place.path.startswith("/") else "")
     if place.fs.get_file_info(root).type != FileType.Directory:
         raise InputError(pattern, f"no such folder: {place.written(root)}", what_is_there(place, root))
-    matched = False
-    for info in _expand(place.fs, root, parts[first:]):
-        matched = True
-        if info.type == FileType.File:
-            yield _corpus_file(place, info, _relative(info.path, root))
-        else:
-            yield from _walk(place, info.path, root)
-    if not matched:
+    matches = list(_expand(place.fs, root, parts[first:]))
+    if not matches:
         raise InputError(pattern, "matches no file", what_is_there(place, root))
+    return root, matches
 
 
 def _expand(fs: FileSystem, folder: str, parts: Sequence[str]) -> Iterator[FileInfo]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Collection, Mapping, Sequence
 
 from pyspark.sql import functions as F
@@ -231,7 +232,7 @@ def summary(console: Console, store: Store, journal: Journal) -> None:
         "SELECT predicate, mentions, facts FROM relations ORDER BY mentions DESC",
         "SELECT error_code, count(*) FROM failures GROUP BY error_code",
     ):
-        say(console, f'  python jobs/sql.py --output {store.output} "{query}"')
+        say(console, f'  python jobs/sql.py --output {shlex.quote(store.output)} "{query}"')
 
 
 def suggested(console: Console, file: str, count: int) -> None:

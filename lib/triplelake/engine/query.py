@@ -11,7 +11,7 @@ from triplelake.engine.session import open_session
 from triplelake.errors import UsageError
 from triplelake.tables.schemas import TABLES
 from triplelake.tables.store import Store
-from triplelake.tables.views import VIEWS, register
+from triplelake.tables.views import VIEWS, create_views, register
 
 
 def show_query(output: str, query: str, console: Console, *, rows: int) -> None:
@@ -41,3 +41,15 @@ def show_query(output: str, query: str, console: Console, *, rows: int) -> None:
     console.print(grid, highlight=False, markup=False)
     if len(found) > rows:
         say(console, f"… more than {rows} rows; see all with --rows N")
+
+
+def write_scripts(output: str, console: Console) -> None:
+    """Write the scripts for other engines anew, as the place of the tables is now; in a catalog the views.
+
+    Raises:
+        OutputError: the output holds no tables of triplelake.
+    """
+    store = Store(open_session("triplelake sql"), output)
+    store.require()
+    create_views(store)
+    say(console, f"Wrote:    {'the views' if store.in_catalog else store.beside('sql')}")

@@ -5,23 +5,25 @@ A relation is called by its name in the language of the text, as the model was a
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import count, groupby
 from operator import itemgetter
-from pathlib import Path
 from typing import Any
 
-from pyarrow.fs import FileSystem, FileType
+from pyarrow.fs import FileType
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from rich.console import Console
 
 from triplelake.console import say
+from triplelake.errors import OutputError
 from triplelake.evaluate.review import ENCODING
 from triplelake.export.delimited import rows_of_cells, without_formula
+from triplelake.filesystems import locate
 from triplelake.prompt.ontology import Ontology
 from triplelake.tables.schemas import CHUNKS
-from triplelake.tables.store import Store, absolute
+from triplelake.tables.store import Store
 from triplelake.tables.views import register
 from triplelake.types import Lang
 
@@ -62,16 +64,14 @@ def leave_review(store: Store, documents: DataFrame, ontology: Ontology | None, 
     """
     triples = _triples(store, documents, ontology)
     _show(triples, console)
-    folder = str(Path.cwd()) if store.in_catalog else absolute(store.output)
-    filesystem, path = FileSystem.from_uri(folder)
     names = ("review.csv", *(f"review-{number}.csv" for number in range(2, 100)))
-    name = next(each for each in names if filesystem.get_file_info(f"{path}/{each}").type == FileType.NotFound)
-    with filesystem.open_output_stream(f"{path}/{name}") as out:
+    places = (locate(store.beside(name), OutputError) for name in names)
+    place = next(each for each in places if each.fs.get_file_info(each.path).type == FileType.NotFound)
+    with place.fs.open_output_stream(place.path) as out:
         out.write(sheet(triples).encode(ENCODING))
-    line = f"Review:   {len(triples):,} triples to judge: fill in `verdict` in {folder}/{name}, then:"
-    say(console, line)
-    command = f"          python jobs/evaluate.py --review {folder}/{name}"
-    say(console, command)
+    written = place.written(place.path)
+    say(console, f"Review:   {len(triples):,} triples to judge: fill in `verdict` in {written}, then:")
+    say(console, f"          python jobs/evaluate.py --review {shlex.quote(written)}")
 
 
 def sheet(triples: Iterable[dict[str, Any]]) -> str:

@@ -22,14 +22,16 @@ from triplelake.corpus.columns import (
     refuse_html,
     texts_of,
 )
-from triplelake.corpus.files import CorpusFile, detect_format, fingerprint, list_files
+from triplelake.corpus.files import CorpusFile, detect_format, fingerprint, list_files, list_roots
 from triplelake.corpus.looks import describe, look_at, refuse_unless_text
 from triplelake.corpus.readers import read_split
 from triplelake.corpus.readers.raw import RawRecord
 from triplelake.corpus.splits import Split, plan_splits
 from triplelake.engine.session import parallelism
 from triplelake.errors import InputError, UsageError
+from triplelake.filesystems import absolute, without_wildcards
 from triplelake.tables.batches import record_batches
+from triplelake.tables.store import delta_name
 from triplelake.triples.identity import doc_version, stable_hash
 from triplelake.types import Record, Rejected
 
@@ -213,7 +215,7 @@ def _open_with_spark(spark: SparkSession, settings: Settings, form: str) -> Sour
         if form == "table":
             frame = spark.read.table(name)
         else:
-            frame = spark.read.format(form).load(list(settings.input) if form == "parquet" else name)
+            frame = spark.read.format(form).load(_parquet_paths(settings) if form == "parquet" else absolute(name))
         names = frame.columns
     except AnalysisException as error:
         raise InputError(name, f"cannot be read as {form}: {str(error).splitlines()[0]}", "Check --input.") from None
@@ -229,8 +231,13 @@ def _open_with_spark(spark: SparkSession, settings: Settings, form: str) -> Sour
     return Source(form, columns, version, fields.mapInArrow(_RowReader(columns), schema=_RECORD))
 
 
+def _parquet_paths(settings: Settings) -> list[str]:
+    """What the input names, so that Spark finds the same: its wildcards are others, and it knows no `~`."""
+    return [without_wildcards(absolute(root)) for root in list_roots(settings.input)]
+
+
 def _table_version(spark: SparkSession, name: str, form: str) -> str:
-    table = f"delta.`{name}`" if form == "delta" else name
+    table = delta_name(absolute(name)) if form == "delta" else name
     try:
         row = spark.sql(f"DESCRIBE HISTORY {table} LIMIT 1").select("version", "timestamp").collect()[0]
     except AnalysisException:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import yaml
-from pyarrow.fs import FileSystem
 from pyspark.sql import Row
 from pyspark.sql import functions as F
 
+from triplelake.errors import OutputError
+from triplelake.filesystems import locate
 from triplelake.prompt.prompts import LANGS
 from triplelake.prompt.relations import SUFFIX
-from triplelake.tables.store import Store, absolute
+from triplelake.tables.store import Store
 from triplelake.tables.views import register
 from triplelake.text import comparison_key
 from triplelake.types import Lang
@@ -60,11 +60,10 @@ def suggest(store: Store) -> tuple[str, int] | None:
     used = most_used(store)
     if not used:
         return None
-    folder = str(Path.cwd()) if store.in_catalog else absolute(store.output)
-    filesystem, path = FileSystem.from_uri(folder)
-    with filesystem.open_output_stream(f"{path}/{_FILE}") as out:
+    place = locate(store.beside(_FILE), OutputError)
+    with place.fs.open_output_stream(place.path) as out:
         out.write(as_ontology(used).encode())
-    return f"{folder}/{_FILE}", len(used)
+    return place.written(place.path), len(used)
 
 
 def most_used(store: Store) -> list[Used]:

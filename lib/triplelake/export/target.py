@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 from pyarrow.fs import FileSelector, FileType
 
-from triplelake.corpus.stores import Place, locate, one_line
 from triplelake.errors import OutputError
+from triplelake.filesystems import Place, locate, one_line
 
 _CHECK = "Check the path, its rights and the room that is left."
 
@@ -34,7 +34,7 @@ class Target:
     _place: Place = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_place", locate(self.written))
+        object.__setattr__(self, "_place", locate(self.written, OutputError))
 
     @property
     def path(self) -> str:

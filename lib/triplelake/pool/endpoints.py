@@ -10,7 +10,7 @@ from pathlib import Path
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from triplelake.config import find_conf
+from triplelake.config import find_conf, yaml_problem
 from triplelake.errors import UsageError
 from triplelake.pool.addresses import clean_url, looks_like_host, masked, same_server
 
@@ -99,7 +99,7 @@ def _read_pool_file(file: Path) -> tuple[_Entry, ...]:
     except OSError as error:
         raise UsageError(str(file), error.strerror or "cannot be read", "`pool` names a YAML file or URLs.") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UsageError(str(file), f"is not valid YAML: {' '.join(str(error).split())}", _EXAMPLE) from None
+        raise UsageError(str(file), f"is not valid YAML: {yaml_problem(error)}", _EXAMPLE) from None
     try:
         return _PoolFile.model_validate(tree).endpoints
     except ValidationError as error:

@@ -6,19 +6,20 @@ from itertools import islice
 from pathlib import Path
 
 from triplelake.errors import OutputError
+from triplelake.filesystems import absolute
 from triplelake.tables.schemas import TABLES
 
 _ELSEWHERE = "Choose another --output: a folder that is new, empty, or the output of an earlier run."
 
 
 def check_output(output: str) -> None:
-    """Refuse a local path that holds something else; a URI or a catalog name is looked at by Spark later.
+    """Refuse a local path that holds something else; another URI or a catalog name is looked at by Spark later.
 
     Raises:
         OutputError: a file, a table of its own, or a folder with other files and no table of ours.
     """
-    folder = Path(output)
-    if "://" in output or not folder.exists():
+    folder = Path(absolute(output, OutputError).removeprefix("file://"))
+    if "://" in str(folder) or not folder.exists():
         return
     if not folder.is_dir():
         raise OutputError(output, "is a file", _ELSEWHERE)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -15,12 +14,15 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from triplelake.errors import OutputError
+from triplelake.filesystems import absolute, beside, looks_like_catalog, one_line
 from triplelake.tables.schemas import RUNS, SCHEMA_VERSION, SEQUENCE, TABLES, Table
 
-_CATALOG_NAME = re.compile(r"[A-Za-z_]\w*\.[A-Za-z_]\w*")
 _NO_TABLE = ("DELTA_MISSING_DELTA_TABLE", "DELTA_PATH_DOES_NOT_EXIST")
 """What Delta says of a path where there is nothing of its own."""
 
+_UNREACHABLE = (
+    "Check the name, the network and the credentials. Spark reaches s3:// as s3a://, with hadoop-aws on its classpath."
+)
 _VERSION_PROPERTY = "triplelake.schemaVersion"
 _PROPERTIES = {
     # What DuckDB, Polars, delta-rs and Trino read without options: reader version 1.
@@ -59,22 +61,33 @@ class Store:
     guards: list[Callable[[], None]] = field(default_factory=list, init=False, repr=False, compare=False)
     """Asked before each write to a table; the row of a run in `runs`, which also one leaves that was refused, is not
     asked for."""
+    _in_catalog: bool = field(init=False, repr=False, compare=False)
+    _path: str = field(init=False, repr=False, compare=False)
     _there: set[str] = field(default_factory=set, init=False, repr=False, compare=False)
     _new: set[str] = field(default_factory=set, init=False, repr=False, compare=False)
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_in_catalog", is_in_catalog(self.spark, self.output))
+        # Once: what `..` leads to and the folder that the program runs in may change.
+        object.__setattr__(self, "_path", "" if self._in_catalog else absolute(self.output, OutputError))
+
     @property
     def in_catalog(self) -> bool:
-        return is_catalog_name(self.output)
+        return self._in_catalog
 
     def location(self, table: Table) -> str:
         """The table's name, or its whole path: Delta takes no other for a table."""
-        return f"{self.output}.{table.name}" if self.in_catalog else f"{absolute(self.output)}/{table.name}"
+        return f"{self.output}.{table.name}" if self.in_catalog else f"{self._path}/{table.name}"
+
+    def beside(self, name: str) -> str:
+        """Where a file goes that people read beside the tables; for a catalog into this folder."""
+        return absolute(name) if self.in_catalog else beside(self.output, name)
 
     def sql_name(self, table: Table) -> str:
         """The table as it stands in a FROM clause of Spark SQL."""
         if self.in_catalog:
             return ".".join(f"`{part}`" for part in self.location(table).split("."))
-        return f"delta.`{self.location(table)}`"
+        return delta_name(self.location(table))
 
     def read(self, table: Table) -> DataFrame:
         """A table's rows; none before it is made, so that a plan can be drafted without writing."""
@@ -109,6 +122,9 @@ class Store:
             if error.getCondition() not in _NO_TABLE:
                 raise
             return False
+        except Exception as error:
+            # What a store says that cannot be reached is no error of Spark's own; an unknown one has no class even.
+            raise OutputError(self.output, f"cannot be reached: {one_line(error)}", _UNREACHABLE) from error
 
     def require(self) -> None:
         """Check that the tables are there and are ours.
@@ -288,17 +304,36 @@ class Store:
             raise OutputError(self.output, f"cannot be made: {first}", "Choose another --output.") from error
 
 
-def is_catalog_name(output: str) -> bool:
-    """Whether an output names `catalog.schema` rather than a path."""
-    return _CATALOG_NAME.fullmatch(output) is not None
+def is_in_catalog(spark: SparkSession, output: str) -> bool:
+    """Whether an output is `catalog.schema`: a folder may have such a name too.
+
+    Raises:
+        OutputError: there is both, or neither.
+    """
+    if not looks_like_catalog(output):
+        return False
+    catalog = output.partition(".")[0]
+    folder, known = Path(output).is_dir(), _has_catalog(spark, catalog)
+    if folder != known:
+        return known
+    reason = f"is a folder here, and `{catalog}` is a catalog" if known else f"is no folder, and no catalog `{catalog}`"
+    raise OutputError(
+        output,
+        f"{reason}{'' if known else ' is known to Spark'}",
+        f"Write ./{output} for a folder. A catalog is named in Spark's settings: spark.sql.catalog.{catalog}.",
+    )
 
 
-def absolute(path: str) -> str:
-    """A local path made absolute, so that it means the same from any folder; a URI as it is."""
-    if "://" in path:
-        return path.rstrip("/")
-    # What `..` leads to after a link only the file system knows; without it a link keeps its name.
-    return str(Path(path).resolve() if ".." in Path(path).parts else Path(path).absolute())
+def _has_catalog(spark: SparkSession, name: str) -> bool:
+    if name == "spark_catalog" or spark.conf.get(f"spark.sql.catalog.{name}", None) is not None:
+        return True
+    # Databricks names those of Unity Catalog nowhere else.
+    return name.casefold() in {str(row[0]).casefold() for row in spark.sql("SHOW CATALOGS").collect()}
+
+
+def delta_name(location: str) -> str:
+    """A path as Delta's table in a FROM clause of Spark SQL."""
+    return "delta.`{}`".format(location.replace("`", "``"))
 
 
 def quoted(text: str) -> str:

@@ -7,16 +7,20 @@ through the same SELECTs, so that people and program cannot disagree.
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Mapping
 from string import Template
 
-from pyarrow.fs import FileSystem
 from pyspark.sql import DataFrame
 
+from triplelake.errors import InputError
+from triplelake.filesystems import locate, one_line
 from triplelake.tables.current import CURRENT_DOCUMENTS, QUERIES
 from triplelake.tables.schemas import TABLES
-from triplelake.tables.store import Store, absolute
+from triplelake.tables.store import Store, delta_name
+
+log = logging.getLogger(__name__)
 
 VIEWS: dict[str, str] = {
     "answers": """
@@ -83,6 +87,16 @@ WHERE a.status = 'failed'""",
 """Views by name, each after those that it reads."""
 
 
+_RELATIVE = (
+    "-- Start DuckDB in the folder of the tables, duckdb -init sql/duckdb.sql: a copy of the folder then reads itself.",
+    "SELECT CASE WHEN count(*) = 0 THEN error('start DuckDB in the folder that holds the tables and sql/') END"
+    " AS tables_are_here FROM glob('./runs/_delta_log/*.json');",
+)
+# Delta in Spark takes no relative path, and a URI has no folder that anything is started in.
+_WHOLE = """\
+-- It reads the tables of {}
+-- wherever this file lies. After they were copied or moved, write it anew:
+-- python jobs/sql.py --output … --write-scripts"""
 _PARAMETER = re.compile(r":(\w+)")
 _FLAG_COUNT = {"spark": "size(flags)", "duckdb": "len(flags)"}
 
@@ -95,20 +109,25 @@ def create_views(store: Store) -> None:
         for view, query in VIEWS.items():
             store.spark.sql(f"CREATE OR REPLACE VIEW {names[view]} AS {render(query, names)}")
         return
-    folder = f"{absolute(store.output)}/sql"
-    filesystem, path = FileSystem.from_uri(folder)
-    filesystem.create_dir(path, recursive=True)
-    for dialect in _FLAG_COUNT:
-        with filesystem.open_output_stream(f"{path}/{dialect}.sql") as out:
-            out.write(script(store, dialect).encode())
+    try:
+        place = locate(store.beside("sql"))
+        place.fs.create_dir(place.path, recursive=True)
+        for dialect in _FLAG_COUNT:
+            with place.fs.open_output_stream(f"{place.path}/{dialect}.sql") as out:
+                out.write(script(store, dialect).encode())
+    except (InputError, OSError) as error:
+        # Spark may reach a store that Arrow does not know; no run ends for want of a convenience.
+        log.warning("the scripts for SQL were not written to %s/sql: %s", store.output, one_line(error))
 
 
 def script(store: Store, dialect: str) -> str:
     """All tables and views of an output at a path as temporary views: `spark` or `duckdb` SQL."""
     lines = ["-- Written by triplelake. Run it once per session; then query the views by name."]
+    relative = dialect == "duckdb" and "://" not in store.location(TABLES[0])
+    lines += _RELATIVE if relative else _WHOLE.format(" ".join(store.output.split())).splitlines()
     for table in TABLES:
-        location = store.location(table).replace("'", "''")
-        source = f"delta.`{location}`" if dialect == "spark" else f"delta_scan('{location}')"
+        location = f"./{table.name}" if relative else store.location(table)
+        source = delta_name(location) if dialect == "spark" else "delta_scan('{}')".format(location.replace("'", "''"))
         lines.append(f"CREATE OR REPLACE TEMPORARY VIEW {table.name} AS SELECT * FROM {source};")
     names = {name: name for name in (*VIEWS, *(table.name for table in TABLES))}
     for view, query in VIEWS.items():
