@@ -12,6 +12,7 @@ from typing import Any
 
 import duckdb
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from chispa import assert_df_equality
 from deltalake import DeltaTable
@@ -51,6 +52,13 @@ def test_a_second_reader_sees_the_same_rows(store: Store) -> None:
     assert delta.protocol().min_reader_version == 1
     found = duckdb.from_arrow(delta.to_pyarrow_table()).order("plan_id").project("plan_id, requests").fetchall()
     assert found == [("a", 3), ("b", 3)]
+
+
+def test_times_are_written_as_microseconds(store: Store) -> None:
+    store.append(PLANS, rows(store, PLANS, plan("a")), run_id="r")
+    [file] = Path(store.location(PLANS)).glob("*.parquet")
+    column = pq.ParquetFile(file).schema.column(PLANS.names.index("planned_at"))
+    assert (column.path, column.physical_type) == ("planned_at", "INT64")
 
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)

@@ -53,6 +53,8 @@ def open_session(name: str) -> SparkSession:
         PySparkLogger.getLogger(logger).setLevel(logging.CRITICAL)
     # A row here is a document or a question to a model: few of them make a batch.
     spark.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", _ROWS_PER_BATCH)
+    # Spark's default is INT96, which Parquet has given up and some readers refuse.
+    spark.conf.set("spark.sql.parquet.outputTimestampType", "TIMESTAMP_MICROS")
     return spark
 
 
