@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -31,6 +31,7 @@ _BOUNDARIES = (
 _IN_WORD = regex.compile(r"[\p{L}\p{N}\p{M}]")
 UNIT_RANK = 1 + len(_CUTS)
 _GRAPHEME = regex.compile(r"\X")
+_AROUND = 32  # characters before and after a stretch that its units may depend on
 _DENSEST = 40  # token parts of the dearest character
 _CHEAPEST_IN_UNIT = 5  # token parts of the cheapest character that a unit of several can hold
 
@@ -63,8 +64,8 @@ def pieces(text: str, start: int, end: int, *, longest: int, target: int) -> Ite
 
 def unit_start(text: str, start: int, end: int, budget: int) -> int:
     """The first unit bound from which `text[start:end]` fits into `budget` token parts; `end` if none."""
-    bounds = unit_bounds(text[start:end])
-    return start + bounds[bisect_left(bounds, -budget, key=lambda bound: -token_parts(text[start + bound : end]))]
+    bounds = _bounds(text, start, end)
+    return bounds[bisect_left(bounds, -budget, key=lambda bound: -token_parts(text[bound:end]))]
 
 
 def context_start(text: str, start: int, end: int, budget: int) -> int:
@@ -74,15 +75,28 @@ def context_start(text: str, start: int, end: int, budget: int) -> int:
     except where `end` itself was cut inside a word: then the context shows that it was, and is all of a word.
     """
     first = unit_start(text, start, end, budget)
+    bounds = _bounds(text, start, end)
     for boundary in _BOUNDARIES:
-        if found := boundary.search(text, max(start, first - 1), end):
-            while found and found.end() < first:
-                found = boundary.search(text, found.end(), end)
-            if found and found.end() < end:
-                return found.end()
+        found = boundary.search(text, max(start, first - 1), end)
+        # A point may stand inside a unit: 3．5.
+        while found and (found.end() < first or (found.end() < end and found.end() not in bounds)):
+            found = boundary.search(text, found.end(), end)
+        if found and found.end() < end:
+            return found.end()
     if end < len(text) and _IN_WORD.match(text[end - 1]) and _IN_WORD.match(text[end]):
-        return max(first, min(end - 1, _last_break(text, first, end)))
+        begin = max(first, min(end - 1, _last_break(text, first, end)))
+        return bounds[bisect_right(bounds, begin) - 1]
     return end
+
+
+def _bounds(text: str, start: int, stop: int) -> list[int]:
+    """The unit bounds in `[start, stop]`, as they are in the whole text, and both ends.
+
+    What precedes may make a minus a hyphen, and what follows a point a decimal one.
+    """
+    lead = max(0, start - _AROUND)
+    found = (lead + bound for bound in unit_bounds(text[lead : stop + _AROUND]))
+    return sorted({start, stop, *(bound for bound in found if start < bound < stop)})
 
 
 def _last_break(text: str, first: int, end: int) -> int:
@@ -157,7 +171,7 @@ def _grapheme_ends(text: str, start: int, stop: int, longest: int, size: int) ->
 
 def _sure_bounds(text: str, start: int, stop: int, end: int) -> list[int]:
     """The unit bounds in `(start, stop]`; `stop` itself only where the text to cut ends."""
-    bounds = [start + bound for bound in unit_bounds(text[start:stop])[1:]]
+    bounds = _bounds(text, start, stop)[1:]
     return bounds if stop == end else bounds[:-1]
 
 

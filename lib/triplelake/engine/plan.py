@@ -105,7 +105,8 @@ class Planner:
         read = documents.groupBy("decision").agg(F.count(F.lit(1)).alias("records")).collect()
         counts = Counter({row["decision"]: row["records"] for row in read})
         if not set(counts) - {"rejected"}:
-            problems = documents.select("source", "place", "reason").limit(_SHOWN).collect()
+            order = ("source", F.length("place"), "place")
+            problems = documents.orderBy(*order).select("source", "place", "reason").limit(_SHOWN).collect()
             raise nothing_readable(self.settings, [tuple(row) for row in problems])
         return find_changes(counts, documents, current, replaces=self._replaces)
 
