@@ -56,7 +56,7 @@ def test_a_second_reader_sees_the_same_rows(store: Store) -> None:
 
 def test_times_are_written_as_microseconds(store: Store) -> None:
     store.append(PLANS, rows(store, PLANS, plan("a")), run_id="r")
-    [file] = Path(store.location(PLANS)).glob("*.parquet")
+    file = next(Path(store.location(PLANS)).glob("*.parquet"))
     column = pq.ParquetFile(file).schema.column(PLANS.names.index("planned_at"))
     assert (column.path, column.physical_type) == ("planned_at", "INT64")
 

@@ -171,7 +171,7 @@ def nothing_readable(settings: Settings, problems: Sequence[tuple[str, str, str]
     name = ", ".join(settings.input)
     if not problems:
         return InputError(name, "holds no documents", "Check --input; empty files hold nothing to extract from.")
-    first = "\n".join(f"  {source} {place}: {reason}" for source, place, reason in problems[:3])
+    first = "\n".join(f"  {source} {place}: {reason}" for source, place, reason in problems[:2])
     return InputError(name, "none of its records can be read", f"The first are:\n{first}")
 
 
