@@ -1,8 +1,8 @@
 """Tables of an earlier schema version brought to today's, in place.
 
 Each step is one commit of one table and leaves alone what is done already, so an upgrade that was killed goes on with
-the same command. `documents` comes last: until its one commit every view of the earlier version reads as before, since
-the other tables only gain columns. Nothing is asked, and no row is lost.
+the same command. `documents` comes last: until its one commit every view of the earlier version reads as before. Of the
+others `plans`, which no view reads, is rewritten, and the rest only gain columns. Nothing is asked, no row is lost.
 """
 
 from __future__ import annotations
