@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from triplelake.errors import UsageError
 from triplelake.filesystems import SECRETS_BELONG, masked
@@ -40,11 +40,32 @@ class CorpusSettings(_Section):
         None, description="keep of HTML what a reader would see; if not set, a run over what looks like HTML stops"
     )
     text_column: str | None = Field(None, description="column with the text; else the first known name that exists")
-    id_column: str | None = Field(None, description="column with a stable id of the document")
+    id_column: str | tuple[str, ...] | None = Field(
+        None, description="column with a stable id of the document, or several whose values are the id together"
+    )
     id_prefix: str = Field("", description="put before the ids of this input, where another input has the same ones")
     title_column: str | None = Field(None, description="column with the document's title")
     keep_columns: tuple[str, ...] = Field((), description="columns to keep in `documents.meta`")
     split_mb: int = Field(32, ge=1, description="a larger file of a splittable format is read by several tasks")
+
+    @field_validator("id_column", mode="plain")
+    @classmethod
+    def _one_id_column_is_a_text(cls, value: object) -> str | tuple[str, ...] | None:
+        # A list of one names the same documents as the text, so it must be the same command too.
+        if value is None or isinstance(value, str):
+            return value
+        if not isinstance(value, list | tuple) or not value or not all(isinstance(each, str) for each in value):
+            raise ValueError("must be a column or a list of columns")
+        if len(set(value)) < len(value):
+            raise ValueError("names a column twice")
+        return str(value[0]) if len(value) == 1 else tuple(value)
+
+    @property
+    def id_columns(self) -> tuple[str, ...]:
+        """The columns whose values are the id together; none where documents are named by their content."""
+        if self.id_column is None:
+            return ()
+        return (self.id_column,) if isinstance(self.id_column, str) else self.id_column
 
 
 class ChunkingSettings(_Section):
@@ -318,7 +339,8 @@ def _explain(error: ValidationError, where: str) -> UsageError:
     if first["type"] == "extra_forbidden":
         return UsageError(key, f"unknown setting (in {where})", _nearest(key))
     got = "" if _SECRETS & set(map(str, first["loc"])) else f", but got {first['input']!r}"
-    return UsageError(key, f"{first['msg'].lower()}{got}", "See docs/options.md.")
+    reason = first["msg"].lower().removeprefix("value error, ")
+    return UsageError(key, f"{reason}{got}", "See docs/options.md.")
 
 
 def _refuse_secrets(tree: Mapping[str, Any]) -> None:

@@ -52,7 +52,13 @@ def extract_parser() -> Parser:
         help="keep of HTML what a reader of the page would see; or take the text as it stands",
     )
     add("--text-column", dest="corpus.text_column", metavar="NAME", help="column with the text")
-    add("--id-column", dest="corpus.id_column", metavar="NAME", help="column with a stable id")
+    add(
+        "--id-column",
+        dest="corpus.id_column",
+        nargs="+",
+        metavar="NAME",
+        help="column with a stable id, or several that are the id together",
+    )
     add("--id-prefix", dest="corpus.id_prefix", metavar="TEXT", help="put before the ids of this input")
     add("--title-column", dest="corpus.title_column", metavar="NAME", help="column with the title")
     add("--keep-columns", dest="corpus.keep_columns", nargs="+", metavar="NAME", help="columns for documents.meta")

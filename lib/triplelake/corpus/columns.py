@@ -56,7 +56,7 @@ def choose_columns(names: Sequence[str], settings: CorpusSettings, lists: Sequen
             remedy += f"\n`{lists[0]}` is a list. To read its items: jq -c '.\"{lists[0]}\"[]' FILE > FILE.jsonl"
         raise InputError("corpus.text_column", f"none of the columns {', '.join(TEXT_COLUMNS)} is in the input", remedy)
     html = settings.html_to_text is True
-    return Columns(text, settings.title_column, settings.id_column, settings.keep_columns, html)
+    return Columns(text, settings.title_column, settings.id_columns, settings.keep_columns, html)
 
 
 def first_records(split: Split) -> list[RawRecord | Rejected]:
@@ -101,6 +101,10 @@ def refuse_html(name: str, texts: Sequence[str]) -> None:
 
 
 def _named(settings: CorpusSettings) -> list[tuple[str, str]]:
-    single = [(key, getattr(settings, key)) for key in ("text_column", "id_column", "title_column")]
-    named = [(key, name) for key, name in single if name is not None]
-    return named + [("keep_columns", name) for name in settings.keep_columns]
+    named = {
+        "text_column": [settings.text_column],
+        "id_column": settings.id_columns,
+        "title_column": [settings.title_column],
+        "keep_columns": settings.keep_columns,
+    }
+    return [(key, name) for key, names in named.items() for name in names if name is not None]

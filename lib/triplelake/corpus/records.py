@@ -18,11 +18,14 @@ _SCALARS = (bool, int, float, Decimal, datetime, date, time)
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """Which fields of a record are its text, title and id, and which are kept beside it; `html`: the text is HTML."""
+    """Which fields of a record are its text, title and id, and which are kept beside it; `html`: the text is HTML.
+
+    Of several fields that are the id together the values are joined.
+    """
 
     text: str
     title: str | None = None
-    id: str | None = None
+    id: tuple[str, ...] = field(default=())
     keep: tuple[str, ...] = field(default=())
     html: bool = False
 
@@ -45,7 +48,7 @@ def record_from_fields(source: str, place: str, fields: Mapping[str, object], co
             place=place,
             text=_converted(fields, columns.text) if columns.html else _text(fields, columns.text),
             title=_title(fields, columns.title) if columns.title is not None else None,
-            id=_id(fields, columns.id) if columns.id is not None else None,
+            id=_id(fields, columns.id) if columns.id else None,
             meta={name: text for name in columns.keep if (text := _as_text(name, fields.get(name))) is not None},
         )
     except _Unusable as why:
@@ -98,7 +101,16 @@ def _title(fields: Mapping[str, object], name: str) -> str | None:
     return None if text is None or not text.strip() else text
 
 
-def _id(fields: Mapping[str, object], name: str) -> str:
+def _id(fields: Mapping[str, object], names: tuple[str, ...]) -> str:
+    """The value of the id column; of several columns `report-7/2`, with `/` and `%` inside a value escaped as in a URL.
+
+    So no two records with other values have the same id.
+    """
+    parts = [_id_part(fields, name) for name in names]
+    return parts[0] if len(parts) == 1 else "/".join(part.replace("%", "%25").replace("/", "%2F") for part in parts)
+
+
+def _id_part(fields: Mapping[str, object], name: str) -> str:
     value = fields.get(name)
     if value is not None and not isinstance(value, (str, *_SCALARS)):
         raise _Unusable(f"id column `{name}` is {kind(value)}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pyspark.sql import DataFrame
@@ -121,7 +122,7 @@ def guard(changes: Changes, settings: Settings) -> None:
         if moved := changes.decisions["moved"]:
             raise _moved(name, moved, changes.moves)
         if changes.renamed * 2 > changes.decisions["new"]:
-            raise _renamed(name, changes, settings.corpus.id_column)
+            raise _renamed(name, changes, settings.corpus.id_columns)
     run = settings.run
     allowed = run.allow_removals if run.allow_removals is not None else run.max_removed * changes.current
     if changes.removed > allowed:
@@ -149,9 +150,9 @@ def _moved(name: str, count: int, moves: tuple[Change, ...]) -> TriplelakeError:
     )
 
 
-def _renamed(name: str, changes: Changes, id_column: object) -> TriplelakeError:
+def _renamed(name: str, changes: Changes, id_columns: Sequence[str]) -> TriplelakeError:
     shown = "\n".join(f"  {each.now}: the same text is current as {each.was}" for each in changes.renames)
-    how = f"`{id_column}`" if id_column else "their content (no --id-column)"
+    how = " and ".join(f"`{each}`" for each in id_columns) if id_columns else "their content (no --id-column)"
     return InputError(
         name,
         f"names its documents by {how}; {changes.renamed:,} of them are in the output under other ids, from the same "

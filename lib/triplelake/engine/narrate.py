@@ -47,7 +47,10 @@ def source(console: Console, found: Source) -> None:
     """The input, the columns chosen and the encodings."""
     columns = found.columns
     named = [f"text from `{columns.text}`"]
-    named += [f"{role} from `{name}`" for role, name in (("title", columns.title), ("id", columns.id)) if name]
+    if columns.title:
+        named.append(f"title from `{columns.title}`")
+    if columns.id:
+        named.append(f"id from {' and '.join(f'`{name}`' for name in columns.id)}")
     say(console, f"Input:    {found.description}; {', '.join(named)}{' (HTML)' if columns.html else ''}")
     for number, encoding in enumerate(found.encodings):
         say(console, f"{'Encoding:' if not number else '':9} {encoding}")

@@ -224,7 +224,7 @@ def _open_with_spark(spark: SparkSession, settings: Settings, form: str) -> Sour
         rows = frame.select(F.col(f"`{columns.text}`").cast("string")).limit(_SAMPLED_ROWS).collect()
         refuse_html(name, [row[0] for row in rows if row[0]])
     version = _table_version(spark, name, form) if form != "parquet" else fingerprint(list_files(settings.input))
-    wanted = [c for c in dict.fromkeys((columns.text, columns.title, columns.id, *columns.keep)) if c is not None]
+    wanted = [c for c in dict.fromkeys((columns.text, columns.title, *columns.id, *columns.keep)) if c is not None]
     place = F.col("_metadata.row_index").cast("string") if form == "parquet" else F.lit("")
     source = F.col("_metadata.file_path") if form == "parquet" else F.lit(name)
     fields = frame.select(source.alias("_source"), place.alias("_place"), F.struct(*wanted).alias("_fields"))

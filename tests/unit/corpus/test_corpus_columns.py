@@ -4,10 +4,14 @@ from datetime import date
 from decimal import Decimal
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from triplelake.config import CorpusSettings
+from triplelake.cli.extract import extract_parser
+from triplelake.config import CorpusSettings, load_settings
 from triplelake.corpus.columns import Columns, choose_columns, record_from_fields
-from triplelake.errors import InputError
+from triplelake.engine.keys import command_hash
+from triplelake.errors import InputError, UsageError
 from triplelake.types import Record, Rejected
 
 
@@ -19,7 +23,7 @@ def test_the_first_known_name_is_the_text() -> None:
 
 def test_named_columns_are_taken() -> None:
     named = CorpusSettings(text_column="b", id_column="n", title_column="t", keep_columns=("a", "n"))
-    assert choose_columns(["a", "b", "n", "t", "text"], named) == Columns("b", "t", "n", ("a", "n"))
+    assert choose_columns(["a", "b", "n", "t", "text"], named) == Columns("b", "t", ("n",), ("a", "n"))
 
 
 @pytest.mark.parametrize("setting", ["text_column", "id_column", "title_column", "keep_columns"])
@@ -39,7 +43,7 @@ def test_no_known_name_is_an_error() -> None:
         choose_columns([], CorpusSettings())
 
 
-ALL = Columns("text", "title", "id", ("a", "b", "c"))
+ALL = Columns("text", "title", ("id",), ("a", "b", "c"))
 
 
 def test_a_record_with_everything() -> None:
@@ -86,3 +90,52 @@ def test_what_cannot_be_used_is_rejected(change: dict[str, object], reason: str)
 
 def test_a_missing_text_column_is_rejected() -> None:
     assert record_from_fields("s", "p", {"id": "1"}, ALL) == Rejected("s", "p", "has no column `text`")
+
+
+def test_several_columns_are_the_id_together() -> None:
+    columns = Columns("text", id=("doc", "page"))
+    record = record_from_fields("s", "p", {"text": "x", "doc": "report-7", "page": Decimal(2)}, columns)
+    assert isinstance(record, Record) and record.id == "report-7/2"
+    record = record_from_fields("s", "p", {"text": "x", "doc": "a/b", "page": "50%"}, columns)
+    assert isinstance(record, Record) and record.id == "a%2Fb/50%25"
+    assert record_from_fields("s", "p", {"text": "x", "doc": "7"}, columns) == Rejected(
+        "s", "p", "id column `page` is missing or empty"
+    )
+
+
+def test_one_column_gives_its_value_as_it_stands() -> None:
+    record = record_from_fields("s", "p", {"text": "x", "id": "a/b%"}, Columns("text", id=("id",)))
+    assert isinstance(record, Record) and record.id == "a/b%"
+
+
+_value = st.text(st.sampled_from("a/%2F5编"), min_size=1, max_size=6)
+
+
+@given(_value, _value, _value, _value)
+def test_other_values_are_another_id(a: str, b: str, c: str, d: str) -> None:
+    ids = []
+    for doc, page in ((a, b), (c, d)):
+        record = record_from_fields(
+            "s", "p", {"text": "x", "doc": doc, "page": page}, Columns("text", id=("doc", "page"))
+        )
+        assert isinstance(record, Record)
+        ids.append(record.id)
+    assert (ids[0] == ids[1]) == ((a, b) == (c, d))
+
+
+def test_a_list_of_one_id_column_is_the_same_command_as_its_name() -> None:
+    hashes = {
+        command_hash(load_settings(None, {"corpus.id_column": given}, {}), "key")
+        for given in ("doc", ["doc"], ("doc",))
+    }
+    assert len(hashes) == 1
+    assert load_settings(None, {"corpus.id_column": ["doc", "page"]}, {}).corpus.id_columns == ("doc", "page")
+    assert load_settings(None, {}, {}).corpus.id_columns == ()
+    arguments = extract_parser().parse(["--id-column", "doc", "page"])
+    assert vars(arguments)["corpus.id_column"] == ["doc", "page"]
+
+
+@pytest.mark.parametrize("wrong", [[], 5, ["doc", "doc"], [None]])
+def test_an_id_column_that_cannot_be_is_refused(wrong: object) -> None:
+    with pytest.raises(UsageError, match=r"corpus.id_column: (must be|names) a column"):
+        load_settings(None, {"corpus.id_column": wrong}, {})
