@@ -131,6 +131,8 @@ def _extract(argv: Sequence[str], console: Console) -> None:
             "Write --dry-run --probe 20; without --dry-run all questions are asked.",
         )
     settings = read_settings(arguments)
+    if again and dry_run:
+        raise UsageError("--republish", "writes, and --dry-run says that nothing is to be written", "Leave one out.")
     # Spark is imported late, so that bad usage is answered at once.
     if wanted is not None:
         from triplelake.engine.explain import show_request

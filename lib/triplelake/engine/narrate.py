@@ -56,6 +56,12 @@ def source(console: Console, found: Source) -> None:
         say(console, f"{'Encoding:' if not number else '':9} {encoding}")
 
 
+def idle(console: Console, told: Sequence[str]) -> None:
+    """What was set and does nothing in this run."""
+    for number, each in enumerate(told):
+        say(console, f"{'Unused:' if not number else '':9} {each}")
+
+
 def opened(console: Console, pool: Opened) -> None:
     """The ontology and the pool."""
     ontology = pool.question.ontology

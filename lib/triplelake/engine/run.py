@@ -23,6 +23,7 @@ from triplelake.engine.source import Source, find_input, open_source
 from triplelake.engine.suggest import suggest
 from triplelake.engine.tally import check_failures
 from triplelake.errors import UsageError
+from triplelake.idle import idle_for_republish, idle_settings
 from triplelake.tables.lease import Lease
 from triplelake.tables.outputs import check_output
 from triplelake.tables.publish import Publisher
@@ -48,6 +49,7 @@ def extract(settings: Settings, console: Console, *, dry_run: bool = False, prob
     check_output(settings.output)
     question = read_question(settings)
     found = find_input(settings)
+    narrate.idle(console, idle_settings(settings, found.format, probing=probe > 0))
     journal = Journal("probe" if probe else "extract", settings)
     with open_pool(settings, question) as opened:
         narrate.opened(console, opened)
@@ -205,6 +207,7 @@ def republish(settings: Settings, console: Console) -> Journal:
     if settings.output is None:
         raise UsageError("--output", "is missing", "Name the path, or catalog.schema, of the tables.")
     question = read_question(settings)
+    narrate.idle(console, idle_for_republish(settings))
     spark = open_session("triplelake republish")
     store = Store(spark, settings.output)
     store.require()

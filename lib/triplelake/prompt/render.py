@@ -104,7 +104,7 @@ class Renderer:
 
     @property
     def notes(self) -> tuple[Note, ...]:
-        """Examples with relations that the ontology lacks."""
+        """Examples with relations that the ontology lacks, and examples that are asked for and not there."""
         return self._notes
 
     @property
@@ -185,6 +185,8 @@ def _examples(
     prompt: Prompt, ontology: Ontology | None, shots: int | None, notes: list[Note]
 ) -> tuple[fewshot.Example, ...]:
     examples = fewshot.ordered(prompt.examples, shots)
+    if shots is not None and shots > len(examples):
+        notes.append(Note(f"prompt.shots is {shots}, but {prompt.file} has {len(examples)} examples", prompt.lang))
     if ontology is not None and not prompt.shipped:
         fewshot.check_relations(prompt.examples, ontology, prompt.lang, str(prompt.file))
     elif ontology is not None and (foreign := fewshot.foreign(examples, ontology, prompt.lang)):

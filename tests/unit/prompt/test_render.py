@@ -162,6 +162,15 @@ def test_shots(prompts: Mapping[Lang, Prompt], general: Ontology) -> None:
         assert [prefix.count(f"\n{answer}[") for prefix in prefixes] == [0, 1, 3, len(prompts[lang].examples)]
 
 
+def test_more_shots_than_examples_are_noted(prompts: Mapping[Lang, Prompt], general: Ontology) -> None:
+    notes = Renderer(prompts, general, PLAIN, shots=50).notes
+    assert [note.lang for note in notes] == list(LANGS)
+    for note in notes:
+        assert note.lang and note.text == (
+            f"prompt.shots is 50, but {prompts[note.lang].file} has {len(prompts[note.lang].examples)} examples"
+        )
+
+
 def test_shipped_examples_with_other_relations_are_shown_and_noted(
     prompts: Mapping[Lang, Prompt], general: Ontology
 ) -> None:

@@ -1,0 +1,63 @@
+"""Settings that do nothing beside the others are named; those that act, and defaults, are not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from triplelake.config import CorpusFormat, Settings, load_settings
+from triplelake.idle import idle_for_republish, idle_settings
+
+# What is set, the format of the input, and the key that does nothing by it.
+IDLE: list[tuple[dict[str, Any], CorpusFormat, str]] = [
+    ({"corpus.encoding": "gb18030"}, "parquet", "corpus.encoding: Spark reads parquet"),
+    ({"corpus.split_mb": 8}, "delta", "corpus.split_mb: Spark reads delta"),
+    ({"corpus.id_prefix": "news-"}, "jsonl", "corpus.id_prefix: documents without an id column"),
+    ({"chunking.target_tokens": 300}, "jsonl", "chunking.target_tokens: chunking.max_tokens, 240, is less"),
+    ({"asking.timeout_s": 1200}, "jsonl", "asking.timeout_s: asking.deadline_s, 900, is less"),
+    ({"asking.ca_file": "ca.pem"}, "jsonl", "asking.ca_file: the embedded server is asked over http"),
+    ({"run.seed": 7}, "jsonl", "run.seed: nothing is drawn"),
+    ({"run.allow_removals": 9}, "jsonl", "run.allow_removals: only --mode replace removes"),
+    ({"pool": "http://gpu:8080", "embedded.slots": 16}, "jsonl", "embedded.slots: the pool is not `embedded`"),
+    ({"api_key": "k"}, "jsonl", "api_key: the embedded server has a key of its own"),
+]
+ACT: list[tuple[dict[str, Any], CorpusFormat]] = [
+    ({"corpus.encoding": "gb18030", "corpus.split_mb": 8}, "jsonl"),
+    ({"corpus.id_prefix": "news-", "corpus.id_column": "id"}, "jsonl"),
+    ({"corpus.id_prefix": "news-"}, "text"),
+    ({"chunking.max_tokens": 100}, "jsonl"),
+    ({"asking.deadline_s": 100}, "jsonl"),
+    ({"run.seed": 7, "run.sample": 5}, "jsonl"),
+    ({"run.mode": "replace", "run.allow_removals": 9}, "jsonl"),
+    ({"embedded.slots": 16}, "jsonl"),
+    ({"pool": "http://gpu:8080", "api_key": "k", "asking.ca_file": "ca.pem"}, "jsonl"),
+    ({}, "parquet"),
+]
+
+
+def settings(given: dict[str, Any]) -> Settings:
+    return load_settings(None, given, {})
+
+
+@pytest.mark.parametrize(("given", "form", "told"), IDLE)
+def test_a_setting_that_does_nothing_is_named_with_the_reason(
+    given: dict[str, Any], form: CorpusFormat, told: str
+) -> None:
+    (line,) = idle_settings(settings(given), form)
+    assert line.startswith(told)
+
+
+@pytest.mark.parametrize(("given", "form"), ACT)
+def test_settings_that_act_are_not_named(given: dict[str, Any], form: CorpusFormat) -> None:
+    assert idle_settings(settings(given), form) == []
+
+
+def test_the_seed_acts_where_a_probe_draws() -> None:
+    assert idle_settings(settings({"run.seed": 7}), "jsonl", probing=True) == []
+
+
+def test_nothing_narrows_a_republication() -> None:
+    given = settings({"run.limit": 5, "run.seed": 7})
+    assert idle_for_republish(given) == ["run.limit: --republish goes over all answers of these settings"]
+    assert idle_for_republish(settings({})) == []
