@@ -8,6 +8,7 @@ from itertools import islice
 
 from triplelake.config import CorpusSettings
 from triplelake.corpus.markup import first_html
+from triplelake.corpus.paths import value_at
 from triplelake.corpus.readers import read_fields
 from triplelake.corpus.readers.raw import RawRecord
 from triplelake.corpus.records import Columns, fields_of, record_from_fields
@@ -80,7 +81,7 @@ def lists_of(records: Iterable[RawRecord]) -> list[str]:
 
 def texts_of(records: Iterable[RawRecord], column: str) -> list[str]:
     """What is text in a column of records."""
-    found = (record.fields.get(column) for record in records)
+    found = (value_at(record.fields, column) for record in records)
     return [text for text in found if isinstance(text, str)]
 
 

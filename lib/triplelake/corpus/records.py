@@ -10,6 +10,7 @@ from datetime import date, datetime, time
 from decimal import Decimal
 
 from triplelake.corpus.markup import NotConverted, html_to_text
+from triplelake.corpus.paths import Absent, look_up, value_at
 from triplelake.types import Record, Rejected
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -20,7 +21,7 @@ _SCALARS = (bool, int, float, Decimal, datetime, date, time)
 class Columns:
     """Which fields of a record are its text, title and id, and which are kept beside it; `html`: the text is HTML.
 
-    Of several fields that are the id together the values are joined.
+    A name is looked up as `paths.look_up` does. Of several fields that are the id together the values are joined.
     """
 
     text: str
@@ -49,7 +50,7 @@ def record_from_fields(source: str, place: str, fields: Mapping[str, object], co
             text=_converted(fields, columns.text) if columns.html else _text(fields, columns.text),
             title=_title(fields, columns.title) if columns.title is not None else None,
             id=_id(fields, columns.id) if columns.id else None,
-            meta={name: text for name in columns.keep if (text := _as_text(name, fields.get(name))) is not None},
+            meta={name: text for name in columns.keep if (text := _as_text(name, value_at(fields, name))) is not None},
         )
     except _Unusable as why:
         return Rejected(source, place, str(why))
@@ -76,9 +77,10 @@ def kind(value: object) -> str:
 
 
 def _text(fields: Mapping[str, object], name: str) -> str:
-    if name not in fields:
-        raise _Unusable(f"has no column `{name}`")
-    value = fields[name]
+    try:
+        value = look_up(fields, name)
+    except Absent as why:
+        raise _Unusable(f"has no column `{name}`{': ' if why.args else ''}{why}") from None
     if not isinstance(value, str):
         raise _Unusable(f"column `{name}` is {kind(value)}, not text")
     if not value or value.isspace():
@@ -97,7 +99,7 @@ def _converted(fields: Mapping[str, object], name: str) -> str:
 
 
 def _title(fields: Mapping[str, object], name: str) -> str | None:
-    text = _as_text(name, fields.get(name))
+    text = _as_text(name, value_at(fields, name))
     return None if text is None or not text.strip() else text
 
 
@@ -111,7 +113,7 @@ def _id(fields: Mapping[str, object], names: tuple[str, ...]) -> str:
 
 
 def _id_part(fields: Mapping[str, object], name: str) -> str:
-    value = fields.get(name)
+    value = value_at(fields, name)
     if value is not None and not isinstance(value, (str, *_SCALARS)):
         raise _Unusable(f"id column `{name}` is {kind(value)}")
     text = _as_text(name, value)
