@@ -169,25 +169,33 @@ def write_java_shim(env: Path, java: Path) -> None:
 
 
 def fetch_jars(folder: Path, maven: str) -> None:
-    """Put Delta Lake's JARs beside Spark's own, checked by their hashes, and remove those of another version."""
-    wanted = dict(_read_jar_list())
-    names = {path.rpartition("/")[2] for path in wanted}
+    """Put Delta Lake's JARs beside Spark's own, and remove those of another version."""
+    names = {path.rpartition("/")[2] for path, _ in _read_jar_list(JAR_LIST)}
     for family in ("delta-*.jar", "unitycatalog-*.jar"):
         for jar in folder.glob(family):
             if jar.name not in names:
                 jar.unlink()
+    fetch_listed(JAR_LIST, folder, maven)
+
+
+def fetch_listed(jar_list: Path, folder: Path, maven: str) -> None:
+    """Fetch the JARs of a list that a folder lacks, checked by their hashes."""
+
+    def fetch(wanted: tuple[str, str]) -> None:
+        _fetch_jar(folder, maven.rstrip("/"), jar_list, *wanted)
+
     with ThreadPoolExecutor(4) as threads:
-        list(threads.map(lambda item: _fetch_jar(folder, maven.rstrip("/"), *item), wanted.items()))
+        list(threads.map(fetch, _read_jar_list(jar_list)))
 
 
-def _read_jar_list() -> Iterator[tuple[str, str]]:
-    for line in JAR_LIST.read_text(encoding="utf-8").splitlines():
+def _read_jar_list(jar_list: Path) -> Iterator[tuple[str, str]]:
+    for line in jar_list.read_text(encoding="utf-8").splitlines():
         if line and not line.startswith("#"):
             path, digest = line.split()
             yield path, digest
 
 
-def _fetch_jar(folder: Path, maven: str, path: str, digest: str) -> None:
+def _fetch_jar(folder: Path, maven: str, jar_list: Path, path: str, digest: str) -> None:
     target = folder / path.rpartition("/")[2]
     if target.is_file() and hashlib.sha256(target.read_bytes()).hexdigest() == digest:
         return
@@ -198,7 +206,7 @@ def _fetch_jar(folder: Path, maven: str, path: str, digest: str) -> None:
     except (urllib.error.URLError, TimeoutError) as error:
         raise SetupFailed(f"{url}: {error}\nBehind a proxy set https_proxy; for a mirror set MAVEN_URL") from None
     if hashlib.sha256(body).hexdigest() != digest:
-        raise SetupFailed(f"{url}: is not the file that {JAR_LIST.relative_to(ROOT)} names (other SHA-256)")
+        raise SetupFailed(f"{url}: is not the file that {jar_list.relative_to(ROOT)} names (other SHA-256)")
     part = target.with_suffix(".part")
     part.write_bytes(body)
     part.replace(target)

@@ -15,7 +15,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from triplelake.errors import UsageError
-from triplelake.filesystems import SECRETS_BELONG, masked
+from triplelake.filesystems import SECRETS_BELONG, local_file, masked
 
 ENV_PREFIX = "TRIPLELAKE__"
 _SECRETS = frozenset({"api_key"})
@@ -213,7 +213,7 @@ def find_conf(name: str | Path, *, kind: str) -> Path:
     Raises:
         UsageError: neither exists; the message names the one that may be meant, or lists what is there.
     """
-    path = Path(name).expanduser()
+    path = local_file(name, UsageError)
     shipped = conf_dir() / path
     for candidate in (path, shipped):
         if candidate.exists():

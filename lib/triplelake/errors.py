@@ -12,6 +12,8 @@
 
 from __future__ import annotations
 
+import re
+
 
 class TriplelakeError(Exception):
     """An error told to a person: what it is about, why it failed, what to do.
@@ -78,6 +80,14 @@ class Interrupted(TriplelakeError):
 
 
 _DISK_FULL = "No space left on device"
+_CALLED = re.compile(r"An error occurred while calling \S+\s*: ")
+_STACK = re.compile(r"\n\s+at \S+\(.*", re.DOTALL)
+_AWAY = re.compile(
+    r"^(?:Caused by: |: )?[\w.$]*(?:AccessDeniedException|UnknownHostException|ConnectException|SocketTimeoutException"
+    r"|NoRouteToHostException|AWS\w+Exception|SdkClientException|UnknownStoreException)\b.*",
+    re.MULTILINE,
+)
+_STORE = re.compile(r"\b(?:s3[an]?|gs|abfss?|wasbs?|hdfs)://|\bfs\.s3a\b|\bawssdk\b")
 _CHANGED_TABLE = ("DELTA_METADATA_CHANGED", "DELTA_PROTOCOL_CHANGED", "DELTA_CONCURRENT_")
 
 
@@ -94,8 +104,19 @@ def classified(error: Exception) -> TriplelakeError:
             "were changed by somebody else while this run wrote to them",
             "Alter them while no run is alive. Everything committed is kept, and the same command goes on.",
         )
-    first = (text.strip() or type(error).__name__).splitlines()[0]
+    if _STORE.search(text) and (away := _AWAY.search(text)):
+        return OutputError(
+            "store",
+            f"refuses, or cannot be reached: {away[0].removeprefix('Caused by: ').removeprefix(': ')[:500]}",
+            "Check the network and the credentials. Everything committed is kept, and the same command goes on.",
+        )
+    first = (without_java(text).strip() or type(error).__name__).splitlines()[0]
     return TriplelakeError(type(error).__name__, first[:500], "This should not happen. The same command goes on.")
+
+
+def without_java(text: str) -> str:
+    """What an exception of Java says, without what Py4J puts before it and the calls that led to it."""
+    return _STACK.sub("", _CALLED.sub("", text, count=1))
 
 
 def _words(error: Exception) -> str:

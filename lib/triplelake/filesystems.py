@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 
 from pyarrow.fs import FileInfo, FileSelector, FileSystem, FileType, LocalFileSystem
 
-from triplelake.errors import InputError, TriplelakeError
+from triplelake.errors import InputError, TriplelakeError, without_java
 
 URI = re.compile(
     r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<host>[^/]*)(?P<path>/[^?]*(?:\?(?!\w+=)[^?]*)*)?(?P<query>\?.*)?",
@@ -33,6 +33,9 @@ _SECRET_OPTION = re.compile(
     r"(?P<name>[?&](?=[^=&]*(?:key|secret|token|sig|passw|credential))[^=&?/]+)=[^&,\s]+", re.IGNORECASE
 )
 _MASK = "***"
+_URI_AS_PATH = re.compile(r"\A(?!file:)(?P<scheme>[A-Za-z][A-Za-z0-9+.-]+):/(?!/)")
+_NO_LIBRARY = re.compile(r"No FileSystem for scheme|Class \S+(?:FileSystem|FS) not found")
+_FILE = re.compile(r"file://", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +141,35 @@ def beside(folder: str, name: str) -> str:
     return f"{absolute(folder)}/{name}{query}"
 
 
+def local_file(written: str | Path, error: type[TriplelakeError] = InputError) -> Path:
+    """A file of this machine that a command reads or writes by itself; `~` is the home of the user.
+
+    Raises:
+        InputError: it names nothing, carries a secret, or lies in a store.
+    """
+    # A path that was made of a URI has lost a slash.
+    text = spelled(_URI_AS_PATH.sub(r"\g<scheme>://", str(written)), error)
+    if "://" not in text or os.path.exists(written):
+        return Path(written).expanduser()
+    if _FILE.match(text):
+        return Path(text[len("file://") :])
+    raise error(
+        text,
+        "lies in a store; this file is read and written on this machine only",
+        "Name a copy of it here. Stores are for the corpus, the tables, exports and reports.",
+    )
+
+
+def remedy_for(error: Exception) -> str:
+    """What to do about a store that Spark cannot reach: it lacks the library, or something is wrong on the way."""
+    if _NO_LIBRARY.search(str(error)):
+        return (
+            "Spark lacks the library of this store. S3: spark-submit --packages org.apache.hadoop:hadoop-aws:3.4.2 …; "
+            "for all stores: infra/spark/submit.py --store (properties in infra/spark/stores/)."
+        )
+    return "Check the name, the network and the credentials."
+
+
 def looks_like_catalog(output: str) -> bool:
     """Whether an output can be `catalog.schema`; it can be a folder's name just as well."""
     return _CATALOG_NAME.fullmatch(output) is not None
@@ -194,4 +226,4 @@ def is_loop(fs: FileSystem, folder: str) -> bool:
 
 def one_line(error: Exception) -> str:
     """An error's message, fit for a message of our own."""
-    return " ".join(str(error).split())[:300]
+    return " ".join(without_java(str(error)).split())[:300]

@@ -127,6 +127,23 @@ def test_a_dotted_name_is_what_is_there(spark: SparkSession, tmp_path: Path, mon
 def test_a_store_that_spark_does_not_know_is_told(spark: SparkSession) -> None:
     with pytest.raises(OutputError, match="cannot be reached"):
         Store(spark, "nosuchstore://b/知识").check()
+    # One name for S3, whatever Spark calls it; here it has no library for it.
+    for scheme in ("s3", "s3a", "s3n"):
+        with pytest.raises(OutputError, match=r"cannot be reached: java\S+: .*S3AFileSystem not found\n") as caught:
+            Store(spark, f"{scheme}://b/知识").check()
+        assert "--packages org.apache.hadoop:hadoop-aws:3.4.2" in caught.value.remedy
+
+
+def test_no_table_is_made_without_the_lease(spark: SparkSession, tmp_path: Path) -> None:
+    made = Store(spark, str(tmp_path / "kg"))
+
+    def refuse() -> None:
+        raise OutputError("kg", "is in use")
+
+    made.guards.append(refuse)
+    with pytest.raises(OutputError, match="in use"):
+        made.create()
+    assert made.check() == list(TABLES)
 
 
 def test_the_scripts_read_what_they_lie_beside(store: Store) -> None:

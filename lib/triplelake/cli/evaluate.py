@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 
 from rich.console import Console
 
 from triplelake.cli.guard import guarded
-from triplelake.cli.parsing import EXIT_CODES, Parser
+from triplelake.cli.parsing import EXIT_CODES, Parser, file_here
 from triplelake.console import say
 from triplelake.errors import UsageError
 from triplelake.evaluate.compare import compared
@@ -37,16 +36,21 @@ def evaluate_parser() -> Parser:
     )
     add = parser.add_argument
     add("--output", metavar="PATH", help="path, or catalog.schema, of the tables")
-    add("--gold", type=Path, metavar="FILE", help="JSON Lines with gold triples, in one of the formats below")
+    add("--gold", type=file_here, metavar="FILE", help="JSON Lines with gold triples, in one of the formats below")
     add("--gold-format", choices=READERS, help="format of the gold file, if its first line does not tell")
     add("--ontology", metavar="FILE", help="whose relations count; else that of the run")
     add("--count-missing", action="store_true", help="gold documents that were not read count as not found")
-    add("--review", type=Path, metavar="FILE", help="review.csv with its column `verdict` filled in, in place of gold")
-    add("--json", type=Path, metavar="FILE", help="write the report here too")
-    add("--compare", type=Path, metavar="FILE", help="a report of earlier: say what changed since")
+    add(
+        "--review",
+        type=file_here,
+        metavar="FILE",
+        help="review.csv with its column `verdict` filled in, in place of gold",
+    )
+    add("--json", type=file_here, metavar="FILE", help="write the report here too")
+    add("--compare", type=file_here, metavar="FILE", help="a report of earlier: say what changed since")
     add(
         "--write-ontology",
-        type=Path,
+        type=file_here,
         metavar="FILE",
         help="write the relations of the gold file as an ontology (.csv) to extract with, and stop",
     )

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 
 from rich.console import Console
 
 from triplelake.cli.guard import guarded
 from triplelake.cli.init import INIT_LANGS, init
-from triplelake.cli.parsing import EXIT_CODES, Parser, read_settings, show_settings
+from triplelake.cli.parsing import EXIT_CODES, Parser, file_here, read_settings, show_settings
 from triplelake.config import ENCODINGS, FORMATS
 from triplelake.errors import UsageError
 
@@ -30,7 +29,7 @@ def extract_parser() -> Parser:
         argument_default=argparse.SUPPRESS,
         allow_abbrev=False,
     )
-    parser.add_argument("--config", type=Path, metavar="FILE", help="YAML file with settings (conf/extract.yaml)")
+    parser.add_argument("--config", type=file_here, metavar="FILE", help="YAML file with settings (conf/extract.yaml)")
     add = parser.add_argument
     add("--input", nargs="+", metavar="PATH", help="files, folders, globs, a Delta path or a table")
     add("--output", metavar="PATH", help="path, or catalog.schema, of the tables")
@@ -86,7 +85,7 @@ def extract_parser() -> Parser:
     )
     parser.add_argument(
         "--init",
-        type=Path,
+        type=file_here,
         default=None,
         metavar="DIR",
         help="write settings, an ontology and examples to edit, and stop",

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 
 from rich.console import Console
 
 from triplelake.cli.guard import guarded
-from triplelake.cli.parsing import EXIT_CODES, Parser, read_settings, show_settings
+from triplelake.cli.parsing import EXIT_CODES, Parser, file_here, read_settings, show_settings
 
 
 def maintain_command(argv: Sequence[str]) -> int:
@@ -28,7 +27,7 @@ def maintain_parser() -> Parser:
         allow_abbrev=False,
     )
     add = parser.add_argument
-    add("--config", type=Path, metavar="FILE", help="YAML file with settings (conf/extract.yaml)")
+    add("--config", type=file_here, metavar="FILE", help="YAML file with settings (conf/extract.yaml)")
     add("--output", metavar="PATH", help="path, or catalog.schema, of the tables")
     add(
         "--retain-days",

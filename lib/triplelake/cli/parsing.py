@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import difflib
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
 import yaml
@@ -13,7 +14,7 @@ from rich.console import Console
 from triplelake.config import Settings, load_settings, parse_assignment
 from triplelake.console import say
 from triplelake.errors import UsageError
-from triplelake.filesystems import masked
+from triplelake.filesystems import local_file, masked
 
 EXIT_CODES = """exit codes:
   0 success          3 bad input           6 output conflict
@@ -38,6 +39,11 @@ class Parser(argparse.ArgumentParser):
             name = unknown[0].partition("=")[0] if unknown[0].startswith("-") else masked(unknown[0])
             raise UsageError(name, "unknown option", f"{hint}`{self.prog} --help` shows all.")
         return namespace
+
+
+def file_here(text: str) -> Path:
+    """The file of this machine that an option names: a shell leaves the `~` of `--gold=~/…` as it is."""
+    return local_file(text, UsageError)
 
 
 def read_settings(arguments: dict[str, Any]) -> Settings:

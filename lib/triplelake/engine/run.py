@@ -181,9 +181,12 @@ class _Job:
 
     def _make_tables(self) -> None:
         """Not before something is to be written: an input that holds nothing leaves no tables behind."""
-        self._store.create(self._missing)
         if RUNS in self._missing:
+            # Beside it lies the lease. The others come under that: where a store lets a commit be overwritten (S3), two
+            # first runs would make each of them twice.
+            self._store.create([RUNS])
             self._lease.take()
+        self._store.create([table for table in self._missing if table is not RUNS])
         create_views(self._store)
 
     def _publisher(self, plan: Plan) -> Publisher:

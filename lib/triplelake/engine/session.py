@@ -7,18 +7,22 @@ import os
 import sys
 from importlib.metadata import PackageNotFoundError, version
 
+from py4j.protocol import Py4JError
 from pyspark.errors import AnalysisException, PySparkException
 from pyspark.logger import PySparkLogger
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from triplelake.errors import SetupError
+from triplelake.filesystems import one_line
 from triplelake.interrupts import held
 
 _ROWS_PER_BATCH = 64
 _MOST_TASKS = 1 << 14
 _NO_TABLE = "delta.`/no-such-table-of-triplelake`"
 DELTA_PACKAGE = "io.delta:delta-spark_4.1_2.13:4.4.0"
+_JAVA_REMEDY = "Spark 4.1 needs Java 17 or 21. `make setup` brings both; or set JAVA_HOME."
+_PROPERTIES_REMEDY = "Check Spark's properties: conf/spark-defaults.conf, --conf, --packages, --jars."
 _REMOTE_REMEDY = "Check SPARK_REMOTE (sc://HOST:15002), or unset it to start Spark here."
 
 
@@ -36,16 +40,15 @@ def open_session(name: str) -> SparkSession:
             spark = SparkSession.builder.appName(name).getOrCreate()
     except Exception as error:
         if remote := os.environ.get("SPARK_REMOTE"):
-            raise SetupError(remote, f"is no Spark Connect server: {_first_line(error)}", _REMOTE_REMEDY) from error
-        raise SetupError(
-            "Spark",
-            f"does not start: {_first_line(error)}",
-            "Spark 4.1 needs Java 17 or 21. `make setup` brings both; or set JAVA_HOME.",
-        ) from error
+            raise SetupError(remote, f"is no Spark Connect server: {one_line(error)}", _REMOTE_REMEDY) from error
+        # Java itself says what is wrong with Spark's properties or its JARs.
+        remedy = _JAVA_REMEDY if not isinstance(error, Py4JError) else _PROPERTIES_REMEDY
+        raise SetupError("Spark", f"does not start: {one_line(error)}", remedy) from error
     # Its import makes errors of Delta errors of PySpark. Not at the top: executors unpickle functions of modules that
     # import this one, and need not have the package.
     import delta.exceptions  # noqa: F401
 
+    _know_s3(spark)
     if not _has_delta(spark):
         raise SetupError("Spark", "has no Delta Lake on its classpath", _delta_remedy())
     # Each error of a query is a line of JSON to PySpark; here it is raised, and told once.
@@ -92,6 +95,17 @@ def versions(spark: SparkSession) -> dict[str, str]:
     return found
 
 
+def _know_s3(spark: SparkSession) -> None:
+    """Let s3:// mean to Spark what it means to all others: Hadoop calls that s3a://, unless it is told otherwise."""
+    try:
+        hadoop = spark._jsc.hadoopConfiguration()
+    except AttributeError:
+        return  # Spark Connect: the server's own settings count
+    for scheme in ("s3", "s3n"):
+        if hadoop.get(f"fs.{scheme}.impl") is None:
+            hadoop.set(f"fs.{scheme}.impl", "org.apache.hadoop.fs.s3a.S3AFileSystem")
+
+
 def _has_delta(spark: SparkSession) -> bool:
     try:
         spark.catalog.tableExists(_NO_TABLE)
@@ -113,7 +127,3 @@ def _delta_remedy() -> str:
         "    --conf spark.sql.catalog.spark_catalog=org.apache.spark.sql.delta.catalog.DeltaCatalog jobs/extract.py …\n"
         "`make setup` writes these lines to the Spark of its own environment."
     )
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import pyarrow as pa
-from pyspark.errors import AnalysisException
+from py4j.protocol import Py4JError
+from pyspark.errors import AnalysisException, PySparkException
 from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import from_arrow_schema
@@ -29,7 +30,7 @@ from triplelake.corpus.readers.raw import RawRecord
 from triplelake.corpus.splits import Split, plan_splits
 from triplelake.engine.session import parallelism
 from triplelake.errors import InputError, UsageError
-from triplelake.filesystems import absolute, without_wildcards
+from triplelake.filesystems import absolute, one_line, remedy_for, without_wildcards
 from triplelake.tables.batches import record_batches
 from triplelake.tables.store import delta_name
 from triplelake.triples.identity import doc_version, stable_hash
@@ -219,6 +220,9 @@ def _open_with_spark(spark: SparkSession, settings: Settings, form: str) -> Sour
         names = frame.columns
     except AnalysisException as error:
         raise InputError(name, f"cannot be read as {form}: {str(error).splitlines()[0]}", "Check --input.") from None
+    except (Py4JError, PySparkException) as error:
+        # What a store says that cannot be reached is no error of Spark's own.
+        raise InputError(name, f"cannot be reached: {one_line(error)}", remedy_for(error)) from error
     columns = choose_columns(names, settings.corpus)
     if settings.corpus.html_to_text is None:
         rows = frame.select(F.col(f"`{columns.text}`").cast("string")).limit(_SAMPLED_ROWS).collect()

@@ -10,6 +10,7 @@ from typing import get_args
 
 from triplelake.errors import InputError
 from triplelake.evaluate.gold import READERS, json_lines
+from triplelake.filesystems import local_file
 from triplelake.prompt.ontology import Note, Ontology, Relation, Signature
 from triplelake.prompt.ontology_file import load_ontology
 from triplelake.types import Lang
@@ -95,7 +96,7 @@ def of_gold(path: Path, format: str) -> Ontology:
 
 def read_ontology(setting: str) -> Ontology | None:
     """As `load_ontology`; also an ontology of Text2KGBench, by its ending .json."""
-    return from_text2kgbench(Path(setting)) if setting.endswith(".json") else load_ontology(setting)
+    return from_text2kgbench(local_file(setting)) if setting.endswith(".json") else load_ontology(setting)
 
 
 def write_ontology(ontology: Ontology, path: Path) -> None:

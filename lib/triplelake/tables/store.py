@@ -14,15 +14,12 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from triplelake.errors import OutputError
-from triplelake.filesystems import absolute, beside, looks_like_catalog, one_line
+from triplelake.filesystems import absolute, beside, looks_like_catalog, one_line, remedy_for
 from triplelake.tables.schemas import RUNS, SCHEMA_VERSION, SEQUENCE, TABLES, Table
 
 _NO_TABLE = ("DELTA_MISSING_DELTA_TABLE", "DELTA_PATH_DOES_NOT_EXIST")
 """What Delta says of a path where there is nothing of its own."""
 
-_UNREACHABLE = (
-    "Check the name, the network and the credentials. Spark reaches s3:// as s3a://, with hadoop-aws on its classpath."
-)
 _VERSION_PROPERTY = "triplelake.schemaVersion"
 _PROPERTIES = {
     # What DuckDB, Polars, delta-rs and Trino read without options: reader version 1.
@@ -124,7 +121,7 @@ class Store:
             return False
         except Exception as error:
             # What a store says that cannot be reached is no error of Spark's own; an unknown one has no class even.
-            raise OutputError(self.output, f"cannot be reached: {one_line(error)}", _UNREACHABLE) from error
+            raise OutputError(self.output, f"cannot be reached: {one_line(error)}", remedy_for(error)) from error
 
     def require(self) -> None:
         """Check that the tables are there and are ours.
@@ -162,6 +159,7 @@ class Store:
             schema = ".".join(f"`{part}`" for part in self.output.split("."))
             self._guard(lambda: self.spark.sql(f"CREATE SCHEMA IF NOT EXISTS {schema}"))
         for table in wanted:
+            self._ask()
             try:
                 self._guard(partial(self._create, table))
                 self._new.add(table.name)

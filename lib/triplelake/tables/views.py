@@ -97,6 +97,12 @@ _WHOLE = """\
 -- It reads the tables of {}
 -- wherever this file lies. After they were copied or moved, write it anew:
 -- python jobs/sql.py --output … --write-scripts"""
+# The extension `delta` of DuckDB takes a secret for s3:// alone: of s3a:// it asks Amazon, with no key.
+_S3 = re.compile(r"\As3[an]?://", re.IGNORECASE)
+_SECRET = """\
+-- DuckDB takes no keys from the environment by itself. Once per session, before the first line below:
+--   INSTALL aws; LOAD aws; CREATE SECRET (TYPE s3, PROVIDER credential_chain);
+-- or with a key of its own, and for another store than Amazon's with its ENDPOINT, URL_STYLE and USE_SSL."""
 _PARAMETER = re.compile(r":(\w+)")
 _FLAG_COUNT = {"spark": "size(flags)", "duckdb": "len(flags)"}
 
@@ -125,8 +131,12 @@ def script(store: Store, dialect: str) -> str:
     lines = ["-- Written by triplelake. Run it once per session; then query the views by name."]
     relative = dialect == "duckdb" and "://" not in store.location(TABLES[0])
     lines += _RELATIVE if relative else _WHOLE.format(" ".join(store.output.split())).splitlines()
+    if dialect == "duckdb" and _S3.match(store.location(TABLES[0])):
+        lines.append(_SECRET)
     for table in TABLES:
         location = f"./{table.name}" if relative else store.location(table)
+        if dialect == "duckdb":
+            location = _S3.sub("s3://", location)
         source = delta_name(location) if dialect == "spark" else "delta_scan('{}')".format(location.replace("'", "''"))
         lines.append(f"CREATE OR REPLACE TEMPORARY VIEW {table.name} AS SELECT * FROM {source};")
     names = {name: name for name in (*VIEWS, *(table.name for table in TABLES))}

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from triplelake.cli.parsing import Parser, read_settings
-from triplelake.config import load_settings
+from triplelake.config import find_conf, load_settings
 from triplelake.errors import UsageError
 from triplelake.pool.endpoints import load_pool
 
@@ -56,3 +56,13 @@ def test_broken_yaml_is_told_by_its_place_and_not_by_its_line(tmp_path: Path) ->
     with pytest.raises(UsageError) as caught:
         load_pool(str(file), None)
     assert "geheim" not in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", ["ontology", "pool file", "prompt folder"])
+def test_a_file_of_the_settings_in_a_store_is_refused_without_its_key(kind: str) -> None:
+    for written in ("s3://K:geheim@b/x.yaml", Path("s3://K:geheim@b/x.yaml")):
+        with pytest.raises(UsageError, match="carries a user, a password or a key") as caught:
+            find_conf(written, kind=kind)
+        assert "geheim" not in str(caught.value)
+    with pytest.raises(UsageError, match=r"s3a://b/x\.yaml: lies in a store"):
+        find_conf("s3a://b/x.yaml", kind=kind)

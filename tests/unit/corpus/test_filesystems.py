@@ -12,7 +12,17 @@ from hypothesis import strategies as st
 from triplelake.corpus.files import list_files, list_roots, open_file
 from triplelake.errors import InputError, OutputError
 from triplelake.export.target import Target
-from triplelake.filesystems import absolute, beside, locate, looks_like_catalog, masked, without_wildcards
+from triplelake.filesystems import (
+    absolute,
+    beside,
+    local_file,
+    locate,
+    looks_like_catalog,
+    masked,
+    one_line,
+    remedy_for,
+    without_wildcards,
+)
 from triplelake.tables.outputs import check_output
 
 NAMES = ["知识图谱", "知識圖譜", "a b", "50%25", "50%", "a#b", "a?b", "a'b", "a`b", "a\\b", "a:b", "{a,b}", "[x]", "a*"]
@@ -125,3 +135,53 @@ def test_a_local_name_survives_whatever_it_holds(name: str) -> None:
     if name in (".", "..") or not name.strip():
         return
     assert absolute(f"/x/{name}") == locate(f"/x/{name}").path == os.path.join("/x", name)
+
+
+def test_a_file_of_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    assert local_file("~/金 标.jsonl") == tmp_path / "金 标.jsonl"
+    assert local_file("金 标.jsonl") == Path("金 标.jsonl")
+    assert local_file("file:///知识/金 标.jsonl") == local_file("file:/知识/金 标.jsonl") == Path("/知识/金 标.jsonl")
+    (tmp_path / "ab:").mkdir()
+    (tmp_path / "ab:" / "c").touch()
+    assert local_file("ab:/c") == Path("ab:/c")
+
+
+@pytest.mark.parametrize("written", ["s3a://b/金 标.jsonl", "abfss://b@a/g.jsonl", Path("s3://b/g.jsonl")])
+def test_a_file_that_only_this_machine_reads_is_not_looked_for_in_a_store(written: str | Path) -> None:
+    with pytest.raises(InputError, match=r"lies in a store.*on this machine only") as caught:
+        local_file(written)
+    assert "://b" in caught.value.subject  # as it was written, though a Path has lost a slash
+    for secret in ("s3://K:geheim@b/g.jsonl", Path("s3://K:geheim@b/g.jsonl")):
+        with pytest.raises(InputError) as caught:
+            local_file(secret)
+        assert "geheim" not in str(caught.value)
+
+
+JAVA = """An error occurred while calling o46.tableExists.
+: org.apache.hadoop.fs.UnsupportedFileSystemException: No FileSystem for scheme "s3"
+\tat org.apache.hadoop.fs.FileSystem.getFileSystemClass(FileSystem.java:3581)
+\tat org.apache.hadoop.fs.FileSystem.createFileSystem(FileSystem.java:3612)
+"""
+
+
+def test_what_java_says_is_told_without_how_it_got_there() -> None:
+    said = 'org.apache.hadoop.fs.UnsupportedFileSystemException: No FileSystem for scheme "s3"'
+    assert one_line(ValueError(JAVA)) == said
+    assert one_line(ValueError("a plain\n  one")) == "a plain one"
+
+
+@pytest.mark.parametrize(
+    ("said", "library"),
+    [
+        (JAVA, True),
+        ("java.lang.ClassNotFoundException: Class org.apache.hadoop.fs.s3a.S3AFileSystem not found", True),
+        ("ClassNotFoundException: Class com.google.cloud.hadoop.fs.gcs.GoogleHadoopFileSystem not found", True),
+        ("org.apache.hadoop.fs.s3a.UnknownStoreException: `s3a://b/x': the bucket does not exist", False),
+    ],
+)
+def test_a_store_out_of_reach_has_a_remedy_of_its_cause(said: str, library: bool) -> None:
+    remedy = remedy_for(ValueError(said))
+    assert ("hadoop-aws:3.4.2" in remedy) is library
+    assert ("credentials" in remedy) is not library

@@ -70,3 +70,23 @@ def test_the_relations_of_gold_are_written(folder: Path, capsys: pytest.CaptureF
 def test_bad_usage(words: list[str], code: int, reason: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert evaluate_command(words) == code
     assert reason in capsys.readouterr().err
+
+
+def test_a_tilde_that_the_shell_left_is_the_home(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(folder))
+    assert evaluate_command(["--gold=~/gold.jsonl", "--write-ontology=~/relations.csv"]) == 0
+    assert "作者" in (folder / "relations.csv").read_text(encoding="utf-8-sig")
+    assert evaluate_command(["--review=~/first.csv", "--json=~/first.json"]) == 0
+    assert evaluate_command(["--review=~/second.csv", "--compare=~/first.json"]) == 0
+    assert "8 in both" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("option", ["--gold", "--review", "--json", "--compare", "--write-ontology"])
+def test_a_file_in_a_store_is_refused_without_its_key(option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert evaluate_command([f"{option}=s3a://b/g.jsonl"]) == 2
+    assert "s3a://b/g.jsonl: lies in a store" in capsys.readouterr().err
+    assert evaluate_command([f"{option}=s3a://K:geheim@b/g.jsonl"]) == 2
+    said = capsys.readouterr()
+    assert "carries a user, a password or a key" in said.err and "geheim" not in said.err + said.out

@@ -137,7 +137,7 @@ def test_a_repository_that_lacks_a_jar_is_named(
 
 
 def test_every_listed_jar_has_a_path_and_a_hash(setup_env: ModuleType) -> None:
-    listed = dict(setup_env._read_jar_list())
+    listed = dict(setup_env._read_jar_list(setup_env.JAR_LIST))
     assert "io/delta/delta-spark_4.1_2.13/4.4.0/delta-spark_4.1_2.13-4.4.0.jar" in listed
     for path, digest in listed.items():
         *_, artifact, version, name = path.split("/")

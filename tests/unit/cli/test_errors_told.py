@@ -1,0 +1,45 @@
+"""What an error that nothing expected is to a person: of a store that was lost on the way it is no defect."""
+
+from __future__ import annotations
+
+import pytest
+
+from triplelake.errors import OutputError, TriplelakeError, classified
+
+STACK = "\n\tat org.apache.hadoop.fs.s3a.S3AUtils.translateException(S3AUtils.java:277)"
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        (
+            "An error occurred while calling o99.save.\n: java.nio.file.AccessDeniedException: s3a://b/kg/runs: "
+            f"software.amazon.awssdk.S3Exception: ExpiredToken (Status Code: 400){STACK}",
+            "java.nio.file.AccessDeniedException: s3a://b/kg/runs: software.amazon.awssdk.S3Exception: ExpiredToken "
+            "(Status Code: 400)",
+        ),
+        (
+            "[TASK_WRITE_FAILED] Task failed while writing rows to s3://b/知识/attempts.\n"
+            f"Caused by: java.net.UnknownHostException: s3.eu-central-1.amazonaws.com{STACK}",
+            "java.net.UnknownHostException: s3.eu-central-1.amazonaws.com",
+        ),
+        (
+            f"Job aborted.{STACK}\nCaused by: org.apache.hadoop.fs.s3a.AWSClientIOException: upload part: Connection "
+            f"refused{STACK}",
+            "org.apache.hadoop.fs.s3a.AWSClientIOException: upload part: Connection refused",
+        ),
+    ],
+)
+def test_a_store_that_is_lost_is_no_defect(said: str, reason: str) -> None:
+    error = classified(RuntimeError(said))
+    assert isinstance(error, OutputError)
+    assert error.reason == f"refuses, or cannot be reached: {reason}"
+    assert "same command goes on" in error.remedy
+
+
+def test_a_defect_stays_one_and_java_adds_nothing() -> None:
+    error = classified(RuntimeError(f"An error occurred while calling o1.x.\n: java.lang.Error: a{STACK}"))
+    assert type(error) is TriplelakeError
+    assert error.reason == "java.lang.Error: a"
+    elsewhere = classified(RuntimeError("java.net.ConnectException: Connection refused: no store is spoken of"))
+    assert type(elsewhere) is TriplelakeError

@@ -1,0 +1,29 @@
+"""The scripts for other engines, as far as they need no Spark."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from triplelake.tables.views import script
+
+
+def at(output: str) -> Any:
+    return SimpleNamespace(output=output, location=lambda table: f"{output}/{table.name}")
+
+
+@pytest.mark.parametrize("scheme", ["s3", "s3a", "s3n", "S3A"])
+def test_duckdb_reads_s3_by_the_one_name_that_it_has_secrets_for(scheme: str) -> None:
+    written = script(at(f"{scheme}://湖/知 识"), "duckdb")
+    assert "delta_scan('s3://湖/知 识/triples')" in written
+    assert f"{scheme}://湖/知 识/triples" not in written or scheme == "s3"
+    assert "CREATE SECRET (TYPE s3" in written
+    assert f"delta.`{scheme}://湖/知 识/triples`" in script(at(f"{scheme}://湖/知 识"), "spark")
+
+
+def test_other_places_need_no_secret_of_s3() -> None:
+    for output in ("/知 识/kg", "abfss://c@a/kg"):
+        assert "SECRET" not in script(at(output), "duckdb")
+        assert "SECRET" not in script(at(output), "spark")
