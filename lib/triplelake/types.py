@@ -39,11 +39,18 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """A record that could not be read: where it stands and why."""
+    """A record that could not be read: where it stands and why.
+
+    Args:
+        lines: of its source that are lost with it.
+        cut: nothing of its source was read from here on, so more may be lost than is known.
+    """
 
     source: str
     place: str
     reason: str
+    lines: int = 1
+    cut: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,6 +61,14 @@ def fields_of(item: object) -> dict[str, object] | None:
     return item if isinstance(item, dict) else {"text": item} if isinstance(item, str) else None
 
 
+def id_of(fields: Mapping[str, object], names: tuple[str, ...]) -> str | None:
+    """The id that these columns make of a record; None where they make none."""
+    try:
+        return _id(fields, names)
+    except _Unusable:
+        return None
+
+
 def kind(value: object) -> str:
     """What a JSON value is, in a person's words."""
     if value is None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from triplelake.config import Settings
+from triplelake.engine.losses import Losses, guard_ids
 from triplelake.errors import InputError, TriplelakeError
 from triplelake.tables.views import select
 
@@ -37,6 +38,7 @@ class Changes:
 
     Args:
         decisions: records of the input by what is to be done with them, as `current.DECIDED` says.
+        lost: what gives no document.
         current: documents that are current now.
         removed: of these, to be removed.
         unread: of these, lacking in the input, and kept because something of their source could not be read.
@@ -47,6 +49,7 @@ class Changes:
     """
 
     decisions: Counter[str]
+    lost: Losses = field(default_factory=Losses)
     current: int = 0
     removed: int = 0
     unread: int = 0
@@ -78,7 +81,9 @@ def lacking(documents: DataFrame, current: DataFrame) -> DataFrame:
     return select("lacking", records=documents, current=current)
 
 
-def find_changes(counts: Counter[str], documents: DataFrame, current: DataFrame, *, replaces: bool) -> Changes:
+def find_changes(
+    counts: Counter[str], lost: Losses, documents: DataFrame, current: DataFrame, *, replaces: bool
+) -> Changes:
     """Look closer where the counts of the decisions say that there is something to look at.
 
     Args:
@@ -99,25 +104,26 @@ def find_changes(counts: Counter[str], documents: DataFrame, current: DataFrame,
         if said["removed"]:
             first = gone.where(REMOVED).select("doc_id").orderBy("doc_id").limit(_SHOWN).collect()
             ids = tuple(row["doc_id"] for row in first)
-        return Changes(counts, said["current"], said["removed"], said["unread"], removed_ids=ids, moves=moves)
+        return Changes(counts, lost, said["current"], said["removed"], said["unread"], removed_ids=ids, moves=moves)
     if not counts["new"]:
-        return Changes(counts, moves=moves)
+        return Changes(counts, lost, moves=moves)
     # Only where the old documents stay beside the new ones do they count twice.
     renamed = select("renamed", decided=documents, current=current)
     count = renamed.count()
     some = renamed.orderBy("doc_id").limit(_SHOWN).collect() if count else []
     renames = tuple(Change(row["doc_id"], row["was_id"], row["doc_id"]) for row in some)
-    return Changes(counts, renamed=count, moves=moves, renames=renames)
+    return Changes(counts, lost, renamed=count, moves=moves, renames=renames)
 
 
 def guard(changes: Changes, settings: Settings) -> None:
     """Refuse a change that is more likely a mistake than meant, unless the settings say that it is meant.
 
     Raises:
-        InputError: ids that come from another source with other texts, documents that come a second time under other
-            ids, or more removals than `run.max_removed` allows.
+        InputError: an id column that repeats, ids that come from another source with other texts, documents that come
+            a second time under other ids, or more removals than `run.max_removed` allows.
     """
     name = ", ".join(settings.input)
+    guard_ids(name, changes.lost, changes.planned + changes.known)
     if not settings.run.allow_moved:
         if moved := changes.decisions["moved"]:
             raise _moved(name, moved, changes.moves)

@@ -44,6 +44,7 @@ class Journal:
     extraction_key: str | None = None
     documents: int = 0
     rejected: int = 0
+    lost_lines: int = 0
     removed: int = 0
     chunks: int = 0
     requests: int = 0

@@ -11,7 +11,6 @@ from rich.filesize import decimal
 from rich.table import Table as Grid
 
 from triplelake.console import say
-from triplelake.engine.changes import Changes
 from triplelake.engine.draft import Draft, Plan
 from triplelake.engine.journal import Journal
 from triplelake.engine.opened import Opened
@@ -127,59 +126,6 @@ def whole_of_one(console: Console, request_id: str, output: str) -> None:
     say(console, f"          The whole of one, with the settings of this command: {shown}")
 
 
-def draft(console: Console, found: Draft) -> None:
-    """What planning found."""
-    plan, changes = found.plan, found.changes
-    if changes.known:
-        say(console, f"Known:    {changes.known:,} documents are published under these settings already")
-    if changes.rejected:
-        say(console, f"Rejected: {changes.rejected:,} records cannot be read; `documents` lists each with its place")
-    if changes.removed or changes.unread:
-        _lacking(console, changes)
-    if changes.renamed:
-        first = changes.renames[0]
-        say(
-            console,
-            f"Note:     {changes.renamed:,} of the new documents are in the output under other ids too, from the same "
-            f"source (`{first.now}` as `{first.was}`), and count twice",
-        )
-    if not plan.documents:
-        say(console, "Plan:     nothing new to extract")
-        return
-    say(
-        console,
-        f"Plan:     {plan.documents:,} documents{_kinds(changes)}, {plan.chunks:,} chunks, "
-        f"{plan.requests:,} requests to ask, {plan.reused:,} answered before",
-    )
-
-
-_KINDS = {
-    "new": "new",
-    "changed": "changed",
-    "moved": "from another source, changed",
-    "asked_otherwise": "of other settings",
-    "failed": "that lack answers",
-    "relabelled": "with another source or other columns to keep",
-}
-"""What there is to do with the documents of a plan, in words; `new` alone goes without saying."""
-
-
-def _kinds(changes: Changes) -> str:
-    parts = [f"{count:,} {words}" for kind, words in _KINDS.items() if (count := changes.decisions[kind])]
-    return f" ({', '.join(parts)})" if changes.decisions["new"] != changes.planned else ""
-
-
-def _lacking(console: Console, changes: Changes) -> None:
-    """What `--mode replace` removes, and what it must not."""
-    ids = f" ({', '.join(changes.removed_ids)}{' …' if changes.removed > len(changes.removed_ids) else ''})"
-    kept = f"{changes.unread:,} are kept, since something of their source could not be read"
-    say(
-        console,
-        f"Removed:  {changes.removed:,} of the {changes.current:,} documents of the output, which this input lacks"
-        f"{ids if changes.removed else ''}{f'; {kept}' if changes.unread else ''}",
-    )
-
-
 def resumed(console: Console, plan: Plan) -> None:
     """Say that an interrupted run left work."""
     say(console, f"Going on with the plan of an earlier run ({plan.requests} requests).")
@@ -214,7 +160,9 @@ def summary(console: Console, store: Store, journal: Journal) -> None:
     rows = [
         (
             "documents",
-            _counts((journal.documents, "published"), (journal.rejected, "rejected"), (journal.removed, "removed")),
+            _counts(
+                (journal.documents, "published"), (journal.rejected, _rejected(journal)), (journal.removed, "removed")
+            ),
         ),
         ("answers", _counts((tally.answered, "asked"), (tally.failed, "failed"), (journal.reused, "reused"))),
         ("triples", f"{journal.triples:,}"),
@@ -242,6 +190,11 @@ def summary(console: Console, store: Store, journal: Journal) -> None:
         "SELECT error_code, count(*) FROM failures GROUP BY error_code",
     ):
         say(console, f'  python jobs/sql.py --output {shlex.quote(store.output)} "{query}"')
+
+
+def _rejected(journal: Journal) -> str:
+    lost = journal.lost_lines
+    return f"rejected ({lost:,} lines)" if lost > journal.rejected else "rejected"
 
 
 def suggested(console: Console, file: str, count: int) -> None:

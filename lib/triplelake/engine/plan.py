@@ -17,6 +17,7 @@ from triplelake.engine.changes import PLANNED, REMOVED, Changes, comparable, fin
 from triplelake.engine.cutting import Chunker
 from triplelake.engine.draft import VERSION, Draft, Plan
 from triplelake.engine.keys import command_hash
+from triplelake.engine.losses import counted_losses, find_losses
 from triplelake.engine.source import Source, nothing_readable
 from triplelake.prompt.prompts import LANGS
 from triplelake.tables.schemas import ATTEMPTS, CHUNKS, DOCUMENTS, PLANS, SEQUENCE
@@ -102,13 +103,15 @@ class Planner:
         )
 
     def _changes(self, documents: DataFrame, current: DataFrame) -> Changes:
-        read = documents.groupBy("decision").agg(F.count(F.lit(1)).alias("records")).collect()
-        counts = Counter({row["decision"]: row["records"] for row in read})
+        read = documents.groupBy("decision").agg(F.count(F.lit(1)).alias("records"), *counted_losses()).collect()
+        counted = {row["decision"]: row for row in read}
+        counts = Counter({decision: row["records"] for decision, row in counted.items()})
         if not set(counts) - {"rejected"}:
             order = ("source", F.length("place"), "place")
             problems = documents.orderBy(*order).select("source", "place", "reason").limit(_SHOWN).collect()
             raise nothing_readable(self.settings, [tuple(row) for row in problems])
-        return find_changes(counts, documents, current, replaces=self._replaces)
+        lost = find_losses(counted.get("rejected"), documents, self.source)
+        return find_changes(counts, lost, documents, current, replaces=self._replaces)
 
     @property
     def _replaces(self) -> bool:

@@ -8,7 +8,7 @@ from functools import partial
 from rich.console import Console
 
 from triplelake.config import Settings
-from triplelake.engine import narrate
+from triplelake.engine import narrate, narrate_plan
 from triplelake.engine.asking import Asking
 from triplelake.engine.background import BackgroundPublisher
 from triplelake.engine.buckets import Bucket, new_buckets, open_buckets
@@ -110,7 +110,7 @@ class _Job:
             self._lease.take()
         self._tell_changes()
         with self._planner.draft() as draft:
-            narrate.draft(self._console, draft)
+            narrate_plan.draft(self._console, draft)
             narrate.notes(self._console, self._opened, draft.asked)
             if probe:
                 self._make_tables()
@@ -172,11 +172,12 @@ class _Job:
     def _plan_anew(self) -> Plan | None:
         self._tell_changes()
         with self._planner.draft() as draft:
-            narrate.draft(self._console, draft)
+            narrate_plan.draft(self._console, draft)
             narrate.notes(self._console, self._opened, draft.asked)
             self._make_tables()
             self._journal.removed = draft.write()
             self._journal.rejected = draft.changes.rejected
+            self._journal.lost_lines = draft.changes.lost.lines
             return draft.plan if draft.plan.documents else None
 
     def _make_tables(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import pyarrow as pa
@@ -40,8 +40,16 @@ _SPARK_FORMATS = frozenset({"parquet", "delta", "table"})
 _ONE_DOCUMENT_PER_FILE = "text"
 _SAMPLED_SPLITS = 5
 _SAMPLED_ROWS = 50
+_SAMPLED_IDS = 500
 _TEXTS = ("source", "place", "given_id", "title", "text", "doc_version", "reason")
-_ARROW = pa.schema([*((name, pa.string()) for name in _TEXTS), ("meta", pa.map_(pa.string(), pa.string()))])
+_ARROW = pa.schema(
+    [
+        *((name, pa.string()) for name in _TEXTS),
+        ("meta", pa.map_(pa.string(), pa.string())),
+        ("lines", pa.int64()),
+        ("cut", pa.bool_()),
+    ]
+)
 _RECORD = from_arrow_schema(_ARROW)
 
 
@@ -54,6 +62,7 @@ class Source:
         columns: the columns chosen.
         fingerprint: changes when the input does.
         records: one row per record, readable or not.
+        sample: fields of some records, all columns of them; only called where there is something to be told of them.
         encodings: for people: which encoding, in which files.
         id_prefix: put before ids that are given.
     """
@@ -62,11 +71,14 @@ class Source:
     columns: Columns
     fingerprint: str
     records: DataFrame
+    sample: Callable[[], Sequence[Mapping[str, object]]]
     encodings: tuple[str, ...] = ()
     id_prefix: str = ""
 
     def documents(self, limit: int | None = None, sample: int | None = None, seed: int = 0) -> DataFrame:
         """Records with an identity: `doc_id, doc_version, source, place, title, text, meta, reason`.
+
+        Of a rejected one also `lines`, how many are lost with it, and `cut`, whether its source was read no further.
 
         A document without an id is named by its content, with a rank among equals; a second record
         with an id that was seen is rejected.
@@ -95,7 +107,7 @@ class Source:
                 "doc_id",
                 F.when(given | (F.col("_rank") == 1), identity).otherwise(F.concat(identity, F.lit("-"), "_rank")),
             )
-            .select("doc_id", "doc_version", "source", "place", "title", "text", "meta", "reason")
+            .select("doc_id", "doc_version", "source", "place", "title", "text", "meta", "reason", "lines", "cut")
         )
 
 
@@ -108,6 +120,7 @@ class Found:
         files: sorted by path; empty where Spark reads the input.
         splits: of the files.
         columns: chosen; None where Spark reads the input.
+        sample: the first records.
         encodings: for people: which encoding, in which files.
     """
 
@@ -115,6 +128,7 @@ class Found:
     files: tuple[CorpusFile, ...] = ()
     splits: tuple[Split, ...] = ()
     columns: Columns | None = None
+    sample: tuple[RawRecord, ...] = ()
     encodings: tuple[str, ...] = ()
 
 
@@ -152,7 +166,7 @@ def find_input(settings: Settings) -> Found:
     columns = choose_columns(names, settings.corpus, lists_of(records))
     if settings.corpus.html_to_text is None:
         refuse_html(", ".join(settings.input), texts_of(records, columns.text))
-    return Found(form, tuple(files), tuple(splits), columns, tuple(describe(looks)))
+    return Found(form, tuple(files), tuple(splits), columns, tuple(records), tuple(describe(looks)))
 
 
 def _format(file: CorpusFile) -> CorpusFormat:
@@ -205,7 +219,8 @@ def _open_files(spark: SparkSession, found: Found, columns: Columns) -> Source:
     description = f"{count} file{'s' if count > 1 else ''}, {found.format}"
     if found.format == _ONE_DOCUMENT_PER_FILE:
         description += " (each one document; --format lines makes one of each line)"
-    return Source(description, columns, fingerprint(found.files), records, found.encodings)
+    sample = [record.fields for record in found.sample]
+    return Source(description, columns, fingerprint(found.files), records, lambda: sample, found.encodings)
 
 
 def _open_with_spark(spark: SparkSession, settings: Settings, form: str) -> Source:
@@ -232,7 +247,10 @@ def _open_with_spark(spark: SparkSession, settings: Settings, form: str) -> Sour
     place = F.col("_metadata.row_index").cast("string") if form == "parquet" else F.lit("")
     source = F.col("_metadata.file_path") if form == "parquet" else F.lit(name)
     fields = frame.select(source.alias("_source"), place.alias("_place"), F.struct(*wanted).alias("_fields"))
-    return Source(form, columns, version, fields.mapInArrow(_RowReader(columns), schema=_RECORD))
+    records = fields.mapInArrow(_RowReader(columns), schema=_RECORD)
+    return Source(
+        form, columns, version, records, lambda: [row.asDict() for row in frame.limit(_SAMPLED_IDS).collect()]
+    )
 
 
 def _parquet_paths(settings: Settings) -> list[str]:
@@ -283,7 +301,7 @@ class _RowReader:
 
 def _identified(record: Record | Rejected, path_id: str | None) -> dict[str, object]:
     if isinstance(record, Rejected):
-        return {"source": record.source, "place": record.place, "reason": record.reason}
+        return {name: getattr(record, name) for name in ("source", "place", "reason", "lines", "cut")}
     return {
         "source": record.source,
         "place": record.place,

@@ -49,6 +49,6 @@ def read_fields(split: Split) -> Iterator[RawRecord | Rejected]:
         with open_file(split.path, compression_of(split.path)) as stream:
             yield from reader(stream, split)
     except Unreadable as why:
-        yield Rejected(split.path, why.place, why.reason)
+        yield Rejected(split.path, why.place, why.reason, cut=True)
     except OSError as error:
-        yield Rejected(split.path, "", f"cannot be opened: {' '.join(str(error).split())}")
+        yield Rejected(split.path, "", f"cannot be opened: {' '.join(str(error).split())}", cut=True)

@@ -11,6 +11,7 @@ import csv
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import BinaryIO
 
 from triplelake.corpus.readers.raw import MAX_RECORD_BYTES, RawRecord
@@ -110,7 +111,8 @@ class _Reading:
                 yield from self._told()
             if header is None:
                 if wrong or fault:
-                    yield self._rejected(start, self._lines.number, f"cannot be read as a header: {wrong or fault}")
+                    reason = f"cannot be read as a header: {wrong or fault}"
+                    yield replace(self._rejected(start, self._lines.number, reason), cut=True)
                     return
                 header = column_names(row) if row else None
                 continue
@@ -162,7 +164,8 @@ class _Reading:
             self._lost = None
 
     def _rejected(self, first: int, last: int, reason: str) -> Rejected:
-        return Rejected(self._split.path, f"line {first}" if first == last else f"lines {first} to {last}", reason)
+        place = f"line {first}" if first == last else f"lines {first} to {last}"
+        return Rejected(self._split.path, place, reason, last - first + 1)
 
     def _learn(self, cell: str) -> None:
         shape = _shape(cell)
