@@ -48,7 +48,7 @@ class CorpusSettings(_Section):
     keep_columns: tuple[str, ...] = Field((), description="columns to keep in `documents.meta`")
     split_mb: int = Field(32, ge=1, description="a larger file of a splittable format is read by several tasks")
 
-    @field_validator("id_column", mode="plain")
+    @field_validator("id_column", mode="before")
     @classmethod
     def _one_id_column_is_a_text(cls, value: object) -> str | tuple[str, ...] | None:
         # A list of one names the same documents as the text, so it must be the same command too.

@@ -199,6 +199,10 @@ def test_ids_of_another_source_are_no_edits(bench: Bench, first: Bench) -> None:
     without = {name: value for name, value in read.items() if name != "corpus__id_column"}
     with pytest.raises(InputError, match=r"names its documents by their content .*; 3 of them are in the output"):
         bench.extract(first.folder / "corpus.jsonl", **without, corpus__title_column="title")
+    # With another title, or another text, not even their content is the same: only that the source is.
+    with pytest.raises(InputError, match="gives 3 new documents where the output has 3 others") as refused:
+        bench.extract(first.folder / "corpus.jsonl", **without)
+    assert "corpus.title_column was title, is not set; corpus.id_column was id, is not set" in refused.value.remedy
     counts = bench.lake.versions()
     assert {name: counts[name] for name in counts if name != "runs"} == {
         name: versions[name] for name in versions if name != "runs"

@@ -11,6 +11,7 @@ from pyspark.sql import functions as F
 
 from triplelake.config import Settings
 from triplelake.engine.losses import Losses, guard_ids
+from triplelake.engine.reread import Overlap, Reread, find_overlap, guard_reread
 from triplelake.errors import InputError, TriplelakeError
 from triplelake.tables.views import select
 
@@ -43,6 +44,8 @@ class Changes:
         removed: of these, to be removed.
         unread: of these, lacking in the input, and kept because something of their source could not be read.
         renamed: new documents that are current under another id already, from the same source.
+        overlap: what the input and the output have of the same sources.
+        reread: if its sources were read before, with other settings.
         removed_ids: some of those that are to be removed.
         moves: some that come from another source with another text.
         renames: some of the renamed.
@@ -54,6 +57,8 @@ class Changes:
     removed: int = 0
     unread: int = 0
     renamed: int = 0
+    overlap: Overlap = field(default_factory=Overlap)
+    reread: Reread | None = None
     removed_ids: tuple[str, ...] = ()
     moves: tuple[Change, ...] = ()
     renames: tuple[Change, ...] = ()
@@ -108,11 +113,14 @@ def find_changes(
     if not counts["new"]:
         return Changes(counts, lost, moves=moves)
     # Only where the old documents stay beside the new ones do they count twice.
+    overlap = find_overlap(documents, current)
+    if not overlap.lacking:
+        return Changes(counts, lost, moves=moves)
     renamed = select("renamed", decided=documents, current=current)
     count = renamed.count()
     some = renamed.orderBy("doc_id").limit(_SHOWN).collect() if count else []
     renames = tuple(Change(row["doc_id"], row["was_id"], row["doc_id"]) for row in some)
-    return Changes(counts, lost, renamed=count, moves=moves, renames=renames)
+    return Changes(counts, lost, renamed=count, overlap=overlap, moves=moves, renames=renames)
 
 
 def guard(changes: Changes, settings: Settings) -> None:
@@ -129,6 +137,7 @@ def guard(changes: Changes, settings: Settings) -> None:
             raise _moved(name, moved, changes.moves)
         if changes.renamed * 2 > changes.decisions["new"]:
             raise _renamed(name, changes, settings.corpus.id_columns)
+        guard_reread(name, changes.reread, changes.decisions["new"])
     run = settings.run
     allowed = run.allow_removals if run.allow_removals is not None else run.max_removed * changes.current
     if changes.removed > allowed:

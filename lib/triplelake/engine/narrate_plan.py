@@ -25,6 +25,12 @@ def draft(console: Console, found: Draft) -> None:
             f"Note:     {changes.renamed:,} of the new documents are in the output under other ids too, from the same "
             f"source (`{first.now}` as `{first.was}`), and count twice",
         )
+    if reread := changes.reread:
+        say(
+            console,
+            f"Note:     {reread.new:,} of the new documents stand beside {reread.left:,} others from the same source, "
+            f"which stay ({reread.source}: {reread.why})",
+        )
     if not plan.documents:
         say(console, "Plan:     nothing new to extract")
         return

@@ -6,7 +6,7 @@ import uuid
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -18,6 +18,7 @@ from triplelake.engine.cutting import Chunker
 from triplelake.engine.draft import VERSION, Draft, Plan
 from triplelake.engine.keys import command_hash
 from triplelake.engine.losses import counted_losses, find_losses
+from triplelake.engine.reread import find_reread
 from triplelake.engine.source import Source, nothing_readable
 from triplelake.prompt.prompts import LANGS
 from triplelake.tables.schemas import ATTEMPTS, CHUNKS, DOCUMENTS, PLANS, SEQUENCE
@@ -111,7 +112,10 @@ class Planner:
             problems = documents.orderBy(*order).select("source", "place", "reason").limit(_SHOWN).collect()
             raise nothing_readable(self.settings, [tuple(row) for row in problems])
         lost = find_losses(counted.get("rejected"), documents, self.source)
-        return find_changes(counts, lost, documents, current, replaces=self._replaces)
+        changes = find_changes(counts, lost, documents, current, replaces=self._replaces)
+        if self.settings.run.allow_moved:
+            return changes
+        return replace(changes, reread=find_reread(self.store, self.source, self.settings, changes.overlap))
 
     @property
     def _replaces(self) -> bool:

@@ -60,6 +60,29 @@ LEFT JOIN (SELECT DISTINCT doc_id FROM $decided WHERE reason IS NULL) k ON k.doc
 WHERE i.decision = 'new' AND k.doc_id IS NULL"""
 """New documents whose very text is current already, from the same source, under an id that the input has no more."""
 
+OVERLAP = """
+SELECT sum(lacking) AS lacking, sum(suspects) AS suspects,
+       sum(CASE WHEN suspects > 0 THEN lacking END) AS left_over,
+       min(CASE WHEN suspects > 0 THEN source END) AS source,
+       min(CASE WHEN suspects > 0 THEN doc_id END) AS doc_id
+FROM (
+  SELECT r.source, o.lacking, o.doc_id,
+         CASE WHEN 2 * r.fresh > r.documents AND 2 * o.lacking > o.documents THEN r.fresh ELSE 0 END AS suspects
+  FROM (
+    SELECT source, count(*) AS documents, count(CASE WHEN decision = 'new' THEN 1 END) AS fresh
+    FROM $decided WHERE reason IS NULL GROUP BY source) r
+  JOIN (
+    SELECT c.source, count(*) AS documents, count(CASE WHEN i.doc_id IS NULL THEN 1 END) AS lacking,
+           min(CASE WHEN i.doc_id IS NULL THEN c.doc_id END) AS doc_id
+    FROM $current c LEFT JOIN (SELECT doc_id FROM $decided WHERE reason IS NULL) i ON i.doc_id = c.doc_id
+    GROUP BY c.source) o
+  ON o.source = r.source
+  WHERE r.fresh > 0 AND o.lacking > 0) sources"""
+"""One row: what the sources of the input that have new documents have in the output and no more in the input.
+
+`suspects` counts the new documents of sources whose documents are mostly new, and were mostly others.
+"""
+
 OVERTAKING = """
 SELECT plan_id FROM (
   SELECT plan_id, min(sequence) AS began,
@@ -69,4 +92,4 @@ WHERE plan_id <> :plan_id AND settles = 1
   AND began > (SELECT min(sequence) FROM $documents WHERE plan_id = :plan_id)"""
 """Plans made after one that have changed what is current: what the one says of its input may not stand any more."""
 
-QUERIES = {"decided": DECIDED, "lacking": LACKING, "renamed": RENAMED, "overtaking": OVERTAKING}
+QUERIES = {"decided": DECIDED, "lacking": LACKING, "renamed": RENAMED, "overlap": OVERLAP, "overtaking": OVERTAKING}
