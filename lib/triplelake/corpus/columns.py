@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+import shlex
+from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 
 from triplelake.config import CorpusSettings
@@ -11,7 +12,8 @@ from triplelake.corpus.markup import first_html
 from triplelake.corpus.paths import value_at
 from triplelake.corpus.readers import read_fields
 from triplelake.corpus.readers.raw import RawRecord
-from triplelake.corpus.records import Columns, fields_of, record_from_fields
+from triplelake.corpus.records import Columns, record_from_fields
+from triplelake.corpus.shapes import Shape, Way, ways
 from triplelake.corpus.splits import Split
 from triplelake.errors import InputError
 from triplelake.types import Rejected
@@ -21,7 +23,6 @@ __all__ = [
     "Columns",
     "choose_columns",
     "first_records",
-    "lists_of",
     "names_of",
     "record_from_fields",
     "refuse_html",
@@ -33,31 +34,113 @@ TEXT_COLUMNS = ("sentence", "text", "content", "正文", "内容", "內容")
 
 _SAMPLE = 100
 _SHOWN = 60
+_LISTED = 40
 
 
-def choose_columns(names: Sequence[str], settings: CorpusSettings, lists: Sequence[str] = ()) -> Columns:
-    """The columns to read of those that exist.
+def choose_columns(
+    names: Sequence[str], settings: CorpusSettings, shape: Shape | None = None, unfold: Callable[[Way], str] = str
+) -> Columns:
+    """The columns to read of those that exist; each may be a path into objects, as `paths.look_up` has it.
 
     Args:
-        lists: columns that hold lists of records.
+        names: of the columns themselves.
+        shape: of the records; columns of which nothing is known if it is left out.
+        unfold: what to do where a list or a keyed object is on the way to the text, in a line or two.
 
     Raises:
-        InputError: a named column does not exist, or none is named and no known name exists.
+        InputError: a named column does not exist, none is named and no known name exists, or what exists is no text.
     """
-    there = ", ".join(names) if names else "none: no readable record was found"
+    shape = shape if shape is not None else Shape(fields={name: Shape() for name in names})
+    found = ways(shape)
+    there = _columns(names, found)
     for setting, name in _named(settings):
-        if name not in names:
-            near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-            hint = f"Did you mean `{near[0]}`? " if near else ""
+        if name not in names and shape.find(name) is None:
+            hint = _instead(setting, name, names, found, unfold)
             raise InputError(name, f"no such column in the input (corpus.{setting})", f"{hint}Columns: {there}.")
-    text = settings.text_column or next((name for name in TEXT_COLUMNS if name in names), None)
-    if text is None:
-        remedy = f"Name the column with the text: --text-column NAME. Columns: {there}."
-        if lists:
-            remedy += f"\n`{lists[0]}` is a list. To read its items: jq -c '.\"{lists[0]}\"[]' FILE > FILE.jsonl"
-        raise InputError("corpus.text_column", f"none of the columns {', '.join(TEXT_COLUMNS)} is in the input", remedy)
+    text = settings.text_column or next(
+        (name for name in TEXT_COLUMNS if name in names and _may_be_text(shape, name)), ""
+    )
+    if not text:
+        raise _no_text(names, shape, found, unfold)
+    if not _may_be_text(shape, text):
+        raise _not_text(text, shape, found, unfold)
     html = settings.html_to_text is True
     return Columns(text, settings.title_column, settings.id_columns, settings.keep_columns, html)
+
+
+def _may_be_text(shape: Shape, name: str) -> bool:
+    there = shape.find(name)
+    return there is None or not there.is_container
+
+
+def _instead(setting: str, name: str, names: Sequence[str], found: Sequence[Way], unfold: Callable[[Way], str]) -> str:
+    """What may be meant by a name that does not exist, up to the list of those that do."""
+    ends = name.split(".")
+    inner = sorted((way for way in found if way.names[-len(ends) :] == tuple(ends)), key=lambda way: -way.chars)
+    paths = [way.path for way in inner if way.path is not None]
+    best = _likely(found) if setting != "text_column" else inner[0] if inner else _likely(found)
+    if paths:
+        return f"It lies inside an object: {_option(setting)} {shlex.quote(paths[0])}\n"
+    if best is not None and best.path is None:
+        return f"{unfold(best)}\n"
+    if inner:
+        return "It lies in a list, which has no single value for a record. "
+    near = difflib.get_close_matches(name, [*names, *(way.path for way in found if way.path)], n=1, cutoff=0.5)
+    return f"Did you mean `{near[0]}`? " if near else ""
+
+
+def _likely(found: Sequence[Way]) -> Way | None:
+    """The way to the text, most likely: what has a known name, a path before a list; else the longest texts."""
+    texts = [way for way in found if way.is_text]
+    known = [way for name in TEXT_COLUMNS for way in texts if way.names[-1:] == (name,)]
+    longest = max(texts, key=lambda way: way.chars, default=None)
+    return min(known, key=lambda way: way.path is None, default=longest)
+
+
+def _no_text(names: Sequence[str], shape: Shape, found: Sequence[Way], unfold: Callable[[Way], str]) -> InputError:
+    """The error where no column has a known name: where the text lies, if it can be told."""
+    if known := [name for name in TEXT_COLUMNS if name in names]:
+        return _not_text(known[0], shape, found, unfold)
+    there = _columns(names, found)
+    best = _likely(found)
+    if best is not None and best.path is None:
+        remedy = f"{unfold(best)}\nOr name the column with the text: --text-column NAME. Columns: {there}."
+    else:
+        name = shlex.quote(best.path) if best is not None and best.path and len(best.steps) > 1 else "NAME"
+        remedy = f"Name the column with the text: --text-column {name}. Columns: {there}."
+    return InputError("corpus.text_column", f"none of the columns {', '.join(TEXT_COLUMNS)} is in the input", remedy)
+
+
+def _not_text(name: str, shape: Shape, found: Sequence[Way], unfold: Callable[[Way], str]) -> InputError:
+    """The error for a column that holds other values: what lies inside it."""
+    there = shape.find(name)
+    what = there.kinds.most_common(1)[0][0] if there is not None else "something else"
+    inside = [way for way in found if way.is_text and way.names[: name.count(".") + 1] == tuple(name.split("."))]
+    paths = [way.path for way in sorted(inside, key=lambda way: -way.chars) if way.path is not None]
+    if paths:
+        remedy = f"Name what is inside it: --text-column {shlex.quote(paths[0])}. Text is in: {_listed(sorted(paths))}."
+    elif inside:
+        remedy = unfold(max(inside, key=lambda way: way.chars))
+    else:
+        remedy = f"Name a column with text: --text-column NAME. Columns: {_columns(list(shape.fields), found)}."
+    return InputError(name, f"is {what}, not text (corpus.text_column)", remedy)
+
+
+def _option(setting: str) -> str:
+    return f"--{setting.replace('_', '-')}"
+
+
+def _columns(names: Sequence[str], found: Sequence[Way]) -> str:
+    """The columns that can be named, those inside objects by their paths."""
+    paths = [way.path for way in found if way.path]
+    hidden = {way.names[0] for way in found if len(way.steps) > 1 and way.path}
+    listed = dict.fromkeys([*(name for name in names if name not in hidden), *paths])
+    return _listed(list(listed)) if names else "none: no readable record was found"
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _LISTED:,} more" if len(names) > _LISTED else ""
+    return f"{', '.join(names[:_LISTED])}{more}"
 
 
 def first_records(split: Split) -> list[RawRecord | Rejected]:
@@ -71,12 +154,6 @@ def names_of(records: Iterable[RawRecord]) -> list[str]:
     A document per file or per line has one column, `text`.
     """
     return list(dict.fromkeys(name for record in records for name in record.fields))
-
-
-def lists_of(records: Iterable[RawRecord]) -> list[str]:
-    """The columns of records that hold lists of objects or texts."""
-    values = ((name, value) for record in records for name, value in record.fields.items())
-    return list(dict.fromkeys(name for name, value in values if isinstance(value, list) and any(map(fields_of, value))))
 
 
 def texts_of(records: Iterable[RawRecord], column: str) -> list[str]:

@@ -17,16 +17,17 @@ from triplelake.corpus.columns import (
     Columns,
     choose_columns,
     first_records,
-    lists_of,
     names_of,
     record_from_fields,
     refuse_html,
     texts_of,
 )
 from triplelake.corpus.files import CorpusFile, detect_format, fingerprint, list_files, list_roots
+from triplelake.corpus.jq import advice
 from triplelake.corpus.looks import describe, look_at, refuse_unless_text
 from triplelake.corpus.readers import read_split
 from triplelake.corpus.readers.raw import RawRecord
+from triplelake.corpus.shapes import shape_of
 from triplelake.corpus.splits import Split, plan_splits
 from triplelake.engine.session import parallelism
 from triplelake.errors import InputError, UsageError
@@ -37,6 +38,7 @@ from triplelake.triples.identity import doc_version, stable_hash
 from triplelake.types import Record, Rejected
 
 _SPARK_FORMATS = frozenset({"parquet", "delta", "table"})
+_NESTING = frozenset({"json", "jsonl"})
 _ONE_DOCUMENT_PER_FILE = "text"
 _SAMPLED_SPLITS = 5
 _SAMPLED_ROWS = 50
@@ -157,13 +159,16 @@ def find_input(settings: Settings) -> Found:
         return Found(form)
     looks = look_at(files, form, settings.corpus.encoding)
     splits = plan_splits(looks, settings.corpus.split_mb << 20)
-    sampled = [each for split in splits[:_SAMPLED_SPLITS] for each in first_records(split)]
+    firsts = [first_records(split) for split in splits[:_SAMPLED_SPLITS]]
+    sampled = [each for first in firsts for each in first]
     records = [each for each in sampled if isinstance(each, RawRecord)]
     names = names_of(records)
     if not names or not any(file.size for file in files):
         problems = [each for each in sampled if isinstance(each, Rejected)]
         raise nothing_readable(settings, [(problem.source, problem.place, problem.reason) for problem in problems])
-    columns = choose_columns(names, settings.corpus, lists_of(records))
+    shape = shape_of(record.fields for record in records) if form in _NESTING else None
+    many = any(len(first) > 1 for first in firsts)
+    columns = choose_columns(names, settings.corpus, shape, lambda way: advice(way, looks[0], many=many))
     if settings.corpus.html_to_text is None:
         refuse_html(", ".join(settings.input), texts_of(records, columns.text))
     return Found(form, tuple(files), tuple(splits), columns, tuple(records), tuple(describe(looks)))

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from triplelake.cli.extract import extract_parser
 from triplelake.config import CorpusSettings, load_settings
 from triplelake.corpus.columns import Columns, choose_columns, record_from_fields
+from triplelake.corpus.shapes import shape_of
 from triplelake.engine.keys import command_hash
 from triplelake.errors import InputError, UsageError
 from triplelake.types import Record, Rejected
@@ -139,3 +140,68 @@ def test_a_list_of_one_id_column_is_the_same_command_as_its_name() -> None:
 def test_an_id_column_that_cannot_be_is_refused(wrong: object) -> None:
     with pytest.raises(UsageError, match=r"corpus.id_column: (must be|names) a column"):
         load_settings(None, {"corpus.id_column": wrong}, {})
+
+
+NESTED = [
+    {
+        "id": n,
+        "article": {"title": "陶行知", "body": "陶行知创办了晓庄学校。"},
+        "src": {"url": "https://a.example/long"},
+    }
+    for n in range(3)
+]
+
+
+def _nested(**chosen: object) -> Columns:
+    return choose_columns(list(NESTED[0]), CorpusSettings.model_validate(chosen), shape_of(NESTED))
+
+
+def test_every_column_may_be_a_path() -> None:
+    chosen = _nested(
+        text_column="article.body", title_column="article.title", id_column="src.url", keep_columns=["src.url", "src"]
+    )
+    assert chosen == Columns("article.body", "article.title", ("src.url",), ("src.url", "src"))
+
+
+@pytest.mark.parametrize(
+    ("setting", "name", "remedy"),
+    [
+        ("text_column", "body", "It lies inside an object: --text-column article.body\n"),
+        ("title_column", "title", "It lies inside an object: --title-column article.title\n"),
+        ("id_column", "url", "It lies inside an object: --id-column src.url\n"),
+        ("keep_columns", "url", "It lies inside an object: --keep-columns src.url\n"),
+        ("text_column", "article.bodi", "Did you mean `article.body`? "),
+    ],
+)
+def test_a_name_that_lies_inside_an_object_is_given_with_its_path(setting: str, name: str, remedy: str) -> None:
+    with pytest.raises(InputError) as caught:
+        _nested(**{setting: [name] if setting == "keep_columns" else name})
+    assert caught.value.remedy == f"{remedy}Columns: id, article.title, article.body, src.url."
+
+
+def test_with_nothing_named_the_longest_text_inside_an_object_is_offered() -> None:
+    with pytest.raises(InputError, match=r"--text-column article.body. Columns: id, article.title, article.body, src"):
+        _nested()
+
+
+def test_an_object_is_no_text() -> None:
+    with pytest.raises(InputError) as caught:
+        _nested(text_column="article")
+    assert str(caught.value) == (
+        "article: is an object, not text (corpus.text_column)\n"
+        "Name what is inside it: --text-column article.body. Text is in: article.body, article.title."
+    )
+
+
+def test_a_known_name_that_is_no_text_is_passed_over() -> None:
+    records = [{"text": {"a": "x"}, "content": "陶行知"}]
+    assert choose_columns(["text", "content"], CorpusSettings(), shape_of(records)) == Columns("content")
+    with pytest.raises(InputError, match=r"^text: is an object.*\n.*--text-column text.a"):
+        choose_columns(["text"], CorpusSettings(), shape_of([{"text": {"a": "x"}}]))
+
+
+def test_of_many_columns_some_are_listed() -> None:
+    names = [f"c{n}" for n in range(1000)]
+    with pytest.raises(InputError) as caught:
+        choose_columns(names, CorpusSettings())
+    assert caught.value.remedy.endswith("c39 and 960 more.")

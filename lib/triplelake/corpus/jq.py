@@ -1,0 +1,117 @@
+"""The line of `jq` that makes a record of each thing that one record, or one file, holds many of."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import PurePosixPath
+
+from triplelake.corpus.encodings import CODECS, declared
+from triplelake.corpus.files import compression_of
+from triplelake.corpus.looks import Look, read_sample
+from triplelake.corpus.shapes import Each, Way
+from triplelake.filesystems import URI
+
+__all__ = ["advice", "program"]
+
+_ICONV = {"gb18030": "GB18030", "big5": "CP950", "utf-16-le": "UTF-16LE", "utf-16-be": "UTF-16BE"}
+_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
+_JOINED = '| strings] | join("\\n\\n"))'
+
+
+def advice(way: Way, look: Look, *, many: bool) -> str:
+    """What to do with a file where a list or a keyed object is on the way to the text: the command, and what then.
+
+    Args:
+        look: the file, JSON or JSON Lines.
+        many: it holds several records.
+    """
+    code, column = program(way, many=many, array=look.format == "json" and _is_array(look))
+    cut = max(index for index, step in enumerate(way.steps) if isinstance(step, Each))
+    before = ".".join(step for step in way.steps[:cut] if isinstance(step, str))
+    where = f" of `{before}`" if before else ""
+    if way.steps[cut] is Each.VALUE:
+        what = f"The keys{where} are no columns but name documents. A line for each:"
+    elif code.endswith(_JOINED):
+        what = f"The text lies in a list{f', `{before}`' if before else ''}. Its parts as one text:"
+    else:
+        what = f"The text lies in a list{f', `{before}`' if before else ''}. A line for each of its items:"
+    given, made = _names(look)
+    named = "" if column == "text" else f" --text-column {shlex.quote(column)}"
+    return f"{what}\n  {_command(code, look, given)} > {made}\nThen: --input {made}{named}"
+
+
+def program(way: Way, *, many: bool, array: bool) -> tuple[str, str]:
+    """The program that gives a line per document, and the column of its text then.
+
+    What a record says beside its list goes into each item's line. A list of texts, or of what speakers say in turn, is
+    one document unless it is all that the file holds.
+
+    Args:
+        way: to the text, with a list or a keyed object on it.
+        many: the file holds several records.
+        array: they are the items of an array.
+    """
+    cut = max(index for index, step in enumerate(way.steps) if isinstance(step, Each))
+    eaches = [index for index, step in enumerate(way.steps[: cut + 1]) if isinstance(step, Each)]
+    piped = [".[]"] if array else []
+    for before, at in pairwise((-1, *eaches[:-1])):
+        piped.append(_each(way, before + 1, at))
+    start = eaches[-2] + 1 if len(eaches) > 1 else 0
+    keys, rest = _path(way.steps[start:cut]), way.steps[cut + 1 :]
+    each = _each(way, start, cut)
+    column = ".".join(str(step) for step in rest) or "text"
+    several = many or len(eaches) > 1
+    if way.steps[cut] is Each.VALUE:
+        piped += [keys] if keys else []
+        piped += ["objects"] if cut in way.gaps else []
+        piped.append("to_entries[]")
+        piped += ['select(.value | type == "object")'] if rest and cut in way.mixed else []
+        piped.append("{id: .key} + .value" if rest else "{id: .key, text: .value}")
+    elif way.is_speech or (not rest and several):
+        inside = f" | {_path(rest)}" if " " in each else _path(rest)
+        text = f"([{each}{inside if rest else ''} {_JOINED}"
+        piped.append(f".text = {text}" if keys else f"{{text: {text}}}")
+        column = "text"
+    elif keys and rest and several:
+        piped.append(f"del({keys}) + {f'({each})' if ' ' in each else each}")
+    else:
+        piped.append(each)
+    return " | ".join(piped), column
+
+
+def _path(keys: Sequence[str | Each]) -> str:
+    """The path of `jq`: `.data."正文"`."""
+    names = (key for key in keys if isinstance(key, str))
+    return "".join(f".{key}" if _PLAIN.fullmatch(key) else f".{json.dumps(key, ensure_ascii=False)}" for key in names)
+
+
+def _each(way: Way, start: int, at: int) -> str:
+    """All that the steps from `start` to `at`, one into many, lead to."""
+    wanted = " | objects" if at in way.mixed and way.steps[at + 1 : at + 2] and way.steps[at + 1] != Each.ITEM else ""
+    return f"{_path(way.steps[start:at]) or '.'}[]{'?' if at in way.gaps else ''}{wanted}"
+
+
+def _command(code: str, look: Look, given: str) -> str:
+    """`jq` reads UTF-8 and nothing compressed."""
+    parts = [f"gzip -dc {given}"] if compression_of(look.file.path) else []
+    if look.encoding in _ICONV:
+        parts.append(" ".join(("iconv", "-f", _ICONV[look.encoding], "-t", "UTF-8", *([] if parts else [given]))))
+    parts.append(" ".join(("jq", "-c", shlex.quote(code), *([] if parts else [given]))))
+    return " | ".join(parts)
+
+
+def _names(look: Look) -> tuple[str, str]:
+    """The file, as a shell takes it, and what is made of it: in the folder one stands in, and never over the file."""
+    path = look.file.path
+    stem = re.sub(r"(\.\w+)?(\.gz)?$", "", PurePosixPath(path).name, count=1, flags=re.IGNORECASE) or "items"
+    return ("FILE" if URI.fullmatch(path) else shlex.quote(path)), shlex.quote(f"{stem}.items.jsonl")
+
+
+def _is_array(look: Look) -> bool:
+    sample = read_sample(look.file)
+    codec = CODECS[look.encoding]
+    return codec.guess(sample[len(codec.bom) :] if declared(sample) else sample).lstrip().startswith("[")
