@@ -31,6 +31,8 @@ def test_a_signal_of_a_terminal_ends_a_run_whose_answers_do_not_come(scripted: C
     words = ["jobs/extract.py", "--input", file, "--format", "lines", "--output", tmp_path / "kg"]
     words += ["--pool", scripted.url, "--set", "run.bucket_size=4", "--set", "run.wave_s=0.001", "--set", "run.lanes=1"]
     words += ["--set", "run.grace_s=0.5"]
+    # Longer than a test may take: it is Spark that ends the wave, not an answer that did not come in time.
+    words += ["--set", "asking.timeout_s=3000", "--set", "asking.deadline_s=3000"]
     lake = Lake(tmp_path / "kg")
     scripted.hold(lambda _: lake.version("attempts") > 0)
     job = Job(words, tmp_path)

@@ -9,7 +9,7 @@ from rich.console import Console
 from triplelake.config import MaintainSettings, Settings
 from triplelake.engine import narrate
 from triplelake.engine.journal import Journal
-from triplelake.engine.session import cancel_all, open_session, versions
+from triplelake.engine.session import cancel_all, cancellable, open_session, versions
 from triplelake.errors import UsageError
 from triplelake.tables import maintain as upkeep
 from triplelake.tables.lease import Lease
@@ -108,9 +108,10 @@ class _Job:
         before = self._size()
         narrate.tables(self._console, self._store, before)
         try:
-            self._drop()
-            self._pack()
-            self._remove()
+            with cancellable(self._store.spark):
+                self._drop()
+                self._pack()
+                self._remove()
         except KeyboardInterrupt:
             cancel_all(self._store.spark)
             raise

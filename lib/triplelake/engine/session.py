@@ -5,7 +5,10 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
+from uuid import uuid4
 
 from py4j.protocol import Py4JError
 from pyspark.errors import AnalysisException, PySparkException
@@ -19,6 +22,8 @@ from triplelake.interrupts import held
 
 _ROWS_PER_BATCH = 64
 _MOST_TASKS = 1 << 14
+_JOB_TAG = f"triplelake-{uuid4().hex}"
+"""Of this process, since a cluster's other notebooks may share its Spark context."""
 _NO_TABLE = "delta.`/no-such-table-of-triplelake`"
 DELTA_PACKAGE = "io.delta:delta-spark_4.1_2.13:4.4.0"
 _JAVA_REMEDY = "Spark 4.1 needs Java 17 or 21. `make setup` brings both; or set JAVA_HOME."
@@ -79,9 +84,33 @@ def driver_host(spark: SparkSession) -> str | None:
     return "127.0.0.1" if master.startswith("local") else spark.conf.get("spark.driver.host", None)
 
 
+@contextmanager
+def cancellable(spark: SparkSession) -> Iterator[None]:
+    """What this thread asks Spark to compute within the block is ended by `cancel_all`.
+
+    The session's own tag does not do: Spark takes it off the thread as soon as a query within a query is done, such as
+    the look at Delta's log before a table is read, and what comes after it is not found by `interruptAll`.
+    """
+    try:
+        context = spark.sparkContext
+    except PySparkException:
+        yield  # a Spark Connect server finds what it computes for a session
+        return
+    context.addJobTag(_JOB_TAG)
+    try:
+        yield
+    finally:
+        context.removeJobTag(_JOB_TAG)
+
+
 def cancel_all(spark: SparkSession) -> None:
-    """End what Spark computes for this session now, in whatever thread it was asked for."""
-    spark.interruptAll()
+    """End what Spark computes now in the `cancellable` blocks of all threads."""
+    try:
+        context = spark.sparkContext
+    except PySparkException:
+        spark.interruptAll()
+        return
+    context.cancelJobsWithTag(_JOB_TAG)
 
 
 def versions(spark: SparkSession) -> dict[str, str]:

@@ -14,7 +14,7 @@ from pyspark.sql import functions as F
 
 from triplelake.config import RunSettings
 from triplelake.engine.buckets import Bucket, open_buckets
-from triplelake.engine.session import cancel_all
+from triplelake.engine.session import cancel_all, cancellable
 from triplelake.engine.tally import COUNTED, Tally, WaveResult, check_failures
 from triplelake.engine.unwritten import accumulator
 from triplelake.engine.worker import Assignment
@@ -136,9 +136,10 @@ class Waves:
 
     def _lane(self, lane: int, version: int) -> None:
         try:
-            while buckets := self._take():
-                self._finish(self._wave(lane, version, buckets))
-                version += 1
+            with cancellable(self.store.spark):
+                while buckets := self._take():
+                    self._finish(self._wave(lane, version, buckets))
+                    version += 1
         except BaseException:
             self._stop()
             raise
