@@ -14,7 +14,7 @@ trap 'rm -rf "$folder"' EXIT
 python3 -m venv "$folder/env"
 "$folder/env/bin/pip" install --quiet --disable-pip-version-check pyspark==4.1.1 delta-spark==4.4.0 pyarrow==25.0.1 pandas
 cd "$folder"
-"$folder/env/bin/python" - 2>"$folder/log" <<'PYTHON'
+PYSPARK_PYTHON="$folder/env/bin/python" "$folder/env/bin/python" - <<'PYTHON'
 import threading
 import time
 from pathlib import Path
@@ -27,8 +27,10 @@ builder = (
     .config("spark.sql.extensions", "io.delta.sql.DeltaSparkSessionExtension")
     .config("spark.sql.catalog.spark_catalog", "org.apache.spark.sql.delta.catalog.DeltaCatalog")
     .config("spark.ui.enabled", "false")
+    .config("spark.ui.showConsoleProgress", "false")
 )
 spark = configure_spark_with_delta_pip(builder).getOrCreate()
+spark.sparkContext.setLogLevel("OFF")
 here = Path.cwd()
 table = str(here / "table")
 spark.range(1).write.format("delta").save(table)
