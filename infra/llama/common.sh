@@ -5,6 +5,9 @@
 # shellcheck disable=SC2034 # used by the scripts that source this file
 readonly EXIT_USAGE=2 EXIT_PREREQUISITE=3 EXIT_FAILED=4 EXIT_NO_ROOM=5
 
+# What is built here is run, often by root: nobody else may exchange it, whatever umask this shell has.
+umask go-w
+
 dry_run=false
 
 say() {
@@ -131,6 +134,10 @@ require_disk() {
 # require_writable FOLDER: it, or the folder that it will be made in.
 require_writable() {
     [[ ! -e $1 || -d $1 ]] || die "$EXIT_USAGE" "$1" "is not a folder" "Name a folder with --prefix."
+    # A folder of one's own in /tmp is one's own; that others may write to it is another thing.
+    [[ ! -d $1 || -z $(find -H "$1" -maxdepth 0 -perm /0002) ]] ||
+        die "$EXIT_USAGE" "$1" "can be written by every user, who could exchange what is built and run there" \
+            "chmod o-w $1, or name another folder with --prefix."
     [[ -w $(existing_parent "$1") ]] ||
         die "$EXIT_USAGE" "$1" "cannot be written by $(id -un)" "Run this as root, or name another folder with --prefix."
 }

@@ -25,8 +25,12 @@ sys.path.insert(0, str(Path(__file__).parent))
 from fake.faults import rule
 from fake.pool import FakePool
 from gguf_header import ATOM_7B, write_header
+from pyinfra.api.arguments import pop_global_arguments
+from pyinfra.api.config import Config
+from pyinfra.api.inventory import Inventory as PyinfraInventory
+from pyinfra.api.state import State
 
-from deploy import checks, cli, pool_file, servers
+from deploy import checks, cli, hosts, pool_file, servers, steps
 from deploy.artifacts import Payload, read_payload
 from deploy.errors import DeployError
 from deploy.hosts import Probe
@@ -417,3 +421,45 @@ def test_draining_the_last_server_is_refused(write: Write, capsys: pytest.Captur
     assert cli.main(["drain", "gpu-1", "--inventory", str(inventory.file)]) == 2
     assert "no other server would be left" in capsys.readouterr().err
     assert len(pool_file.pooled(inventory)) == 2
+
+
+class Declared:
+    """Stands for pyinfra's operations: writes down what is declared, in order."""
+
+    def __init__(self) -> None:
+        self.done: list[dict[str, Any]] = []
+
+    def __getattr__(self, operation: str) -> Callable[..., None]:
+        return lambda **what: self.done.append({"operation": operation, **what})
+
+
+@pytest.mark.parametrize("user", ["deploy", "root"])
+def test_what_is_copied_to_a_host_never_lies_where_others_read(
+    write: Write, content: dict[str, Any], monkeypatch: pytest.MonkeyPatch, user: str
+) -> None:
+    host = {**content["hosts"]["cpu-1"], "ssh_user": user, "prefix": "/srv/tl"}
+    inventory = write(hosts={"cpu-1": host}, defaults={"supervisor": "systemd", "settings": {"slots": 4}})
+    entry = inventory.hosts["cpu-1"]
+    inventory_of_pyinfra = PyinfraInventory(([("cpu-1", hosts._connection(entry))], {}))
+    state = State(inventory_of_pyinfra, Config())
+    # With sudo a file is first copied to this folder, as the SSH user; pyinfra's own choice is /tmp.
+    chosen, _ = pop_global_arguments(state, inventory_of_pyinfra.get_host("cpu-1"), {})
+    assert chosen["_temp_dir"] == "/srv/tl/.incoming"
+    assert chosen["_sudo"] is (user != "root")
+
+    declared = Declared()
+    for name in ("files", "server"):
+        monkeypatch.setattr(steps, name, declared)
+    monkeypatch.setattr(steps, "copy_once", declared.copy_once)
+    steps.install(inventory, read_payload(inventory), "cpu-1")
+    folders = {each["path"]: each for each in declared.done if each["operation"] == "directory"}
+    assert folders["/srv/tl/.incoming"]["mode"] == "700" and folders["/srv/tl/.incoming"]["user"] == user
+    first = next(n for n, each in enumerate(declared.done) if each["operation"] in ("put", "copy_once"))
+    assert all(each["operation"] != "directory" for each in declared.done[first:])
+    puts = {each["dest"]: each for each in declared.done if each["operation"] == "put"}
+    assert puts["/srv/tl/etc/llama.key"]["mode"] == "640"
+    # Who copies as root needs no such folder: the one that the key goes to is closed to others before.
+    assert folders["/srv/tl/etc"]["mode"] == "750"
+    for each in declared.done[first:]:
+        if each["operation"] == "copy_once":
+            assert each["incoming"].startswith("/srv/tl/.incoming/")

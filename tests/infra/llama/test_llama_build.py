@@ -95,6 +95,20 @@ def test_a_prefix_that_is_a_file(builder: Host, offline: list[str | Path]) -> No
     assert_refused(builder.run("build.sh", "--cpu", *offline), 2, str(builder.prefix), "is not a folder")
 
 
+def test_a_prefix_that_every_user_can_write(builder: Host, offline: list[str | Path]) -> None:
+    builder.prefix.mkdir(parents=True, exist_ok=True)
+    builder.prefix.chmod(0o1777)
+    done = builder.run("build.sh", "--cpu", *offline)
+    assert_refused(done, 2, str(builder.prefix), "can be written by every user")
+    assert not any(builder.prefix.iterdir())
+
+
+@pytest.mark.parametrize(("given", "used"), [("000", "0022"), ("002", "0022"), ("027", "0027"), ("077", "0077")])
+def test_whatever_the_umask_nobody_else_may_change_what_is_built(given: str, used: str) -> None:
+    words = ["bash", "-c", f"umask {given}; . {LLAMA}/common.sh; umask"]
+    assert subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip() == used
+
+
 def test_a_crate_of_another_version(builder: Host, source: Path, crate: Path) -> None:
     (crate / "Cargo.toml").write_text('[package]\nname = "llguidance"\nversion = "1.9.0"\n')
     done = builder.run("build.sh", "--cpu", "--source", source, "--llguidance-source", crate)
