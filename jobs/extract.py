@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from triplelake.cli import extract_command
+from triplelake.start import start
 
 if __name__ == "__main__":
-    sys.exit(extract_command(sys.argv[1:]))
+    sys.exit(start("extract_command"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from triplelake.cli import report_command
+from triplelake.start import start
 
 if __name__ == "__main__":
-    sys.exit(report_command(sys.argv[1:]))
+    sys.exit(start("report_command"))

@@ -8,6 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from triplelake.errors import Interrupted
+
+STOPPED = Interrupted("run", "stopped by a signal", "The same command goes on.")
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 

@@ -11,9 +11,7 @@ from rich.text import Text
 
 from triplelake.console import log_to_terminal, say, terminal, visible
 from triplelake.errors import Interrupted, TriplelakeError, classified
-from triplelake.interrupts import listen, told_to_stop
-
-_STOPPED = Interrupted("run", "stopped by a signal", "The same command goes on.")
+from triplelake.interrupts import STOPPED, listen, told_to_stop
 
 
 def guarded(command: Callable[[Console], None]) -> int:
@@ -24,11 +22,11 @@ def guarded(command: Callable[[Console], None]) -> int:
     try:
         command(console)
     except KeyboardInterrupt:
-        return _tell(errors, _STOPPED)
+        return _tell(errors, STOPPED)
     except Exception as error:
         if told_to_stop() and not isinstance(error, Interrupted):
             # The signal may have ended Spark's JVM first; what fails then is no news.
-            return _tell(errors, _STOPPED)
+            return _tell(errors, STOPPED)
         return _tell(errors, _unexpected(error))
     return 0
 
