@@ -6,6 +6,7 @@ import ast
 import inspect
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 
 from triplelake import errors
@@ -82,7 +83,7 @@ class _Texts:
     """Writes expressions of a scope as text; a variable by what the scope assigns to it, else its module."""
 
     def __init__(self, scope: ast.AST, module: ast.Module) -> None:
-        self._module = _assigned(module.body)
+        self._module = _assigned(module.body) | _imported(module.body)
         self._local = _assigned(ast.walk(scope))
         self._blocks = [
             block
@@ -136,6 +137,18 @@ def _assigned(nodes: Iterable[ast.AST]) -> dict[str, list[ast.expr]]:
     for node in nodes:
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
             found.setdefault(node.targets[0].id, []).append(node.value)
+    return found
+
+
+def _imported(nodes: Iterable[ast.AST]) -> dict[str, list[ast.expr]]:
+    """The texts that a module takes from others of the package."""
+    found: dict[str, list[ast.expr]] = {}
+    for node in nodes:
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("triplelake."):
+            module = import_module(node.module or "")
+            for each in node.names:
+                if isinstance(value := getattr(module, each.name, None), str):
+                    found[each.asname or each.name] = [ast.Constant(value)]
     return found
 
 

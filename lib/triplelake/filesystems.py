@@ -160,14 +160,16 @@ def local_file(written: str | Path, error: type[TriplelakeError] = InputError) -
     )
 
 
-def remedy_for(error: Exception) -> str:
-    """What to do about a store that Spark cannot reach: it lacks the library, or something is wrong on the way."""
-    if _NO_LIBRARY.search(str(error)):
-        return (
-            "Spark lacks the library of this store. S3: spark-submit --packages org.apache.hadoop:hadoop-aws:3.4.2 …; "
-            "for all stores: infra/spark/submit.py --store (properties in infra/spark/stores/)."
-        )
-    return "Check the name, the network and the credentials."
+CHECK_STORE = "Check the name, the network and the credentials."
+GIVE_LIBRARY = (
+    "Spark lacks the library of this store. S3: spark-submit --packages org.apache.hadoop:hadoop-aws:3.4.2 …; for all "
+    "stores: infra/spark/submit.py --store (properties in infra/spark/stores/)."
+)
+
+
+def lacks_library(error: Exception) -> bool:
+    """Whether Spark reaches no store of this kind at all."""
+    return _NO_LIBRARY.search(str(error)) is not None
 
 
 def looks_like_catalog(output: str) -> bool:

@@ -31,7 +31,7 @@ from triplelake.corpus.shapes import shape_of
 from triplelake.corpus.splits import Split, plan_splits
 from triplelake.engine.session import parallelism
 from triplelake.errors import InputError, UsageError
-from triplelake.filesystems import absolute, one_line, remedy_for, without_wildcards
+from triplelake.filesystems import CHECK_STORE, GIVE_LIBRARY, absolute, lacks_library, one_line, without_wildcards
 from triplelake.tables.batches import record_batches
 from triplelake.tables.store import delta_name
 from triplelake.triples.identity import doc_version, stable_hash
@@ -242,7 +242,9 @@ def _open_with_spark(spark: SparkSession, settings: Settings, form: str) -> Sour
         raise InputError(name, f"cannot be read as {form}: {str(error).splitlines()[0]}", "Check --input.") from None
     except (Py4JError, PySparkException) as error:
         # What a store says that cannot be reached is no error of Spark's own.
-        raise InputError(name, f"cannot be reached: {one_line(error)}", remedy_for(error)) from error
+        raise InputError(
+            name, f"cannot be reached: {one_line(error)}", GIVE_LIBRARY if lacks_library(error) else CHECK_STORE
+        ) from error
     columns = choose_columns(names, settings.corpus)
     if settings.corpus.html_to_text is None:
         rows = frame.select(F.col(f"`{columns.text}`").cast("string")).limit(_SAMPLED_ROWS).collect()

@@ -218,18 +218,20 @@ class HadoopFiles:
     def create(self, name: str, content: bytes) -> None:
         path = self._path(name)
         try:
-            builder = self._fs.createFile(path).recursive()
-            if self._fs.hasPathCapability(path, _IF_NONE):
-                builder = builder.overwrite(True).must(_IF_NONE, True)
-            else:
-                builder = builder.overwrite(False)
-            stream = builder.build()
+            stream = self.stream(path)
             stream.write(bytearray(content))
             stream.close()
         except Py4JJavaError as error:
             if not self._there(path):
                 raise OSError(_said(error)) from error
             log.info("another run made %s: %s", name, _said(error))
+
+    def stream(self, path: Any) -> Any:
+        """A stream that makes a file when it is closed, unless there is one by then."""
+        builder = self._fs.createFile(path).recursive()
+        if self._fs.hasPathCapability(path, _IF_NONE):
+            return builder.overwrite(True).must(_IF_NONE, True).build()
+        return builder.overwrite(False).build()
 
     def remove(self, name: str) -> None:
         try:

@@ -14,7 +14,15 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from triplelake.errors import OutputError
-from triplelake.filesystems import absolute, beside, looks_like_catalog, one_line, remedy_for
+from triplelake.filesystems import (
+    CHECK_STORE,
+    GIVE_LIBRARY,
+    absolute,
+    beside,
+    lacks_library,
+    looks_like_catalog,
+    one_line,
+)
 from triplelake.tables.schemas import RUNS, SCHEMA_VERSION, SEQUENCE, TABLES, Table
 
 _NO_TABLE = ("DELTA_MISSING_DELTA_TABLE", "DELTA_PATH_DOES_NOT_EXIST")
@@ -121,7 +129,11 @@ class Store:
             return False
         except Exception as error:
             # What a store says that cannot be reached is no error of Spark's own; an unknown one has no class even.
-            raise OutputError(self.output, f"cannot be reached: {one_line(error)}", remedy_for(error)) from error
+            raise OutputError(
+                self.output,
+                f"cannot be reached: {one_line(error)}",
+                GIVE_LIBRARY if lacks_library(error) else CHECK_STORE,
+            ) from error
 
     def require(self) -> None:
         """Check that the tables are there and are ours.
