@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 
 from triplelake.config import CorpusSettings
+from triplelake.corpus.copies import refuse_copies
 from triplelake.corpus.markup import first_html
 from triplelake.corpus.paths import value_at
 from triplelake.corpus.readers import read_fields
@@ -50,6 +51,7 @@ def choose_columns(
     Raises:
         InputError: a named column does not exist, none is named and no known name exists, or what exists is no text.
     """
+    refuse_copies(names, _named(settings))
     shape = shape if shape is not None else Shape(fields={name: Shape() for name in names})
     found = ways(shape)
     there = _columns(names, found)
@@ -61,6 +63,7 @@ def choose_columns(
         (name for name in TEXT_COLUMNS if name in names and _may_be_text(shape, name)), ""
     )
     if not text:
+        refuse_copies(names, (("text_column", name) for name in TEXT_COLUMNS))
         raise _no_text(names, shape, found, unfold)
     if not _may_be_text(shape, text):
         raise _not_text(text, shape, found, unfold)

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, time
 from decimal import Decimal
 
+from triplelake.corpus.copies import copies_at
 from triplelake.corpus.markup import NotConverted, html_to_text
-from triplelake.corpus.paths import Absent, look_up, value_at
+from triplelake.corpus.paths import Absent, look_up
 from triplelake.types import Record, Rejected
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -50,7 +51,7 @@ def record_from_fields(source: str, place: str, fields: Mapping[str, object], co
             text=_converted(fields, columns.text) if columns.html else _text(fields, columns.text),
             title=_title(fields, columns.title) if columns.title is not None else None,
             id=_id(fields, columns.id) if columns.id else None,
-            meta={name: text for name in columns.keep if (text := _as_text(name, value_at(fields, name))) is not None},
+            meta={name: text for name in columns.keep if (text := _as_text(name, _value(fields, name))) is not None},
         )
     except _Unusable as why:
         return Rejected(source, place, str(why))
@@ -88,6 +89,7 @@ def _text(fields: Mapping[str, object], name: str) -> str:
     try:
         value = look_up(fields, name)
     except Absent as why:
+        _refuse_copies(fields, name)
         raise _Unusable(f"has no column `{name}`{': ' if why.args else ''}{why}") from None
     if not isinstance(value, str):
         raise _Unusable(f"column `{name}` is {kind(value)}, not text")
@@ -107,7 +109,7 @@ def _converted(fields: Mapping[str, object], name: str) -> str:
 
 
 def _title(fields: Mapping[str, object], name: str) -> str | None:
-    text = _as_text(name, value_at(fields, name))
+    text = _as_text(name, _value(fields, name))
     return None if text is None or not text.strip() else text
 
 
@@ -121,13 +123,27 @@ def _id(fields: Mapping[str, object], names: tuple[str, ...]) -> str:
 
 
 def _id_part(fields: Mapping[str, object], name: str) -> str:
-    value = value_at(fields, name)
+    value = _value(fields, name)
     if value is not None and not isinstance(value, (str, *_SCALARS)):
         raise _Unusable(f"id column `{name}` is {kind(value)}")
     text = _as_text(name, value)
     if text is None or not text.strip():
         raise _Unusable(f"id column `{name}` is missing or empty")
     return text
+
+
+def _value(fields: Mapping[str, object], name: str) -> object:
+    """What stands under a name; None where nothing does."""
+    try:
+        return look_up(fields, name)
+    except Absent:
+        _refuse_copies(fields, name)
+        return None
+
+
+def _refuse_copies(fields: Mapping[str, object], name: str) -> None:
+    if copies := copies_at(fields, name):
+        raise _Unusable(f"column `{name}` stands {len(copies)} times with other values: {', '.join(copies)}")
 
 
 def _as_text(name: str, value: object) -> str | None:

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import csv
 import re
-from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import BinaryIO
 
+from triplelake.corpus.copies import numbered
 from triplelake.corpus.readers.raw import MAX_RECORD_BYTES, RawRecord
 from triplelake.corpus.readers.rows import Lines
 from triplelake.corpus.splits import Split
@@ -56,13 +56,7 @@ def declared_separator(line: str) -> str | None:
 
 def column_names(header: list[str]) -> list[str]:
     """The names of a header, each once: of a name that stands twice, `name#1` and `name#2`; `column 3` without one."""
-    names = [name.strip(_UNSEEN) or f"column {number}" for number, name in enumerate(header, 1)]
-    total, seen = Counter(names), Counter[str]()
-    for index, name in enumerate(names):
-        if total[name] > 1:
-            seen[name] += 1
-            names[index] = f"{name}#{seen[name]}"
-    return names
+    return numbered([name.strip(_UNSEEN) or f"column {number}" for number, name in enumerate(header, 1)])
 
 
 def read_csv(stream: BinaryIO, split: Split) -> Iterator[RawRecord | Rejected]:

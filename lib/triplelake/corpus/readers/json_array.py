@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import BinaryIO
 
+from triplelake.corpus.copies import object_of
 from triplelake.corpus.encodings import CODECS, Codec
 from triplelake.corpus.readers.raw import MAX_RECORD_BYTES, TOO_LONG, RawRecord, Unreadable, read_blocks
 from triplelake.corpus.records import fields_of, kind
@@ -77,7 +78,7 @@ class _Window:
         self._codec = codec
         self._decoder = codecs.getincrementaldecoder(codec.python)(codec.lenient)
         # Python limits the digits of an int that it reads; a Decimal has no such limit.
-        self._scan = json.JSONDecoder(parse_int=Decimal).raw_decode
+        self._scan = json.JSONDecoder(parse_int=Decimal, object_pairs_hook=object_of).raw_decode
         self._text = ""
         self._position = 0
         self._offset = 0  # in the file, of the window's first byte

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import BinaryIO
 
+from triplelake.corpus.copies import object_of
 from triplelake.corpus.encodings import CODECS, Codec
 from triplelake.corpus.readers.raw import TOO_LONG, Line, RawRecord, Unreadable, decode, read_lines
 from triplelake.corpus.records import fields_of, kind
@@ -36,7 +37,7 @@ def _parse(line: Line, codec: Codec) -> dict[str, object] | None:
         return None
     try:
         # Python limits the digits of an int that it reads; a Decimal has no such limit.
-        value = json.loads(text, parse_int=Decimal)
+        value = json.loads(text, parse_int=Decimal, object_pairs_hook=object_of)
     except json.JSONDecodeError as error:
         raise Unreadable(f"is not JSON: {error.msg} at character {error.pos}") from None
     except RecursionError:
