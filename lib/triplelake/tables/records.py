@@ -174,11 +174,19 @@ class LocalFiles:
 
     def create(self, name: str, content: bytes) -> None:
         self._folder.mkdir(exist_ok=True)
+        path = self._folder / name
         try:
-            with (self._folder / name).open("xb") as out:
-                out.write(content)
+            out = path.open("xb")
         except FileExistsError:
             log.info("another run made %s in %s", name, self._folder)
+            return
+        try:
+            with out:
+                out.write(content)
+        except OSError:
+            # On a full disk it would stay as the empty record of somebody unknown, whom the next run waits for.
+            path.unlink()
+            raise
 
     def remove(self, name: str) -> None:
         (self._folder / name).unlink(missing_ok=True)

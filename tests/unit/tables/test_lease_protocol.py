@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -287,3 +288,17 @@ class Leases(RuleBasedStateMachine):
 
 TestLeases = Leases.TestCase
 TestLeases.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
+
+
+def test_a_record_that_cannot_be_written_leaves_no_record_of_somebody_unknown(tmp_path: Path) -> None:
+    folder = LocalFiles(tmp_path / "lease")
+    folder.create("1.json", b"{}")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # Refuses what is written, as a full disk does, and not the file itself.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+    try:
+        with pytest.raises(OSError):
+            folder.create("2.json", b"{}")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert folder.names() == ["1.json"]
