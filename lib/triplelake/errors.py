@@ -88,11 +88,12 @@ _AWAY = re.compile(
     re.MULTILINE,
 )
 _STORE = re.compile(r"\b(?:s3[an]?|gs|abfss?|wasbs?|hdfs)://|\bfs\.s3a\b|\bawssdk\b")
+_UNREADABLE = re.compile(r"\[FAILED_READ_FILE\.(?P<kind>\w+)\] Encountered error while reading file (?P<file>.+?)\. ")
 _CHANGED_TABLE = ("DELTA_METADATA_CHANGED", "DELTA_PROTOCOL_CHANGED", "DELTA_CONCURRENT_")
 
 
 def classified(error: Exception) -> TriplelakeError:
-    """What an error that nothing expected is to a person: itself, a full disk, a changed table, or a defect."""
+    """What an error that nothing expected is to a person: itself, a full disk, a damaged file, or a defect."""
     if isinstance(error, TriplelakeError):
         return error
     text = _words(error)
@@ -109,6 +110,16 @@ def classified(error: Exception) -> TriplelakeError:
             "store",
             f"refuses, or cannot be reached: {away[0].removeprefix('Caused by: ').removeprefix(': ')[:500]}",
             "Check the network and the credentials. Everything committed is kept, and the same command goes on.",
+        )
+    if damaged := _UNREADABLE.search(text):
+        return InputError(
+            damaged["file"],
+            "has another type in a column than the other files"
+            if damaged["kind"] == "PARQUET_COLUMN_DATA_TYPE_MISMATCH"
+            else "is gone since the run began"
+            if damaged["kind"] == "FILE_NOT_EXIST"
+            else "is damaged: it could not be read to its end",
+            "Write it again, or leave it out with a glob. Everything committed is kept, and the same command goes on.",
         )
     first = (without_java(text).strip() or type(error).__name__).splitlines()[0]
     return TriplelakeError(type(error).__name__, first[:500], "This should not happen. The same command goes on.")

@@ -8,6 +8,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
@@ -76,6 +78,13 @@ def test_lines_and_rests_of_files_are_counted(spark: SparkSession, tmp_path: Pat
     assert found.cut == 1 and found.first_cut.startswith("b.csv.gz byte ")
     assert found.lines >= found.unreadable >= 3
     assert "1 file is not read to the end, so more may be missing: b.csv.gz byte" in said(found)
+
+
+def test_columns_that_differ_by_case_only_are_told(spark: SparkSession, tmp_path: Path) -> None:
+    pq.write_table(pa.table({"Text": ["甲。"], "text": ["乙。"]}), tmp_path / "a.parquet")
+    with pytest.raises(InputError, match="differ by upper and lower case only: `text`") as caught:
+        losses(spark, tmp_path / "a.parquet")
+    assert "spark.sql.caseSensitive=true" in caught.value.remedy
 
 
 def test_lines_are_told_where_they_are_more_than_records() -> None:

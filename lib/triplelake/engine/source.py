@@ -25,6 +25,7 @@ from triplelake.corpus.columns import (
 from triplelake.corpus.files import CorpusFile, detect_format, fingerprint, list_files, list_roots
 from triplelake.corpus.jq import advice
 from triplelake.corpus.looks import describe, look_at, refuse_unless_text
+from triplelake.corpus.parquet import refuse_damaged
 from triplelake.corpus.readers import read_split
 from triplelake.corpus.readers.raw import RawRecord
 from triplelake.corpus.shapes import shape_of
@@ -139,12 +140,12 @@ def find_input(settings: Settings) -> Found:
 
     Raises:
         UsageError: no input was named.
-        InputError: nothing there, nothing in it, mixed formats, a file that is no plain text or whose encoding is
-            unclear, a column that does not exist, or HTML that nobody has spoken of.
+        InputError: nothing there, nothing in it, mixed formats, a file that is no plain text or no whole Parquet, or
+            whose encoding is unclear, a column that does not exist, or HTML that nobody has spoken of.
     """
     if not settings.input:
         raise UsageError("--input", "is missing", "Name files, folders, globs, a Delta path or a table.")
-    if settings.corpus.format in _SPARK_FORMATS:
+    if settings.corpus.format in _SPARK_FORMATS - {"parquet"}:
         return Found(settings.corpus.format)
     files = list_files(settings.input)
     formats = {settings.corpus.format} if settings.corpus.format != "auto" else set(map(_format, files))
@@ -156,6 +157,7 @@ def find_input(settings: Settings) -> Found:
         )
     form = formats.pop()
     if form in _SPARK_FORMATS:
+        refuse_damaged(files)
         return Found(form)
     looks = look_at(files, form, settings.corpus.encoding)
     splits = plan_splits(looks, settings.corpus.split_mb << 20)
@@ -239,6 +241,8 @@ def _open_with_spark(spark: SparkSession, settings: Settings, form: str) -> Sour
             frame = spark.read.format(form).load(_parquet_paths(settings) if form == "parquet" else absolute(name))
         names = frame.columns
     except AnalysisException as error:
+        if error.getCondition() == "COLUMN_ALREADY_EXISTS":
+            raise _alike(name, error) from None
         raise InputError(name, f"cannot be read as {form}: {str(error).splitlines()[0]}", "Check --input.") from None
     except (Py4JError, PySparkException) as error:
         # What a store says that cannot be reached is no error of Spark's own.
@@ -257,6 +261,15 @@ def _open_with_spark(spark: SparkSession, settings: Settings, form: str) -> Sour
     records = fields.mapInArrow(_RowReader(columns), schema=_RECORD)
     return Source(
         form, columns, version, records, lambda: [row.asDict() for row in frame.limit(_SAMPLED_IDS).collect()]
+    )
+
+
+def _alike(name: str, error: AnalysisException) -> InputError:
+    column = (error.getMessageParameters() or {}).get("columnName", "").strip("`")
+    return InputError(
+        name,
+        f"has several columns that differ by upper and lower case only: `{column}`",
+        "Rename one of them; or let Spark tell them apart: spark-submit --conf spark.sql.caseSensitive=true.",
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from triplelake.errors import OutputError, TriplelakeError, classified
+from triplelake.errors import InputError, OutputError, TriplelakeError, classified
 
 STACK = "\n\tat org.apache.hadoop.fs.s3a.S3AUtils.translateException(S3AUtils.java:277)"
 
@@ -35,6 +35,29 @@ def test_a_store_that_is_lost_is_no_defect(said: str, reason: str) -> None:
     assert isinstance(error, OutputError)
     assert error.reason == f"refuses, or cannot be reached: {reason}"
     assert "same command goes on" in error.remedy
+
+
+@pytest.mark.parametrize(
+    ("kind", "more", "reason"),
+    [
+        ("NO_HINT", "", "is damaged: it could not be read to its end"),
+        ("FILE_NOT_EXIST", "File does not exist. ", "is gone since the run began"),
+        (
+            "PARQUET_COLUMN_DATA_TYPE_MISMATCH",
+            "Data type mismatches when reading Parquet column [text]. Expected Spark type string. ",
+            "has another type in a column than the other files",
+        ),
+    ],
+)
+def test_a_file_of_the_input_that_spark_cannot_read_is_named(kind: str, more: str, reason: str) -> None:
+    said = (
+        f"An error occurred while calling o78.count.\n: org.apache.spark.SparkException: [FAILED_READ_FILE.{kind}] "
+        f"Encountered error while reading file file:///data/语料 1.0/b.parquet. {more} SQLSTATE: KD001{STACK}"
+    )
+    error = classified(RuntimeError(said))
+    assert isinstance(error, InputError)
+    assert (error.subject, error.reason) == ("file:///data/语料 1.0/b.parquet", reason)
+    assert "leave it out with a glob" in error.remedy
 
 
 def test_a_defect_stays_one_and_java_adds_nothing() -> None:
