@@ -60,7 +60,7 @@ def test_json_objects_without_an_array(read: Read) -> None:
     assert read("json", b'{"text": "a"}\n{"text": "b"} {"text"') == [
         ("item 1", "a"),
         ("item 2", "b"),
-        ("item 3", "!is not JSON: Expecting ':' delimiter (byte 35)"),
+        ("item 3", "!is not JSON: Expecting ':' delimiter (byte 35); nothing from line 2 on is read"),
     ]
 
 
@@ -83,8 +83,7 @@ def test_json_is_the_same_in_blocks_of_any_size(read: Read, monkeypatch: pytest.
     ("tail", "place", "reason"),
     [
         (b', {"text": "b', "item 2", "Unterminated string"),
-        (b', {"text": x}, {"text": "c"}]', "item 2", "Expecting value (byte 25)"),
-        (b' {"text": "b"}]', "item 2", "expected a comma"),
+        (b', {"text": x}, {"texts": "c"}]', "item 2", "Expecting value (byte 25)"),
         (b"", "item 2", "expected a comma or the end"),
         (b",]", "item 2", "Expecting value"),
         (b"] x", "item 2", "something follows"),

@@ -6,12 +6,14 @@ import codecs
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import BinaryIO
 
 from triplelake.corpus.copies import object_of
 from triplelake.corpus.encodings import CODECS, Codec
 from triplelake.corpus.readers.raw import MAX_RECORD_BYTES, TOO_LONG, RawRecord, Unreadable, read_blocks
+from triplelake.corpus.readers.resync import AtEdge, Habits, decoder
 from triplelake.corpus.records import fields_of, kind
 from triplelake.corpus.splits import Split
 from triplelake.types import Rejected
@@ -21,11 +23,25 @@ _MARK = "\ufeff"
 _UNDECODED = re.compile("[\ud800-\udfff]")
 
 
+@dataclass(frozen=True, slots=True)
+class _Damage:
+    """An item that cannot be read, in a person's words; the lines lost with it, and whether nothing follows."""
+
+    reason: str
+    lines: int = 1
+    cut: bool = False
+
+
+class _Broken(Unreadable):
+    """What stands here is not JSON; the file can be read on."""
+
+
 def read_json(stream: BinaryIO, split: Split) -> Iterator[RawRecord | Rejected]:
     """The objects or texts of the file's array, or of its top level. Places are `item N`, from 1.
 
-    Nothing can be trusted behind a syntax error, so reading ends with one `Rejected` there. A byte
-    that cannot be decoded costs only the item that holds it.
+    What cannot be read costs the items up to the next one that can be told from it (`resync`), all together one
+    `Rejected` with the lines where that lies; the rest of the file where there is none. A byte that cannot be decoded
+    costs only the item that holds it.
 
     Why the standard library: `ijson` with yajl ends the file at such a byte, and turns an unpaired
     surrogate escape into a question mark without a word.
@@ -33,9 +49,11 @@ def read_json(stream: BinaryIO, split: Split) -> Iterator[RawRecord | Rejected]:
     window = _Window(stream, CODECS[split.encoding])
     number = 0
     try:
-        for number, value in enumerate(_values(window), 1):
+        for number, (value, undecoded) in enumerate(_values(window), 1):
             place = f"item {number}"
-            if (undecoded := window.undecoded()) is not None:
+            if isinstance(value, _Damage):
+                yield Rejected(split.path, place, value.reason, value.lines, value.cut)
+            elif undecoded is not None:
                 yield Rejected(split.path, place, undecoded)
             elif (fields := fields_of(value)) is not None:
                 yield RawRecord(place, fields)
@@ -43,26 +61,41 @@ def read_json(stream: BinaryIO, split: Split) -> Iterator[RawRecord | Rejected]:
                 yield Rejected(split.path, place, f"is {kind(value)}, not an object")
     except Unreadable as why:
         where = f" ({why.place})" if why.place else ""
-        yield Rejected(split.path, f"item {number + 1}", why.reason + where)
+        yield Rejected(split.path, f"item {number + 1}", why.reason + where, cut=True)
 
 
-def _values(window: _Window) -> Iterator[object]:
+def _values(window: _Window) -> Iterator[tuple[object, str | None]]:
+    """The values, each with why it is not all text, if so; what cannot be read as a `_Damage`."""
     first = window.peek()
     if first == "":
         raise Unreadable("is empty")
-    if first != "[":
-        while window.peek():
-            yield window.value()
-        return
-    window.skip()
-    if window.peek() == "]":
+    array = first == "["
+    if array:
         window.skip()
-    else:
-        while True:
-            yield window.value()
+        if window.peek() == "]":
+            window.skip()
+            array = False
+    while (following := window.peek()) or array:
+        if not following:
+            raise window.broken("expected a comma or the end of the array")
+        try:
+            value = window.value()
+            undecoded = window.undecoded()
             following = window.peek()
-            if following not in (",", "]"):
-                raise window.broken("expected a comma or the end of the array")
+            if not _may_follow(following, value, array):
+                raise window.broken("expected a comma or the end of the array" if array else "expected another item")
+        except _Broken as why:
+            if array and following == "]" and window.peek() == "]":  # a comma before the end: nothing is lost
+                yield _Damage(f"{why.reason} ({why.place})"), None
+                window.skip()
+                break
+            yield window.damage(why), None
+            if not window.peek():
+                return
+            continue
+        window.habits.learn(value)
+        yield value, undecoded
+        if array and following in (",", "]"):
             window.skip()
             if following == "]":
                 break
@@ -70,26 +103,47 @@ def _values(window: _Window) -> Iterator[object]:
         raise window.broken("something follows the end of the array")
 
 
+def _may_follow(following: str, value: object, array: bool) -> bool:
+    """Whether a value ends where it seems to: a text that is followed by another may hold a bare quotation mark."""
+    if not array:
+        return True
+    return following in ("", ",", "]") or (following == "{" and isinstance(value, dict))
+
+
 class _Window:
-    """A stretch of the decoded file that slides over it, holding one value at least."""
+    """A stretch of the decoded file that slides over it, holding one value at least.
+
+    Attributes:
+        habits: how the values stand.
+    """
 
     def __init__(self, stream: BinaryIO, codec: Codec) -> None:
         self._blocks = read_blocks(stream)
         self._codec = codec
         self._decoder = codecs.getincrementaldecoder(codec.python)(codec.lenient)
-        # Python limits the digits of an int that it reads; a Decimal has no such limit.
-        self._scan = json.JSONDecoder(parse_int=Decimal, object_pairs_hook=object_of).raw_decode
+        self._scan = decoder(object_of)
+        self.habits = Habits(self._scan)
         self._text = ""
         self._position = 0
         self._offset = 0  # in the file, of the window's first byte
+        self._line, self._counted = 1, 0  # the line of a position that only goes on, and that position
         self._value_start = 0
+        self._indent: str | None = ""  # the space before what stands here, where it begins a line
+        self._value_indent: str | None = None
+        self._value_line = 1
         self._fresh = True
         self._ended = False
 
     def peek(self) -> str:
         """The next character that is not space; empty at the end."""
         while True:
-            self._position = _match_end(self._text, self._position)
+            end = _match_end(self._text, self._position)
+            space = self._text[self._position : end]
+            if "\n" in space:
+                self._indent = space.rpartition("\n")[2]
+            elif space and self._indent is not None:
+                self._indent += space
+            self._position = end
             if self._position < len(self._text):
                 return self._text[self._position]
             if not self._more():
@@ -97,10 +151,12 @@ class _Window:
 
     def skip(self) -> None:
         self._position += 1
+        self._indent = None
 
     def value(self) -> object:
         """The JSON value that starts here."""
         self.peek()
+        self._value_indent, self._value_line = self._indent, self._line_here()
         while True:
             value: object = None
             error: json.JSONDecodeError | None = None
@@ -118,9 +174,9 @@ class _Window:
                 raise self.broken(f"{error.msg if error else ''} or {TOO_LONG}")
             self._more(at_least=len(self._text) - self._position)
         if error is not None:
-            self._position = min(error.pos, len(self._text))
-            raise self.broken(error.msg)
+            raise self.broken(error.msg, min(error.pos, len(self._text)))
         self._value_start, self._position = self._position, end
+        self._indent = None
         return value
 
     def undecoded(self) -> str | None:
@@ -133,11 +189,53 @@ class _Window:
             return self._codec.byte(value - 0xDC00, offset)
         return self._codec.surrogate(value, offset)
 
-    def broken(self, what: str) -> Unreadable:
-        return Unreadable(f"is not JSON: {what}", f"byte {self._byte(self._position)}")
+    def broken(self, what: str, position: int | None = None) -> _Broken:
+        at = self._byte(self._position if position is None else position)
+        return _Broken(f"is not JSON: {what}", f"byte {at}")
+
+    def damage(self, why: _Broken) -> _Damage:
+        """Go on to the next item that can be told, or to the end, and say what is lost."""
+        first = self._value_line
+        reason = f"{why.reason} ({why.place})" if why.place else why.reason
+        found = self._resync()
+        last = self._line_here()
+        if found:
+            where = f"lines {first} to {last}" if last > first else f"line {first}"
+            reason = f"{reason}; {where}, byte {self._byte(self._position)}: the next item that can be told from it"
+            return _Damage(reason, max(1, last - first))
+        return _Damage(f"{reason}; nothing from line {first} on is read", last - first + 1, cut=True)
+
+    def _resync(self) -> bool:
+        after = 0
+        while True:
+            try:
+                found = self.habits.next_item(
+                    self._text, self._position, self._position + after, self._value_indent, ended=self._ended
+                )
+                after = max(after, len(self._text) - self._position - 1)
+            except AtEdge as edge:
+                found, after = None, edge.position - self._position
+            if found is not None:
+                self._position = found
+                self._indent = self._value_indent
+                return True
+            held = len(self._text) - self._position
+            if self._ended or held > MAX_RECORD_BYTES:
+                break
+            self._more(at_least=held)
+        while not self._ended:
+            self._position = len(self._text)
+            self._more()
+        self._position = len(self._text)
+        return False
 
     def _byte(self, position: int) -> int:
         return self._offset + self._codec.size(self._text[:position])
+
+    def _line_here(self) -> int:
+        self._line += self._text.count("\n", self._counted, self._position)
+        self._counted = self._position
+        return self._line
 
     def _more(self, at_least: int = 1) -> bool:
         """Drop what was read and decode as many further characters; False at the end of the file.
@@ -147,8 +245,9 @@ class _Window:
         if self._ended:
             return False
         self._offset = self._byte(self._position)
+        self._line_here()
         parts = [self._text[self._position :]]
-        self._position = 0
+        self._position = self._counted = 0
         wanted = at_least
         while wanted > 0 and not self._ended:
             block = next(self._blocks, None)
