@@ -16,6 +16,7 @@ from pyspark.sql import functions as F
 from rich.console import Console
 
 from triplelake.config import load_settings
+from triplelake.engine import narrate
 from triplelake.engine.losses import Losses, counted_losses, find_losses, guard_ids
 from triplelake.engine.narrate_plan import lost
 from triplelake.engine.source import find_input, open_source
@@ -85,6 +86,16 @@ def test_columns_that_differ_by_case_only_are_told(spark: SparkSession, tmp_path
     with pytest.raises(InputError, match="differ by upper and lower case only: `text`") as caught:
         losses(spark, tmp_path / "a.parquet")
     assert "spark.sql.caseSensitive=true" in caught.value.remedy
+
+
+def test_a_text_file_that_holds_many_documents_is_told(spark: SparkSession, tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("甲出生于乙，是丙的儿子。\n" * 200, encoding="utf-8")
+    settings = load_settings(None, {"input": (str(tmp_path),)}, {})
+    found = open_source(spark, settings, find_input(settings))
+    console = Console(file=io.StringIO(), width=400)
+    narrate.source(console, found)
+    assert isinstance(console.file, io.StringIO)
+    assert "Note:     a.txt holds 200 lines, and is read as one document" in console.file.getvalue()
 
 
 def test_lines_are_told_where_they_are_more_than_records() -> None:

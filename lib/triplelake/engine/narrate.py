@@ -53,6 +53,8 @@ def source(console: Console, found: Source) -> None:
     say(console, f"Input:    {found.description}; {', '.join(named)}{' (HTML)' if columns.html else ''}")
     for number, encoding in enumerate(found.encodings):
         say(console, f"{'Encoding:' if not number else '':9} {encoding}")
+    for number, note in enumerate(found.notes):
+        say(console, f"{'Note:' if not number else '':9} {note}")
 
 
 def idle(console: Console, told: Sequence[str]) -> None:

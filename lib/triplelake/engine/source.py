@@ -25,8 +25,10 @@ from triplelake.corpus.columns import (
 from triplelake.corpus.files import CorpusFile, detect_format, fingerprint, list_files, list_roots
 from triplelake.corpus.jq import advice
 from triplelake.corpus.looks import describe, look_at, refuse_unless_text
+from triplelake.corpus.many import notes_on
 from triplelake.corpus.parquet import refuse_damaged
 from triplelake.corpus.readers import read_split
+from triplelake.corpus.readers.lines import TEXT
 from triplelake.corpus.readers.raw import RawRecord
 from triplelake.corpus.shapes import shape_of
 from triplelake.corpus.splits import Split, plan_splits
@@ -68,6 +70,7 @@ class Source:
         sample: fields of some records, all columns of them; only called where there is something to be told of them.
         encodings: for people: which encoding, in which files.
         id_prefix: put before ids that are given.
+        notes: for people: files that may not be what they are read as.
     """
 
     description: str
@@ -77,6 +80,7 @@ class Source:
     sample: Callable[[], Sequence[Mapping[str, object]]]
     encodings: tuple[str, ...] = ()
     id_prefix: str = ""
+    notes: tuple[str, ...] = ()
 
     def documents(self, limit: int | None = None, sample: int | None = None, seed: int = 0) -> DataFrame:
         """Records with an identity: `doc_id, doc_version, source, place, title, text, meta, reason`.
@@ -223,11 +227,20 @@ def _open_files(spark: SparkSession, found: Found, columns: Columns) -> Source:
         # A file that only one task can read is still chunked by all.
         records = records.repartition(parallelism(spark))
     count = len(found.files)
+    notes: tuple[str, ...] = ()
     description = f"{count} file{'s' if count > 1 else ''}, {found.format}"
     if found.format == _ONE_DOCUMENT_PER_FILE:
         description += " (each one document; --format lines makes one of each line)"
+        notes = () if columns.html else notes_on(found.files, _texts(found))
     sample = [record.fields for record in found.sample]
-    return Source(description, columns, fingerprint(found.files), records, lambda: sample, found.encodings)
+    return Source(description, columns, fingerprint(found.files), records, lambda: sample, found.encodings, "", notes)
+
+
+def _texts(found: Found) -> dict[str, str]:
+    """What was read already of files that are documents, by their paths."""
+    if len(found.sample) != min(len(found.splits), _SAMPLED_SPLITS):
+        return {}  # some could not be read, and the records do not say of which file they are
+    return {split.path: str(record.fields[TEXT]) for split, record in zip(found.splits, found.sample, strict=False)}
 
 
 def _open_with_spark(spark: SparkSession, settings: Settings, form: str) -> Source:
