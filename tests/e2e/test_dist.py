@@ -67,6 +67,7 @@ def test_the_wheel_holds_every_module_and_setting(dist: Dist) -> None:
 
 
 @pytest.mark.spark
+@pytest.mark.infra  # makes an environment and starts a small cluster
 def test_bare_executors_run_triplelake_from_the_archive(dist: Dist, tmp_path: Path) -> None:
     spark_home = own_spark(tmp_path / "spark")
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "bare"], check=True)

@@ -102,6 +102,7 @@ class Interrupted:
         return self.lake.rows("chunks") if self.lake.version("chunks") >= 0 else []
 
 
+@pytest.mark.infra  # takes a minute or two
 def test_killed_again_and_again(bench: Any) -> None:
     scripted = bench.server
     runs = Interrupted(bench.folder, scripted)
