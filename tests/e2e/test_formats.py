@@ -146,7 +146,7 @@ def test_records_that_cannot_be_read_are_listed_and_stop_nothing(bench: Any) -> 
     starts = list(accumulate((len(line.encode()) + 1 for line in lines), initial=0))
     assert {row["place"] for row in rejected} == {f"byte {starts[number]}" for number in (1, 3, 5)}
     assert all(row["source"].endswith("broken.jsonl") and row["reason"] for row in rejected)
-    assert "Rejected: 2 records cannot be read;" in bench.said
+    assert "Rejected: 2 records cannot be read: broken.jsonl byte " in bench.said
     assert "          1 record whose id stands on an earlier one too, with the very text of the first" in bench.said
 
     counts = bench.lake.counts()

@@ -100,5 +100,5 @@ def test_a_text_file_that_holds_many_documents_is_told(spark: SparkSession, tmp_
 
 def test_lines_are_told_where_they_are_more_than_records() -> None:
     told = said(Losses(unreadable=1, lines=1991, longest="a.csv lines 11 to 2001"))
-    assert "Rejected: 1 record (1,991 lines, in a.csv lines 11 to 2001) cannot be read" in told
+    assert "Rejected: 1 record (1,991 lines) cannot be read: a.csv lines 11 to 2001; `documents` lists" in told
     assert said(Losses()) == ""

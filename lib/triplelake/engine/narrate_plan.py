@@ -43,7 +43,7 @@ def draft(console: Console, found: Draft) -> None:
 
 def lost(console: Console, found: Losses) -> None:
     """What of the input gives no document."""
-    lines = [f"{_in_words(found)} cannot be read; `documents` lists each with its place"] if found.unreadable else []
+    lines = [_unreadable(found)] if found.unreadable else []
     if found.cut:
         files = f"{found.cut:,} file{'s are' if found.cut > 1 else ' is'} not read to the end, so more may be missing"
         lines.append(f"{files}: {found.first_cut}{' …' if found.cut > 1 else ''}")
@@ -60,12 +60,12 @@ def lost(console: Console, found: Losses) -> None:
         say(console, f"{'Rejected:' if not number else '':9} {line}")
 
 
-def _in_words(lost: Losses) -> str:
-    """How many records, and lines where these are more."""
-    lines = ""
-    if lost.lines > lost.unreadable:
-        lines = f" ({lost.lines:,} lines, {'most of them ' if lost.unreadable > 1 else ''}in {lost.longest})"
-    return f"{lost.unreadable:,} record{'s' if lost.unreadable != 1 else ''}{lines}"
+def _unreadable(lost: Losses) -> str:
+    """How many records, lines where these are more, and where the one stands that costs most of them."""
+    lines = f" ({lost.lines:,} lines)" if lost.lines > lost.unreadable else ""
+    records, more = ("record", "") if lost.unreadable == 1 else ("records", " …")
+    where = f": {lost.longest}{more}" if lost.longest else ""
+    return f"{lost.unreadable:,} {records}{lines} cannot be read{where}; `documents` lists each with its place"
 
 
 _KINDS = {

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from triplelake.config import Settings
@@ -71,9 +71,11 @@ _EMPTY: Mapping[str, Any] = {"lacking": 0, "suspects": 0, "left_over": 0, "sourc
 def find_reread(store: Store, source: Source, settings: Settings, overlap: Overlap) -> Reread | None:
     """Whether sources give other documents because they are read otherwise, and not because they have changed.
 
-    They are if a setting differs that decides what a document is, or if the files are the very same.
+    They are if a setting differs that decides what a document is, or if the files are the very same. Another sample of
+    the same files has other documents too, and a part of them lacks the rest.
     """
-    if not overlap.suspects:
+    run = settings.run
+    if not overlap.suspects or run.sample is not None:
         return None
     planned = store.read(DOCUMENTS).where((F.col("doc_id") == overlap.doc_id) & (F.col("state") == "planned"))
     plans = planned.orderBy(F.desc(SEQUENCE)).select("plan_id").limit(1).collect()
@@ -83,11 +85,14 @@ def find_reread(store: Store, source: Source, settings: Settings, overlap: Overl
     runs = store.read(RUNS).where(of_plan & (F.col("command") == "extract")).select("settings").limit(1).collect()
     then = json.loads(runs[0][0])["corpus"] if runs else None
     differences = list(differences_of(then, settings, source, overlap.source)) if then is not None else []
-    same_files = store.read(PLANS).where(of_plan & (F.col("input_fingerprint") == source.fingerprint))
-    if not differences and same_files.isEmpty():
+    if not differences and (run.limit is not None or not _same_files(store, of_plan, source)):
         return None
     why = "; ".join(differences) or "the files are the same, and are read otherwise than by the earlier run"
     return Reread(overlap.suspects, overlap.left, overlap.source, why)
+
+
+def _same_files(store: Store, of_plan: Column, source: Source) -> bool:
+    return not store.read(PLANS).where(of_plan & (F.col("input_fingerprint") == source.fingerprint)).isEmpty()
 
 
 def guard_reread(name: str, found: Reread | None, new: int) -> None:

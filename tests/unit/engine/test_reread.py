@@ -9,10 +9,11 @@ from typing import Any, cast
 import pytest
 
 from triplelake.config import load_settings
-from triplelake.engine.reread import Reread, differences_of, guard_reread
+from triplelake.engine.reread import Overlap, Reread, differences_of, find_reread, guard_reread
 from triplelake.engine.source import Source
 from triplelake.errors import InputError
 from triplelake.tables.current import QUERIES
+from triplelake.tables.store import Store
 from triplelake.tables.views import render
 
 Documents = dict[str, list[str]]
@@ -80,6 +81,13 @@ def test_settings_that_decide_what_a_document_is(then: dict[str, Any], now: dict
 
     before = settings(then).public()["corpus"]
     assert list(differences_of(before, settings(now), SOURCE, "/data/news.jsonl")) == told
+
+
+def test_another_sample_of_the_same_files_is_no_other_reading() -> None:
+    nothing = cast(Store, None)  # is not asked
+    found = Overlap(lacking=20, suspects=20, left=20, source="a.jsonl", doc_id="x")
+    assert find_reread(nothing, SOURCE, load_settings(None, {"run.sample": 20}, {}), found) is None
+    assert find_reread(nothing, SOURCE, load_settings(None, {}, {}), Overlap(lacking=3)) is None
 
 
 def test_a_few_among_many_new_documents_stop_nothing() -> None:
