@@ -77,7 +77,8 @@ def test_records_that_stand_in_a_list_of_one_object_are_told_with_the_way_out(tm
     (tmp_path / "wrapped.json").write_text('{"total": 2, "data": [{"text": "a"}, {"text": "b"}]}')
     with pytest.raises(InputError, match="none of the columns") as caught:
         find(tmp_path)
-    assert "Columns: total, data.\n`data` is a list. To read its items: jq -c '.\"data\"[]'" in caught.value.remedy
+    assert "The text lies in a list, `data`. A line for each of its items:\n  jq -c '.data[]' " in caught.value.remedy
+    assert "Columns: total, data." in caught.value.remedy
 
 
 def test_html_stops_until_somebody_says_what_to_do_with_it(tmp_path: Path) -> None:
