@@ -17,16 +17,24 @@ SELECT * FROM (
   FROM $documents WHERE state IN ('published', 'removed')) ranked
 WHERE state_rank = 1 AND state = 'published'"""
 
-DECIDED = """
+
+def _place(source: str) -> str:
+    """A source as it is compared: stores have several names, and a file of this machine may be written as a URI."""
+    for written, meant in (("s3a://", "s3://"), ("s3n://", "s3://"), ("file:///", "/")):
+        source = f"replace({source}, '{written}', '{meant}')"
+    return source
+
+
+DECIDED = f"""
 SELECT i.*, c.doc_id AS was_id, c.source AS was_source,
   CASE
     WHEN i.reason IS NOT NULL THEN 'rejected'
     WHEN c.doc_id IS NULL THEN 'new'
-    WHEN c.doc_version <> i.doc_version AND c.source IS DISTINCT FROM i.source THEN 'moved'
+    WHEN c.doc_version <> i.doc_version AND {_place("c.source")} IS DISTINCT FROM {_place("i.source")} THEN 'moved'
     WHEN c.doc_version <> i.doc_version THEN 'changed'
     WHEN c.extraction_key <> :key THEN 'asked_otherwise'
     WHEN :retry_failed AND c.failed > 0 THEN 'failed'
-    WHEN c.source IS DISTINCT FROM i.source OR c.kept IS DISTINCT FROM i.kept THEN 'relabelled'
+    WHEN {_place("c.source")} IS DISTINCT FROM {_place("i.source")} OR c.kept IS DISTINCT FROM i.kept THEN 'relabelled'
     ELSE 'known'
   END AS decision
 FROM $records i LEFT JOIN $current c ON i.doc_id = c.doc_id"""
@@ -36,13 +44,14 @@ FROM $records i LEFT JOIN $current c ON i.doc_id = c.doc_id"""
 and another text: two corpora that number their documents alike. A `relabelled` one says the same as before.
 """
 
-LACKING = """
+LACKING = f"""
 SELECT c.*, i.doc_id IS NULL AS lacking, coalesce(s.unread, w.unread, 0) = 1 AS unread
 FROM $current c
 LEFT JOIN (SELECT DISTINCT doc_id FROM $records WHERE reason IS NULL) i ON i.doc_id = c.doc_id
 LEFT JOIN (
-  SELECT source, max(CASE WHEN reason IS NOT NULL AND doc_id IS NULL THEN 1 ELSE 0 END) AS unread
-  FROM $records GROUP BY source) s ON s.source = c.source
+  SELECT {_place("source")} AS place,
+         max(CASE WHEN reason IS NOT NULL AND doc_id IS NULL THEN 1 ELSE 0 END) AS unread
+  FROM $records GROUP BY {_place("source")}) s ON s.place = {_place("c.source")}
 CROSS JOIN (
   SELECT max(CASE WHEN reason IS NOT NULL AND doc_id IS NULL THEN 1 ELSE 0 END) AS unread FROM $records) w"""
 """Each current document: whether the input is `lacking` it, and whether it may be among what was `unread`.
@@ -52,10 +61,10 @@ could not be read, since a file may have got another name. A record that was rea
 id here.
 """
 
-RENAMED = """
+RENAMED = f"""
 SELECT i.doc_id, c.doc_id AS was_id
 FROM $decided i
-JOIN $current c ON c.source = i.source AND c.doc_version = i.doc_version
+JOIN $current c ON {_place("c.source")} = {_place("i.source")} AND c.doc_version = i.doc_version
 LEFT JOIN (SELECT DISTINCT doc_id FROM $decided WHERE reason IS NULL) k ON k.doc_id = c.doc_id
 WHERE i.decision = 'new' AND k.doc_id IS NULL"""
 """New documents whose very text is current already, from the same source, under an id that the input has no more."""

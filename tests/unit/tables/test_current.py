@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
@@ -72,6 +73,28 @@ class Tables:
 
 
 _USED = ("current_documents", "decided", "lacking", "overtaking")
+
+
+@pytest.mark.parametrize(
+    ("was", "now"),
+    [
+        ("s3a://湖/语料/a.csv", "s3://湖/语料/a.csv"),
+        ("s3://湖/语料/a.csv", "s3a://湖/语料/a.csv"),
+        ("s3n://lake/a.csv", "s3a://lake/a.csv"),
+        ("/語料/a.csv", "file:///語料/a.csv"),
+    ],
+)
+def test_a_source_is_the_same_however_it_is_written(was: str, now: str) -> None:
+    tables = Tables()
+    there = {"source": was, "kept": "", "extraction_key": "K", "failed": 0, "state": "published", "plan_id": "p"}
+    tables.append([{**there, "doc_id": doc_id, "doc_version": "v1"} for doc_id in ("same", "edited", "unread")], 0)
+    read = [{"doc_id": "same", "doc_version": "v1"}, {"doc_id": "edited", "doc_version": "v2"}]
+    tables.read([*({**each, "source": now, "kept": ""} for each in read), {"source": now, "reason": "cut in half"}])
+    decided = {row["doc_id"]: row["decision"] for row in tables.query("decided", {"key": "K", "retry_failed": False})}
+    assert decided == {"same": "known", "edited": "changed", None: "rejected"}
+    assert [row["doc_id"] for row in tables.query("lacking") if row["lacking"] and not row["unread"]] == []
+    tables.close()
+
 
 _key = st.sampled_from(["K1", "K2"])
 _version = st.sampled_from(["v1", "v2"])
