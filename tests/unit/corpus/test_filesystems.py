@@ -183,3 +183,22 @@ def test_what_java_says_is_told_without_how_it_got_there() -> None:
 )
 def test_a_store_that_spark_has_no_library_for_is_known_from_one_out_of_reach(said: str, library: bool) -> None:
     assert lacks_library(ValueError(said)) is library
+
+
+def test_an_output_in_a_store_is_looked_at_as_one_of_this_machine_is() -> None:
+    place = locate("mock://b/输出")  # a store of Arrow's own, in memory
+    for folder in ("empty", "kg/runs/_delta_log", "table/_delta_log"):
+        place.fs.create_dir(f"{place.path}/{folder}", recursive=True)
+    for file in ("file", "语料 库/第 一.jsonl", "kg/more.txt"):
+        place.fs.create_dir(f"{place.path}/{file}".rpartition("/")[0], recursive=True)
+        place.fs.open_output_stream(f"{place.path}/{file}").close()
+    for free in ("empty", "kg", "new", "kg/runs/deeper"):
+        check_output(f"mock://b/输出/{free}")
+    for taken, reason in (
+        ("语料 库", "holds other files already .第 一.jsonl"),
+        ("table", "itself"),
+        ("file", "is a file"),
+    ):
+        with pytest.raises(OutputError, match=reason):
+            check_output(f"mock://b/输出/{taken}")
+    check_output("nosuchstore://b/kg")  # Spark may know it
