@@ -94,11 +94,13 @@ FROM (
 
 OVERTAKING = """
 SELECT plan_id FROM (
-  SELECT plan_id, min(sequence) AS began,
-         max(CASE WHEN state IN ('published', 'removed') THEN 1 ELSE 0 END) AS settles
+  SELECT plan_id, max(CASE WHEN state IN ('published', 'removed') THEN sequence END) AS settled
   FROM $documents GROUP BY plan_id) plans
-WHERE plan_id <> :plan_id AND settles = 1
-  AND began > (SELECT min(sequence) FROM $documents WHERE plan_id = :plan_id)"""
-"""Plans made after one that have changed what is current: what the one says of its input may not stand any more."""
+WHERE plan_id <> :plan_id
+  AND settled > (SELECT min(sequence) FROM $documents WHERE plan_id = :plan_id)"""
+"""Plans that have changed what is current since one was made: what the one says of its input may not stand any more.
+
+They may be older than the one, where they were gone on with after it was made.
+"""
 
 QUERIES = {"decided": DECIDED, "lacking": LACKING, "renamed": RENAMED, "overlap": OVERLAP, "overtaking": OVERTAKING}

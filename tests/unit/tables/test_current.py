@@ -263,3 +263,22 @@ class TestHistories(Histories.TestCase):  # type: ignore[name-defined,misc]
         deadline=None,
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
     )
+
+
+def test_an_older_plan_that_settles_later_overtakes() -> None:
+    """Found by one of some thousand histories: of two interrupted plans the older one is gone on with first."""
+    histories = Histories()
+    at_k1: dict[str, Any] = {"key": "K1", "kept": "", "unread": set(), "replace": False, "limited": False}
+    two: dict[str, Any] = {"documents": {"w": ("v2", "a.csv"), "x": ("v1", "a.csv")}, **at_k1}
+    edited: dict[str, Any] = {"documents": {"w": ("v1", "a.csv")}, **at_k1}
+    fine: dict[str, Any] = {"failing": set(), "ends": "whole", "clock": 0}
+    try:
+        histories.run(**two, retry=False, **{**fine, "failing": {"v1"}})
+        histories.run(**edited, retry=True, **{**fine, "ends": "before publishing"})
+        # It asks for x again; w stands as it was.
+        histories.run(**two, retry=True, **{**fine, "ends": "before publishing"})
+        histories.run(**edited, retry=True, **fine)
+        # Checks that every document of its input is current.
+        histories.run(**two, retry=True, **fine)
+    finally:
+        histories.teardown()
