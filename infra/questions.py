@@ -26,8 +26,8 @@ from triplelake.config import Settings
 from triplelake.console import say
 from triplelake.corpus.chunking import chunk_document
 from triplelake.corpus.readers import read_split
+from triplelake.engine.found import find_input
 from triplelake.engine.opened import Opened, open_pool, read_question
-from triplelake.engine.source import find_input
 from triplelake.errors import InputError
 from triplelake.pool.client import LlamaServer, completion_body
 from triplelake.pool.protect import protect

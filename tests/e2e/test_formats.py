@@ -17,7 +17,8 @@ from deltalake import write_deltalake
 from pyspark.sql import SparkSession
 
 from triplelake.config import load_settings
-from triplelake.engine.source import find_input, open_source
+from triplelake.engine.found import find_input
+from triplelake.engine.source import open_source
 
 pytestmark = pytest.mark.spark
 

@@ -17,9 +17,10 @@ from rich.console import Console
 
 from triplelake.config import load_settings
 from triplelake.engine import narrate
+from triplelake.engine.found import find_input
 from triplelake.engine.losses import Losses, counted_losses, find_losses, guard_ids
 from triplelake.engine.narrate_plan import lost
-from triplelake.engine.source import find_input, open_source
+from triplelake.engine.source import open_source
 from triplelake.errors import InputError
 
 pytestmark = pytest.mark.spark

@@ -73,13 +73,12 @@ def choose_columns(
 
 def _may_be_text(shape: Shape, name: str) -> bool:
     there = shape.find(name)
-    return there is None or not there.is_container
+    return there is None or not there.is_no_text
 
 
 def _instead(setting: str, name: str, names: Sequence[str], found: Sequence[Way], unfold: Callable[[Way], str]) -> str:
     """What may be meant by a name that does not exist, up to the list of those that do."""
-    ends = name.split(".")
-    inner = sorted((way for way in found if way.names[-len(ends) :] == tuple(ends)), key=lambda way: -way.chars)
+    inner = sorted((way for way in found if f".{'.'.join(way.names)}".endswith(f".{name}")), key=lambda way: -way.chars)
     paths = [way.path for way in inner if way.path is not None]
     best = _likely(found) if setting != "text_column" else inner[0] if inner else _likely(found)
     if paths:
@@ -118,12 +117,18 @@ def _not_text(name: str, shape: Shape, found: Sequence[Way], unfold: Callable[[W
     """The error for a column that holds other values: what lies inside it."""
     there = shape.find(name)
     what = there.kinds.most_common(1)[0][0] if there is not None else "something else"
-    inside = [way for way in found if way.is_text and way.names[: name.count(".") + 1] == tuple(name.split("."))]
+    inside = [way for way in found if way.is_text and f"{'.'.join(way.names)}.".startswith(f"{name}.")]
     paths = [way.path for way in sorted(inside, key=lambda way: -way.chars) if way.path is not None]
     if paths:
         remedy = f"Name what is inside it: --text-column {shlex.quote(paths[0])}. Text is in: {_listed(sorted(paths))}."
     elif inside:
         remedy = unfold(max(inside, key=lambda way: way.chars))
+    elif there is not None and there.values is not None:
+        remedy = f"Name one of its keys: --text-column {shlex.quote(name)}.KEY"
+    elif there is not None and there.certain and not there.is_container:
+        remedy = (
+            f"Cast it to text first, in Spark SQL: CAST({name} AS STRING); or name another column: --text-column NAME."
+        )
     else:
         remedy = f"Name a column with text: --text-column NAME. Columns: {_columns(list(shape.fields), found)}."
     return InputError(name, f"is {what}, not text (corpus.text_column)", remedy)

@@ -36,6 +36,7 @@ class Shape:
         fields: of the objects.
         items: of the lists.
         values: of maps, whatever their keys.
+        certain: the kinds are those of a declared type; other values are not to come.
     """
 
     kinds: Counter[str] = field(default_factory=Counter)
@@ -43,6 +44,12 @@ class Shape:
     fields: dict[str, Shape] = field(default_factory=dict)
     items: Shape | None = None
     values: Shape | None = None
+    certain: bool = False
+
+    @property
+    def is_no_text(self) -> bool:
+        """Whether what was seen says that there is no text: things that others are in, or a type that is another."""
+        return self.is_container or (self.certain and TEXT not in self.kinds)
 
     @property
     def is_container(self) -> bool:

@@ -16,10 +16,11 @@ from triplelake.config import Settings
 from triplelake.engine.changes import PLANNED, REMOVED, Changes, comparable, find_changes, guard, lacking
 from triplelake.engine.cutting import Chunker
 from triplelake.engine.draft import VERSION, Draft, Plan
+from triplelake.engine.found import nothing_readable
 from triplelake.engine.keys import command_hash
 from triplelake.engine.losses import counted_losses, find_losses
 from triplelake.engine.reread import find_reread
-from triplelake.engine.source import Source, nothing_readable
+from triplelake.engine.source import Source
 from triplelake.prompt.prompts import LANGS
 from triplelake.tables.schemas import ATTEMPTS, CHUNKS, DOCUMENTS, PLANS, SEQUENCE
 from triplelake.tables.store import Store

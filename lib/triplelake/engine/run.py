@@ -13,13 +13,14 @@ from triplelake.engine.asking import Asking
 from triplelake.engine.background import BackgroundPublisher
 from triplelake.engine.buckets import Bucket, new_buckets, open_buckets
 from triplelake.engine.draft import Plan
+from triplelake.engine.found import find_input
 from triplelake.engine.journal import Journal, answers_by_key, changes, last_key, newest_key
 from triplelake.engine.opened import Opened, open_pool, read_question
 from triplelake.engine.plan import Planner
 from triplelake.engine.probe import tell
 from triplelake.engine.review import leave_review
 from triplelake.engine.session import open_session, versions
-from triplelake.engine.source import Source, find_input, open_source
+from triplelake.engine.source import Source, open_source
 from triplelake.engine.suggest import suggest
 from triplelake.engine.tally import check_failures
 from triplelake.errors import UsageError

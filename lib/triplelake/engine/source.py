@@ -12,27 +12,21 @@ from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import from_arrow_schema
 
-from triplelake.config import CorpusFormat, Settings
+from triplelake.config import Settings
 from triplelake.corpus.columns import (
     Columns,
     choose_columns,
-    first_records,
-    names_of,
     record_from_fields,
     refuse_html,
-    texts_of,
 )
-from triplelake.corpus.files import CorpusFile, detect_format, fingerprint, list_files, list_roots
-from triplelake.corpus.jq import advice
-from triplelake.corpus.looks import describe, look_at, refuse_unless_text
+from triplelake.corpus.files import fingerprint, list_files, list_roots
 from triplelake.corpus.many import notes_on
-from triplelake.corpus.parquet import refuse_damaged
 from triplelake.corpus.readers import read_split
 from triplelake.corpus.readers.lines import TEXT
-from triplelake.corpus.readers.raw import RawRecord
-from triplelake.corpus.shapes import shape_of
-from triplelake.corpus.splits import Split, plan_splits
+from triplelake.corpus.splits import Split
+from triplelake.engine.found import SAMPLED_SPLITS, Found
 from triplelake.engine.session import parallelism
+from triplelake.engine.tabular import Rows, rescued, unfolded
 from triplelake.errors import InputError, UsageError
 from triplelake.filesystems import CHECK_STORE, GIVE_LIBRARY, absolute, lacks_library, one_line, without_wildcards
 from triplelake.tables.batches import record_batches
@@ -40,10 +34,7 @@ from triplelake.tables.store import delta_name
 from triplelake.triples.identity import doc_version, stable_hash
 from triplelake.types import Record, Rejected
 
-_SPARK_FORMATS = frozenset({"parquet", "delta", "table"})
-_NESTING = frozenset({"json", "jsonl"})
 _ONE_DOCUMENT_PER_FILE = "text"
-_SAMPLED_SPLITS = 5
 _SAMPLED_ROWS = 50
 _SAMPLED_IDS = 500
 _TEXTS = ("source", "place", "given_id", "title", "text", "doc_version", "reason")
@@ -118,89 +109,6 @@ class Source:
         )
 
 
-@dataclass(frozen=True)
-class Found:
-    """An input as far as it can be seen without Spark.
-
-    Args:
-        format: never `auto`.
-        files: sorted by path; empty where Spark reads the input.
-        splits: of the files.
-        columns: chosen; None where Spark reads the input.
-        sample: the first records.
-        encodings: for people: which encoding, in which files.
-    """
-
-    format: CorpusFormat
-    files: tuple[CorpusFile, ...] = ()
-    splits: tuple[Split, ...] = ()
-    columns: Columns | None = None
-    sample: tuple[RawRecord, ...] = ()
-    encodings: tuple[str, ...] = ()
-
-
-def find_input(settings: Settings) -> Found:
-    """Find the input, and choose its columns where Spark is not needed to see them.
-
-    Raises:
-        UsageError: no input was named.
-        InputError: nothing there, nothing in it, mixed formats, a file that is no plain text or no whole Parquet, or
-            whose encoding is unclear, a column that does not exist, or HTML that nobody has spoken of.
-    """
-    if not settings.input:
-        raise UsageError("--input", "is missing", "Name files, folders, globs, a Delta path or a table.")
-    if settings.corpus.format in _SPARK_FORMATS - {"parquet"}:
-        return Found(settings.corpus.format)
-    files = list_files(settings.input)
-    formats = {settings.corpus.format} if settings.corpus.format != "auto" else set(map(_format, files))
-    if len(formats) > 1:
-        raise InputError(
-            ", ".join(settings.input),
-            f"holds files of several formats: {', '.join(sorted(formats))}",
-            "Name one of them with --format and a glob, and run once per format.",
-        )
-    form = formats.pop()
-    if form in _SPARK_FORMATS:
-        refuse_damaged(files)
-        return Found(form)
-    looks = look_at(files, form, settings.corpus.encoding)
-    splits = plan_splits(looks, settings.corpus.split_mb << 20)
-    firsts = [first_records(split) for split in splits[:_SAMPLED_SPLITS]]
-    sampled = [each for first in firsts for each in first]
-    records = [each for each in sampled if isinstance(each, RawRecord)]
-    names = names_of(records)
-    if not names or not any(file.size for file in files):
-        problems = [each for each in sampled if isinstance(each, Rejected)]
-        raise nothing_readable(settings, [(problem.source, problem.place, problem.reason) for problem in problems])
-    shape = shape_of(record.fields for record in records) if form in _NESTING else None
-    many = any(len(first) > 1 for first in firsts)
-    columns = choose_columns(names, settings.corpus, shape, lambda way: advice(way, looks[0], many=many))
-    if settings.corpus.html_to_text is None:
-        refuse_html(", ".join(settings.input), texts_of(records, columns.text))
-    return Found(form, tuple(files), tuple(splits), columns, tuple(records), tuple(describe(looks)))
-
-
-def _format(file: CorpusFile) -> CorpusFormat:
-    try:
-        return detect_format(file.path)
-    except InputError:
-        refuse_unless_text(file)  # of a .docx there is more to say than that its ending is not known
-        raise
-
-
-def nothing_readable(settings: Settings, problems: Sequence[tuple[str, str, str]]) -> InputError:
-    """The error for an input without a document.
-
-    Args:
-        problems: source, place and reason of some records that cannot be read; none where there are no records.
-    """
-    name = ", ".join(settings.input)
-    if not problems:
-        return InputError(name, "holds no documents", "Check --input; empty files hold nothing to extract from.")
-    first = "\n".join(f"  {source} {place}: {reason}" for source, place, reason in problems[:2])
-    return InputError(name, "none of its records can be read", f"The first are:\n{first}")
-
-
 def open_source(spark: SparkSession, settings: Settings, found: Found) -> Source:
     """Make the input that was found a DataFrame.
 
@@ -238,7 +146,7 @@ def _open_files(spark: SparkSession, found: Found, columns: Columns) -> Source:
 
 def _texts(found: Found) -> dict[str, str]:
     """What was read already of files that are documents, by their paths."""
-    if len(found.sample) != min(len(found.splits), _SAMPLED_SPLITS):
+    if len(found.sample) != min(len(found.splits), SAMPLED_SPLITS):
         return {}  # some could not be read, and the records do not say of which file they are
     return {split.path: str(record.fields[TEXT]) for split, record in zip(found.splits, found.sample, strict=False)}
 
@@ -247,34 +155,49 @@ def _open_with_spark(spark: SparkSession, settings: Settings, form: str) -> Sour
     name = settings.input[0]
     if form != "parquet" and len(settings.input) > 1:
         raise UsageError("--input", f"names several {form} inputs; one is read at a time", "Run once for each.")
+    rows = _rows(spark, settings, form)
+    shape = rows.shape()
+    columns = choose_columns(list(shape.fields), settings.corpus, shape, unfolded)
+    rows.check(columns)
+    frame = rows.frame
+    if settings.corpus.html_to_text is None:
+        texts = frame.select(rows.column(columns.text)).limit(_SAMPLED_ROWS).collect()
+        refuse_html(name, [row[0] for row in texts if row[0]])
+    version = _table_version(spark, name, form) if form != "parquet" else fingerprint(list_files(settings.input))
+    names = dict.fromkeys((columns.text, columns.title, *columns.id, *columns.keep))
+    wanted = F.struct(*(rows.column(each).alias(each) for each in names if each is not None))
+    place = F.col("_metadata.row_index").cast("string") if form == "parquet" else F.lit("")
+    source = F.col("_metadata.file_path") if form == "parquet" else F.lit(name)
+    fields = frame.select(source.alias("_source"), place.alias("_place"), wanted.alias("_fields"))
+    records = fields.mapInArrow(_RowReader(columns), schema=_RECORD)
+    return Source(
+        form,
+        columns,
+        version,
+        records,
+        lambda: [row.asDict(recursive=True) for row in frame.limit(_SAMPLED_IDS).collect()],
+    )
+
+
+def _rows(spark: SparkSession, settings: Settings, form: str) -> Rows:
+    name = settings.input[0]
+    paths = _parquet_paths(settings) if form == "parquet" else []
     try:
         if form == "table":
-            frame = spark.read.table(name)
-        else:
-            frame = spark.read.format(form).load(_parquet_paths(settings) if form == "parquet" else absolute(name))
-        names = frame.columns
-    except AnalysisException as error:
-        if error.getCondition() == "COLUMN_ALREADY_EXISTS":
-            raise _alike(name, error) from None
-        raise InputError(name, f"cannot be read as {form}: {str(error).splitlines()[0]}", "Check --input.") from None
+            return Rows(spark.read.table(name))
+        return Rows(spark.read.format(form).load(paths or absolute(name)))
     except (Py4JError, PySparkException) as error:
+        if paths and (rows := rescued(spark, paths, list_files(settings.input))) is not None:
+            return rows
+        if isinstance(error, AnalysisException):
+            if error.getCondition() == "COLUMN_ALREADY_EXISTS":
+                raise _alike(name, error) from None
+            first = str(error).splitlines()[0]
+            raise InputError(name, f"cannot be read as {form}: {first}", "Check --input.") from None
         # What a store says that cannot be reached is no error of Spark's own.
         raise InputError(
             name, f"cannot be reached: {one_line(error)}", GIVE_LIBRARY if lacks_library(error) else CHECK_STORE
         ) from error
-    columns = choose_columns(names, settings.corpus)
-    if settings.corpus.html_to_text is None:
-        rows = frame.select(F.col(f"`{columns.text}`").cast("string")).limit(_SAMPLED_ROWS).collect()
-        refuse_html(name, [row[0] for row in rows if row[0]])
-    version = _table_version(spark, name, form) if form != "parquet" else fingerprint(list_files(settings.input))
-    wanted = [c for c in dict.fromkeys((columns.text, columns.title, *columns.id, *columns.keep)) if c is not None]
-    place = F.col("_metadata.row_index").cast("string") if form == "parquet" else F.lit("")
-    source = F.col("_metadata.file_path") if form == "parquet" else F.lit(name)
-    fields = frame.select(source.alias("_source"), place.alias("_place"), F.struct(*wanted).alias("_fields"))
-    records = fields.mapInArrow(_RowReader(columns), schema=_RECORD)
-    return Source(
-        form, columns, version, records, lambda: [row.asDict() for row in frame.limit(_SAMPLED_IDS).collect()]
-    )
 
 
 def _alike(name: str, error: AnalysisException) -> InputError:

@@ -14,7 +14,7 @@ from triplelake.corpus.columns import Columns
 from triplelake.corpus.copies import copies_at, numbered, object_of
 from triplelake.corpus.readers import read_split
 from triplelake.corpus.splits import Split
-from triplelake.engine.source import find_input
+from triplelake.engine.found import find_input
 from triplelake.errors import InputError
 from triplelake.types import Record, Rejected
 

@@ -21,7 +21,7 @@ from triplelake.corpus.jq import program
 from triplelake.corpus.readers.raw import RawRecord
 from triplelake.corpus.records import record_from_fields
 from triplelake.corpus.shapes import shape_of, ways
-from triplelake.engine.source import find_input
+from triplelake.engine.found import find_input
 from triplelake.errors import InputError
 from triplelake.types import Record
 

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from triplelake.config import load_settings
-from triplelake.engine.source import find_input
+from triplelake.engine.found import find_input
 from triplelake.errors import InputError
 
 

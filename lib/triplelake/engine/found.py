@@ -1,0 +1,112 @@
+"""An input as far as it can be seen without Spark: its files, their formats, its columns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from triplelake.config import CorpusFormat, Settings
+from triplelake.corpus.columns import (
+    Columns,
+    choose_columns,
+    first_records,
+    names_of,
+    refuse_html,
+    texts_of,
+)
+from triplelake.corpus.files import CorpusFile, detect_format, list_files
+from triplelake.corpus.jq import advice
+from triplelake.corpus.looks import describe, look_at, refuse_unless_text
+from triplelake.corpus.parquet import refuse_damaged
+from triplelake.corpus.readers.raw import RawRecord
+from triplelake.corpus.shapes import shape_of
+from triplelake.corpus.splits import Split, plan_splits
+from triplelake.errors import InputError, UsageError
+from triplelake.types import Rejected
+
+_SPARK_FORMATS = frozenset({"parquet", "delta", "table"})
+_NESTING = frozenset({"json", "jsonl"})
+SAMPLED_SPLITS = 5
+
+
+@dataclass(frozen=True)
+class Found:
+    """An input as far as it can be seen without Spark.
+
+    Args:
+        format: never `auto`.
+        files: sorted by path; empty where Spark reads the input.
+        splits: of the files.
+        columns: chosen; None where Spark reads the input.
+        sample: the first records.
+        encodings: for people: which encoding, in which files.
+    """
+
+    format: CorpusFormat
+    files: tuple[CorpusFile, ...] = ()
+    splits: tuple[Split, ...] = ()
+    columns: Columns | None = None
+    sample: tuple[RawRecord, ...] = ()
+    encodings: tuple[str, ...] = ()
+
+
+def find_input(settings: Settings) -> Found:
+    """Find the input, and choose its columns where Spark is not needed to see them.
+
+    Raises:
+        UsageError: no input was named.
+        InputError: nothing there, nothing in it, mixed formats, a file that is no plain text or no whole Parquet, or
+            whose encoding is unclear, a column that does not exist, or HTML that nobody has spoken of.
+    """
+    if not settings.input:
+        raise UsageError("--input", "is missing", "Name files, folders, globs, a Delta path or a table.")
+    if settings.corpus.format in _SPARK_FORMATS - {"parquet"}:
+        return Found(settings.corpus.format)
+    files = list_files(settings.input)
+    formats = {settings.corpus.format} if settings.corpus.format != "auto" else set(map(_format, files))
+    if len(formats) > 1:
+        raise InputError(
+            ", ".join(settings.input),
+            f"holds files of several formats: {', '.join(sorted(formats))}",
+            "Name one of them with --format and a glob, and run once per format.",
+        )
+    form = formats.pop()
+    if form in _SPARK_FORMATS:
+        refuse_damaged(files)
+        return Found(form)
+    looks = look_at(files, form, settings.corpus.encoding)
+    splits = plan_splits(looks, settings.corpus.split_mb << 20)
+    firsts = [first_records(split) for split in splits[:SAMPLED_SPLITS]]
+    sampled = [each for first in firsts for each in first]
+    records = [each for each in sampled if isinstance(each, RawRecord)]
+    names = names_of(records)
+    if not names or not any(file.size for file in files):
+        problems = [each for each in sampled if isinstance(each, Rejected)]
+        raise nothing_readable(settings, [(problem.source, problem.place, problem.reason) for problem in problems])
+    shape = shape_of(record.fields for record in records) if form in _NESTING else None
+    many = any(len(first) > 1 for first in firsts)
+    columns = choose_columns(names, settings.corpus, shape, lambda way: advice(way, looks[0], many=many))
+    if settings.corpus.html_to_text is None:
+        refuse_html(", ".join(settings.input), texts_of(records, columns.text))
+    return Found(form, tuple(files), tuple(splits), columns, tuple(records), tuple(describe(looks)))
+
+
+def _format(file: CorpusFile) -> CorpusFormat:
+    try:
+        return detect_format(file.path)
+    except InputError:
+        refuse_unless_text(file)  # of a .docx there is more to say than that its ending is not known
+        raise
+
+
+def nothing_readable(settings: Settings, problems: Sequence[tuple[str, str, str]]) -> InputError:
+    """The error for an input without a document.
+
+    Args:
+        problems: source, place and reason of some records that cannot be read; none where there are no records.
+    """
+    name = ", ".join(settings.input)
+    if not problems:
+        return InputError(name, "holds no documents", "Check --input; empty files hold nothing to extract from.")
+    first = "\n".join(f"  {source} {place}: {reason}" for source, place, reason in problems[:2])
+    return InputError(name, "none of its records can be read", f"The first are:\n{first}")
