@@ -20,7 +20,7 @@ from triplelake.filesystems import SECRETS_BELONG, local_file, masked
 ENV_PREFIX = "TRIPLELAKE__"
 _SECRETS = frozenset({"api_key"})
 
-CorpusFormat = Literal["auto", "json", "jsonl", "csv", "tsv", "text", "lines", "parquet", "delta", "table"]
+CorpusFormat = Literal["auto", "json", "jsonl", "csv", "tsv", "text", "lines", "wikidoc", "parquet", "delta", "table"]
 CorpusEncoding = Literal["auto", "utf-8", "gb18030", "big5", "utf-16"]
 GrammarEngine = Literal["auto", "llguidance", "gbnf"]
 
@@ -32,14 +32,18 @@ class _Section(BaseModel):
 class CorpusSettings(_Section):
     """How the input is read."""
 
-    format: CorpusFormat = Field("auto", description="format of the input; `auto` goes by the file's ending")
+    format: CorpusFormat = Field(
+        "auto", description="format of the input; `auto` goes by the file's ending and first line"
+    )
     encoding: CorpusEncoding = Field(
         "auto", description="encoding of text files without a byte order mark; `auto` looks at a sample of each"
     )
     html_to_text: bool | None = Field(
         None, description="keep of HTML what a reader would see; if not set, a run over what looks like HTML stops"
     )
-    text_column: str | None = Field(None, description="column with the text; else the first known name that exists")
+    text_column: str | None = Field(
+        None, description="column with the text, `article.body` inside an object; else the first known name that exists"
+    )
     id_column: str | tuple[str, ...] | None = Field(
         None, description="column with a stable id of the document, or several whose values are the id together"
     )

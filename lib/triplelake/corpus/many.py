@@ -8,6 +8,7 @@ import regex
 
 from triplelake.corpus.files import CorpusFile
 from triplelake.corpus.sentences import paragraph_ends
+from triplelake.corpus.wikidoc import attributes
 
 _BLANK = regex.compile(r"\n[ \t\r\u3000]*(?=\n)")
 _PAGE = regex.compile(r"\.html?(\.gz)?$", regex.IGNORECASE)
@@ -41,6 +42,8 @@ def many_documents(file: CorpusFile, text: str | None) -> str | None:
         return None  # the lines of its source say nothing
     if text is not None:
         head = text[:_LOOKED_AT]
+        if attributes(head.lstrip().partition("\n")[0]) is not None:
+            return f"{name} begins with <doc …>, and is read as one document. If each is one: --format wikidoc"
         blocks = sum(not part.isspace() for part in _BLANK.split(head) if part)
         begin = 0
         for end in paragraph_ends(head):

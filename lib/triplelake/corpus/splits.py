@@ -10,7 +10,7 @@ from triplelake.corpus.encodings import Encoding
 from triplelake.corpus.files import compression_of
 from triplelake.corpus.looks import Look
 
-_SPLITTABLE = frozenset({"jsonl", "lines"})
+_SPLITTABLE = frozenset({"jsonl", "lines", "wikidoc"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 
 from triplelake.config import CorpusFormat, Settings
+from triplelake.corpus.banner import banner_hint
 from triplelake.corpus.columns import (
     Columns,
     choose_columns,
@@ -21,12 +23,15 @@ from triplelake.corpus.parquet import refuse_damaged
 from triplelake.corpus.readers.raw import RawRecord
 from triplelake.corpus.shapes import shape_of
 from triplelake.corpus.splits import Split, plan_splits
+from triplelake.corpus.wikidoc import ID, TITLE, holds_articles
 from triplelake.errors import InputError, UsageError
 from triplelake.types import Rejected
 
 _SPARK_FORMATS = frozenset({"parquet", "delta", "table"})
+_DELIMITED = frozenset({"csv", "tsv"})
 _NESTING = frozenset({"json", "jsonl"})
 SAMPLED_SPLITS = 5
+_AT_A_TIME = 16  # looking at a file behind a URI is mostly waiting
 
 
 @dataclass(frozen=True)
@@ -63,7 +68,7 @@ def find_input(settings: Settings) -> Found:
     if settings.corpus.format in _SPARK_FORMATS - {"parquet"}:
         return Found(settings.corpus.format)
     files = list_files(settings.input)
-    formats = {settings.corpus.format} if settings.corpus.format != "auto" else set(map(_format, files))
+    formats = {settings.corpus.format} if settings.corpus.format != "auto" else _formats(files)
     if len(formats) > 1:
         raise InputError(
             ", ".join(settings.input),
@@ -82,21 +87,47 @@ def find_input(settings: Settings) -> Found:
     names = names_of(records)
     if not names or not any(file.size for file in files):
         problems = [each for each in sampled if isinstance(each, Rejected)]
-        raise nothing_readable(settings, [(problem.source, problem.place, problem.reason) for problem in problems])
+        error = nothing_readable(settings, [(problem.source, problem.place, problem.reason) for problem in problems])
+        hint = banner_hint(looks[0]) if form in _DELIMITED else ""
+        raise InputError(error.subject, error.reason, f"{hint}{error.remedy}")
     shape = shape_of(record.fields for record in records) if form in _NESTING else None
     many = any(len(first) > 1 for first in firsts)
-    columns = choose_columns(names, settings.corpus, shape, lambda way: advice(way, looks[0], many=many))
+    try:
+        columns = choose_columns(names, settings.corpus, shape, lambda way: advice(way, looks[0], many=many))
+    except InputError as error:
+        hint = banner_hint(looks[0]) if form in _DELIMITED else ""
+        raise InputError(error.subject, error.reason, f"{hint}{error.remedy}") from None
+    if form == "wikidoc":
+        columns = _of_articles(columns, names)
     if settings.corpus.html_to_text is None:
         refuse_html(", ".join(settings.input), texts_of(records, columns.text))
     return Found(form, tuple(files), tuple(splits), columns, tuple(records), tuple(describe(looks)))
 
 
+def _formats(files: Sequence[CorpusFile]) -> set[CorpusFormat]:
+    with ThreadPoolExecutor(_AT_A_TIME) as pool:
+        return set(pool.map(_format, files))
+
+
 def _format(file: CorpusFile) -> CorpusFormat:
+    """By the ending; a text, or what has no known ending, is known by its first line where articles stand in it."""
     try:
-        return detect_format(file.path)
+        form = detect_format(file.path)
+        return "wikidoc" if form == "text" and holds_articles(file) else form
     except InputError:
+        if holds_articles(file):
+            return "wikidoc"
         refuse_unless_text(file)  # of a .docx there is more to say than that its ending is not known
         raise
+
+
+def _of_articles(columns: Columns, names: Sequence[str]) -> Columns:
+    """The format says which column is the id and which the title, where nobody has."""
+    return replace(
+        columns,
+        id=columns.id or ((ID,) if ID in names else ()),
+        title=columns.title or (TITLE if TITLE in names else None),
+    )
 
 
 def nothing_readable(settings: Settings, problems: Sequence[tuple[str, str, str]]) -> InputError:

@@ -140,6 +140,8 @@ def _open_files(spark: SparkSession, found: Found, columns: Columns) -> Source:
     if found.format == _ONE_DOCUMENT_PER_FILE:
         description += " (each one document; --format lines makes one of each line)"
         notes = () if columns.html else notes_on(found.files, _texts(found))
+    elif found.format == "wikidoc":
+        description += " (each <doc …> one document)"
     sample = [record.fields for record in found.sample]
     return Source(description, columns, fingerprint(found.files), records, lambda: sample, found.encodings, "", notes)
 

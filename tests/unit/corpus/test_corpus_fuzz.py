@@ -62,7 +62,9 @@ class Whole:
         codec = CODECS[self.encoding]
         spared = [text for text, (_, last) in zip(TEXTS, self.places, strict=True) if last <= start]
         # One line says nothing of the next; but a quotation mark in CSV, and a bracket in JSON, does.
-        alone = self.fmt in ("jsonl", "lines", "tsv") and start >= self.places[0][0] and shift % codec.unit == 0
+        alone = (
+            self.fmt in ("jsonl", "lines", "tsv", "wikidoc") and start >= self.places[0][0] and shift % codec.unit == 0
+        )
         if alone:
             line = next((last for _, last in self.places if last >= end + codec.unit), len(self.content))
             spared += [text for text, (first, _) in zip(TEXTS, self.places, strict=True) if first >= line]
@@ -78,6 +80,7 @@ def whole(fmt: CorpusFormat, encoding: Encoding) -> Whole:
         "tsv": ("text\tn\n", "", [_row(text, "\t") for text in TEXTS]),
         "lines": ("", "", [text + "\n" for text in TEXTS]),
         "text": ("", "", [text + "\n" for text in TEXTS]),
+        "wikidoc": ("", "", [f'<doc id="{number}">\n{text}\n</doc>\n' for number, text in enumerate(TEXTS)]),
     }
     head, tail, records = forms[fmt]
     content = codec.bom + head.encode(codec.python)

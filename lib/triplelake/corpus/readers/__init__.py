@@ -16,6 +16,7 @@ from triplelake.corpus.readers.json_array import read_json
 from triplelake.corpus.readers.jsonl import read_jsonl
 from triplelake.corpus.readers.lines import read_text_file, read_text_lines
 from triplelake.corpus.readers.raw import RawRecord, Unreadable
+from triplelake.corpus.readers.wikidoc import read_wikidoc
 from triplelake.corpus.records import Columns, record_from_fields
 from triplelake.corpus.splits import Split
 from triplelake.types import Record, Rejected
@@ -29,6 +30,7 @@ READERS: Mapping[CorpusFormat, Callable[[BinaryIO, Split], Iterator[RawRecord | 
     "tsv": read_tsv,
     "text": read_text_file,
     "lines": read_text_lines,
+    "wikidoc": read_wikidoc,
 }
 """The formats read here; Parquet, Delta and tables are Spark's."""
 
