@@ -429,6 +429,7 @@ exit $code
 
 
 @pytest.mark.spark
+@pytest.mark.infra  # takes a minute or two
 def test_full_disk(desk: Desk, tmp_path: Path, spark: SparkSession) -> None:
     namespace = ["unshare", "--user", "--map-root-user", "--mount"]
     if not shutil.which("unshare") or subprocess.run([*namespace, "true"], capture_output=True).returncode:
