@@ -104,3 +104,18 @@ def test_a_column_that_cannot_be_what_it_is_named_for_is_refused_for_what_it_is(
     with pytest.raises(InputError) as caught:
         _open(spark, input=(str(file),), **{f"corpus__{key}": value for key, value in chosen.items()})
     assert told in str(caught.value)
+
+
+def test_articles_of_the_wiki_extractor_are_documents(spark: SparkSession, tmp_path: Path) -> None:
+    file = tmp_path / "AA" / "wiki_00"
+    file.parent.mkdir()
+    file.write_text(
+        "".join(f'<doc id="{n}" url="u" title="条目{n}">\n条目{n}\n\n{text}\n</doc>\n' for n, text in enumerate(TEXTS)),
+        encoding="utf-8",
+    )
+    source = _open(spark, input=(str(tmp_path / "AA"),), corpus__keep_columns=["url"])
+    rows = source.documents().orderBy("doc_id").collect()
+    assert [(row["doc_id"], row["title"], row["text"]) for row in rows] == [
+        (str(n), f"条目{n}", text) for n, text in enumerate(TEXTS)
+    ]
+    assert [dict(row["meta"]) for row in rows] == [{"url": "u"}] * len(TEXTS)
