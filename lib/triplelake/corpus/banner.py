@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import csv
-import shlex
 from itertools import islice
-from pathlib import PurePosixPath
 
-from triplelake.corpus.encodings import CODECS, declared
-from triplelake.corpus.files import compression_of
-from triplelake.corpus.looks import Look, read_sample
+from triplelake.corpus.encodings import CODECS
+from triplelake.corpus.looks import Look, text_of
 from triplelake.corpus.readers.delimited import declared_separator, separator
-from triplelake.filesystems import URI
+from triplelake.corpus.shell import made_of, piped
 
 _ROWS = 20
 _SHOWN = 60
@@ -24,27 +21,19 @@ def banner_hint(look: Look) -> str:
     if found is None:
         return ""
     title, line, names = found
-    path = look.file.path
-    given = "FILE" if URI.fullmatch(path) else shlex.quote(path)
-    ending = "tsv" if look.format == "tsv" else "csv"
-    stem = PurePosixPath(path).name.partition(".")[0] or "table"
-    made = shlex.quote(f"{stem}.table.{ending}")
-    parts = [f"gzip -dc {given}"] if compression_of(path) else []
-    if CODECS[look.encoding].unit > 1:  # `tail` would cut a line feed of two bytes in two
-        parts.append(f"iconv -f UTF-16 -t UTF-8{'' if parts else f' {given}'}")
-    parts.append(f"tail -n +{line}{'' if parts else f' {given}'}")
+    made = made_of(look, f"table.{look.format}")
+    # `tail` would cut a line feed of two bytes in two.
+    command = piped(look, f"tail -n +{line}", as_utf8=CODECS[look.encoding].unit > 1)
     return (
         f"Its first row, `{title[:_SHOWN]}`, looks like a title above the table, and line {line} like the header: "
-        f"{', '.join(names)[:_SHOWN]}. Without what stands above it:\n  {' | '.join(parts)} > {made}\n"
+        f"{', '.join(names)[:_SHOWN]}. Without what stands above it:\n  {command} > {made}\n"
         f"Then: --input {made}\n"
     )
 
 
 def _header(look: Look) -> tuple[str, int, list[str]] | None:
     """The title, and the line and the names of the row that looks like the header."""
-    sample = read_sample(look.file)
-    codec = CODECS[look.encoding]
-    lines = codec.guess(sample[len(codec.bom) :] if declared(sample) else sample).splitlines(keepends=True)
+    lines = text_of(look).splitlines(keepends=True)
     above = 1 if lines and declared_separator(lines[0]) else 0
     rows = _rows(lines[above:], "\t" if look.format == "tsv" else None)
     filled = [[cell for cell in row if cell.strip()] for _, row in rows]

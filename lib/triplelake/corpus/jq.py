@@ -7,17 +7,13 @@ import re
 import shlex
 from collections.abc import Sequence
 from itertools import pairwise
-from pathlib import PurePosixPath
 
-from triplelake.corpus.encodings import CODECS, declared
-from triplelake.corpus.files import compression_of
-from triplelake.corpus.looks import Look, read_sample
+from triplelake.corpus.looks import Look, text_of
 from triplelake.corpus.shapes import Each, Way
-from triplelake.filesystems import URI
+from triplelake.corpus.shell import made_of, piped
 
 __all__ = ["advice", "program"]
 
-_ICONV = {"gb18030": "GB18030", "big5": "CP950", "utf-16-le": "UTF-16LE", "utf-16-be": "UTF-16BE"}
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _JOINED = '| strings] | join("\\n\\n"))'
 
@@ -39,9 +35,10 @@ def advice(way: Way, look: Look, *, many: bool) -> str:
         what = f"The text lies in a list{f', `{before}`' if before else ''}. Its parts as one text:"
     else:
         what = f"The text lies in a list{f', `{before}`' if before else ''}. A line for each of its items:"
-    given, made = _names(look)
+    made = made_of(look, "items.jsonl")
     named = "" if column == "text" else f" --text-column {shlex.quote(column)}"
-    return f"{what}\n  {_command(code, look, given)} > {made}\nThen: --input {made}{named}"
+    line = piped(look, f"jq -c {shlex.quote(code)}", as_utf8=True)
+    return f"{what}\n  {line} > {made}\nThen: --input {made}{named}"
 
 
 def program(way: Way, *, many: bool, array: bool) -> tuple[str, str]:
@@ -95,23 +92,5 @@ def _each(way: Way, start: int, at: int) -> str:
     return f"{_path(way.steps[start:at]) or '.'}[]{'?' if at in way.gaps else ''}{wanted}"
 
 
-def _command(code: str, look: Look, given: str) -> str:
-    """`jq` reads UTF-8 and nothing compressed."""
-    parts = [f"gzip -dc {given}"] if compression_of(look.file.path) else []
-    if look.encoding in _ICONV:
-        parts.append(" ".join(("iconv", "-f", _ICONV[look.encoding], "-t", "UTF-8", *([] if parts else [given]))))
-    parts.append(" ".join(("jq", "-c", shlex.quote(code), *([] if parts else [given]))))
-    return " | ".join(parts)
-
-
-def _names(look: Look) -> tuple[str, str]:
-    """The file, as a shell takes it, and what is made of it: in the folder one stands in, and never over the file."""
-    path = look.file.path
-    stem = re.sub(r"(\.\w+)?(\.gz)?$", "", PurePosixPath(path).name, count=1, flags=re.IGNORECASE) or "items"
-    return ("FILE" if URI.fullmatch(path) else shlex.quote(path)), shlex.quote(f"{stem}.items.jsonl")
-
-
 def _is_array(look: Look) -> bool:
-    sample = read_sample(look.file)
-    codec = CODECS[look.encoding]
-    return codec.guess(sample[len(codec.bom) :] if declared(sample) else sample).lstrip().startswith("[")
+    return text_of(look).lstrip().startswith("[")

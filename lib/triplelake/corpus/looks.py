@@ -83,6 +83,11 @@ def read_sample(file: CorpusFile) -> bytes:
     return b"".join(parts)
 
 
+def text_of(look: Look) -> str:
+    """Some lines of a file, as far as they can be decoded."""
+    return _text(read_sample(look.file), look.encoding)
+
+
 def describe(looks: Iterable[Look]) -> Iterator[str]:
     """What was chosen, for people: a line per encoding, with the first of its files."""
     groups: dict[str, list[str]] = {}
@@ -129,11 +134,14 @@ def _whole_lines(piece: bytes) -> bytes:
 
 def _holds_json_lines(sample: bytes, encoding: Encoding) -> bool:
     """Whether most of the first lines are objects, each on its own; of a single line both readers make the same."""
-    codec = CODECS[encoding]
-    text = codec.guess(sample[len(codec.bom) :] if declared(sample) else sample)
-    lines = [line for line in text.split("\n") if line.strip()]
+    lines = [line for line in _text(sample, encoding).split("\n") if line.strip()]
     lines = (lines[:-1] if len(sample) >= HEAD_BYTES else lines)[:_FIRST_LINES]
     return len(lines) > 1 and 2 * sum(map(_is_object, lines)) > len(lines)
+
+
+def _text(sample: bytes, encoding: Encoding) -> str:
+    codec = CODECS[encoding]
+    return codec.guess(sample[len(codec.bom) :] if declared(sample) else sample)
 
 
 def _is_object(line: str) -> bool:

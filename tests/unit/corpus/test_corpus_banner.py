@@ -35,7 +35,7 @@ def test_the_line_of_the_header_is_named_and_the_command_reads_on(
     file.write_text(above + HEADER + ROWS, encoding)
     remedy = _refused(file)
     assert f"line {line} like the header: id, 正文, 日期" in remedy
-    command, made = re.search(r"\n  (.*) > (\S+)\n", remedy).groups()  # type: ignore[union-attr]
+    [(command, made)] = re.findall(r"\n  (.*) > (\S+)\n", remedy)
     out = tmp_path / made.strip("'")
     assert out != file
     out.write_bytes(subprocess.run(["bash", "-c", command], capture_output=True, check=True, cwd=tmp_path).stdout)

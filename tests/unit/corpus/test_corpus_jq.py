@@ -47,7 +47,7 @@ CASES: dict[str, tuple[Any, str]] = {
 
 def _run(line: str, folder: Path) -> Path:
     """What a shell makes of the line."""
-    command, made = re.fullmatch(r"(.*) > (\S+|'.*')", line).groups()  # type: ignore[union-attr]
+    [(command, made)] = re.findall(r"\A(.*) > (\S+|'.*')\Z", line)
     result = subprocess.run(["bash", "-c", f"set -o pipefail; {command}"], capture_output=True, cwd=folder, check=False)
     assert result.returncode == 0, result.stderr.decode()
     out = folder / made.strip("'")
