@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import BinaryIO
 
 from triplelake.corpus.copies import numbered
-from triplelake.corpus.readers.raw import MAX_RECORD_BYTES, RawRecord
+from triplelake.corpus.readers.raw import MAX_RECORD_BYTES, RawRecord, place_of_lines
 from triplelake.corpus.readers.rows import Lines
 from triplelake.corpus.splits import Split
 from triplelake.types import Rejected
@@ -158,8 +158,7 @@ class _Reading:
             self._lost = None
 
     def _rejected(self, first: int, last: int, reason: str) -> Rejected:
-        place = f"line {first}" if first == last else f"lines {first} to {last}"
-        return Rejected(self._split.path, place, reason, last - first + 1)
+        return Rejected(self._split.path, place_of_lines(first, last), reason, last - first + 1)
 
     def _learn(self, cell: str) -> None:
         shape = _shape(cell)

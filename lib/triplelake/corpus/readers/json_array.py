@@ -12,7 +12,14 @@ from typing import BinaryIO
 
 from triplelake.corpus.copies import object_of
 from triplelake.corpus.encodings import CODECS, Codec
-from triplelake.corpus.readers.raw import MAX_RECORD_BYTES, TOO_LONG, RawRecord, Unreadable, read_blocks
+from triplelake.corpus.readers.raw import (
+    MAX_RECORD_BYTES,
+    TOO_LONG,
+    RawRecord,
+    Unreadable,
+    place_of_lines,
+    read_blocks,
+)
 from triplelake.corpus.readers.resync import AtEdge, Habits, decoder
 from triplelake.corpus.records import fields_of, kind
 from triplelake.corpus.splits import Split
@@ -200,8 +207,10 @@ class _Window:
         found = self._resync()
         last = self._line_here()
         if found:
-            where = f"lines {first} to {last}" if last > first else f"line {first}"
-            reason = f"{reason}; {where}, byte {self._byte(self._position)}: the next item that can be told from it"
+            reason = (
+                f"{reason}; {place_of_lines(first, last)}, byte {self._byte(self._position)}: "
+                "the next item that can be told from it"
+            )
             return _Damage(reason, max(1, last - first))
         return _Damage(f"{reason}; nothing from line {first} on is read", last - first + 1, cut=True)
 

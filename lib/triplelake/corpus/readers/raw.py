@@ -48,6 +48,11 @@ class Unreadable(Exception):
         self.place = place
 
 
+def place_of_lines(first: int, last: int) -> str:
+    """Where a record stands that takes some lines, from 1."""
+    return f"line {first}" if first == last else f"lines {first} to {last}"
+
+
 def read_blocks(stream: BinaryIO, offset: int = 0) -> Iterator[bytes]:
     """The bytes of a stream from where it stands; `offset` says where that is.
 

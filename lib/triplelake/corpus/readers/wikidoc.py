@@ -9,7 +9,16 @@ from typing import BinaryIO
 from triplelake.corpus.encodings import CODECS, Codec
 from triplelake.corpus.files import compression_of, open_file
 from triplelake.corpus.readers.lines import TEXT
-from triplelake.corpus.readers.raw import MAX_RECORD_BYTES, TOO_LONG, Line, RawRecord, Unreadable, decode, read_lines
+from triplelake.corpus.readers.raw import (
+    MAX_RECORD_BYTES,
+    TOO_LONG,
+    Line,
+    RawRecord,
+    Unreadable,
+    decode,
+    place_of_lines,
+    read_lines,
+)
 from triplelake.corpus.splits import Split
 from triplelake.corpus.wikidoc import END, TITLE, attributes, decoded, without_title
 from triplelake.types import Rejected
@@ -102,9 +111,8 @@ class _Told:
                 before = replace(self._split, start=0, end=self._split.start)
                 self._before = sum(1 for _ in read_lines(stream, before))
         first, last = self._before + what.first, self._before + what.last
-        place = f"line {first}" if first == last else f"lines {first} to {last}"
         reason = what.wrong or (f"has no {END}" if what.named is not None else "stands outside of <doc …> and </doc>")
-        return Rejected(self._split.path, place, reason, last - first + 1)
+        return Rejected(self._split.path, place_of_lines(first, last), reason, last - first + 1)
 
 
 def _text(line: Line, codec: Codec) -> tuple[str, str | None]:
