@@ -21,6 +21,8 @@ ENV_PREFIX = "TRIPLELAKE__"
 _SECRETS = frozenset({"api_key"})
 
 CorpusFormat = Literal["auto", "json", "jsonl", "csv", "tsv", "text", "lines", "wikidoc", "parquet", "delta", "table"]
+SPARK_READS: frozenset[CorpusFormat] = frozenset({"parquet", "delta", "table"})
+"""Formats that Spark reads by itself; all others have readers of the project."""
 CorpusEncoding = Literal["auto", "utf-8", "gb18030", "big5", "utf-16"]
 GrammarEngine = Literal["auto", "llguidance", "gbnf"]
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from triplelake.config import CorpusFormat, EmbeddedSettings, Settings, leaves
+from triplelake.config import SPARK_READS, CorpusFormat, EmbeddedSettings, Settings, leaves
 
-_SPARK_READS: frozenset[CorpusFormat] = frozenset({"parquet", "delta", "table"})
-_NAMED_BY_CONTENT: frozenset[CorpusFormat] = frozenset({"json", "jsonl", "csv", "tsv", "lines", *_SPARK_READS})
+_NAMED_BY_CONTENT: frozenset[CorpusFormat] = frozenset({"json", "jsonl", "csv", "tsv", "lines", *SPARK_READS})
 
 
 def idle_settings(settings: Settings, form: CorpusFormat, *, probing: bool = False) -> list[str]:
@@ -21,8 +20,8 @@ def idle_settings(settings: Settings, form: CorpusFormat, *, probing: bool = Fal
     embedded = settings.pool == "embedded"
     spark_reads = f"Spark reads {form}"
     reasons = {
-        "corpus.encoding": form in _SPARK_READS and spark_reads,
-        "corpus.split_mb": form in _SPARK_READS and spark_reads,
+        "corpus.encoding": form in SPARK_READS and spark_reads,
+        "corpus.split_mb": form in SPARK_READS and spark_reads,
         "corpus.id_prefix": form in _NAMED_BY_CONTENT
         and not corpus.id_columns
         and "documents without an id column are named by their content",

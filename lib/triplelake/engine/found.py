@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
-from triplelake.config import CorpusFormat, Settings
+from triplelake.config import SPARK_READS, CorpusFormat, Settings
 from triplelake.corpus.banner import banner_hint
 from triplelake.corpus.columns import (
     Columns,
@@ -18,7 +18,7 @@ from triplelake.corpus.columns import (
 )
 from triplelake.corpus.files import CorpusFile, detect_format, list_files
 from triplelake.corpus.jq import advice
-from triplelake.corpus.looks import describe, look_at, refuse_unless_text
+from triplelake.corpus.looks import Look, describe, look_at, refuse_unless_text
 from triplelake.corpus.parquet import refuse_damaged
 from triplelake.corpus.readers.raw import RawRecord
 from triplelake.corpus.shapes import shape_of
@@ -27,7 +27,6 @@ from triplelake.corpus.wikidoc import ID, TITLE, holds_articles
 from triplelake.errors import InputError, UsageError
 from triplelake.types import Rejected
 
-_SPARK_FORMATS = frozenset({"parquet", "delta", "table"})
 _DELIMITED = frozenset({"csv", "tsv"})
 _NESTING = frozenset({"json", "jsonl"})
 SAMPLED_SPLITS = 5
@@ -65,7 +64,7 @@ def find_input(settings: Settings) -> Found:
     """
     if not settings.input:
         raise UsageError("--input", "is missing", "Name files, folders, globs, a Delta path or a table.")
-    if settings.corpus.format in _SPARK_FORMATS - {"parquet"}:
+    if settings.corpus.format in SPARK_READS - {"parquet"}:
         return Found(settings.corpus.format)
     files = list_files(settings.input)
     formats = {settings.corpus.format} if settings.corpus.format != "auto" else _formats(files)
@@ -76,7 +75,7 @@ def find_input(settings: Settings) -> Found:
             "Name one of them with --format and a glob, and run once per format.",
         )
     form = formats.pop()
-    if form in _SPARK_FORMATS:
+    if form in SPARK_READS:
         refuse_damaged(files)
         return Found(form)
     looks = look_at(files, form, settings.corpus.encoding)
@@ -88,20 +87,24 @@ def find_input(settings: Settings) -> Found:
     if not names or not any(file.size for file in files):
         problems = [each for each in sampled if isinstance(each, Rejected)]
         error = nothing_readable(settings, [(problem.source, problem.place, problem.reason) for problem in problems])
-        hint = banner_hint(looks[0]) if form in _DELIMITED else ""
-        raise InputError(error.subject, error.reason, f"{hint}{error.remedy}")
+        raise _with_banner(error, looks[0])
     shape = shape_of(record.fields for record in records) if form in _NESTING else None
     many = any(len(first) > 1 for first in firsts)
     try:
         columns = choose_columns(names, settings.corpus, shape, lambda way: advice(way, looks[0], many=many))
     except InputError as error:
-        hint = banner_hint(looks[0]) if form in _DELIMITED else ""
-        raise InputError(error.subject, error.reason, f"{hint}{error.remedy}") from None
+        raise _with_banner(error, looks[0]) from None
     if form == "wikidoc":
         columns = _of_articles(columns, names)
     if settings.corpus.html_to_text is None:
         refuse_html(", ".join(settings.input), texts_of(records, columns.text))
     return Found(form, tuple(files), tuple(splits), columns, tuple(records), tuple(describe(looks)))
+
+
+def _with_banner(error: InputError, look: Look) -> InputError:
+    """The error; of a spreadsheet's export whose first row looks like a title, with that as the likely cause."""
+    hint = banner_hint(look) if look.format in _DELIMITED else ""
+    return InputError(error.subject, error.reason, f"{hint}{error.remedy}")
 
 
 def _formats(files: Sequence[CorpusFile]) -> set[CorpusFormat]:
