@@ -11,6 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from uuid import uuid4
 
 from py4j.protocol import Py4JError
+from pyspark import SparkContext
 from pyspark.errors import AnalysisException, PySparkException
 from pyspark.logger import PySparkLogger
 from pyspark.sql import SparkSession
@@ -68,20 +69,18 @@ def open_session(name: str) -> SparkSession:
 
 def parallelism(spark: SparkSession) -> int:
     """Tasks that run at the same time."""
-    try:
-        return spark.sparkContext.defaultParallelism
-    except PySparkException:
-        # Spark Connect does not tell. A range is cut into as many parts, where nobody says otherwise.
-        return spark.range(_MOST_TASKS).select(F.spark_partition_id()).distinct().count()
+    if context := _context(spark):
+        return context.defaultParallelism
+    # Spark Connect does not tell. A range is cut into as many parts, where nobody says otherwise.
+    return spark.range(_MOST_TASKS).select(F.spark_partition_id()).distinct().count()
 
 
 def driver_host(spark: SparkSession) -> str | None:
     """The address at which executors reach this process; None over Spark Connect, where there is none."""
-    try:
-        master = spark.sparkContext.master or ""
-    except PySparkException:
+    context = _context(spark)
+    if context is None:
         return None
-    return "127.0.0.1" if master.startswith("local") else spark.conf.get("spark.driver.host", None)
+    return "127.0.0.1" if (context.master or "").startswith("local") else spark.conf.get("spark.driver.host", None)
 
 
 @contextmanager
@@ -91,9 +90,8 @@ def cancellable(spark: SparkSession) -> Iterator[None]:
     The session's own tag does not do: Spark takes it off the thread as soon as a query within a query is done, such as
     the look at Delta's log before a table is read, and what comes after it is not found by `interruptAll`.
     """
-    try:
-        context = spark.sparkContext
-    except PySparkException:
+    context = _context(spark)
+    if context is None:
         yield  # a Spark Connect server finds what it computes for a session
         return
     context.addJobTag(_JOB_TAG)
@@ -105,12 +103,10 @@ def cancellable(spark: SparkSession) -> Iterator[None]:
 
 def cancel_all(spark: SparkSession) -> None:
     """End what Spark computes now in the `cancellable` blocks of all threads."""
-    try:
-        context = spark.sparkContext
-    except PySparkException:
+    if context := _context(spark):
+        context.cancelJobsWithTag(_JOB_TAG)
+    else:
         spark.interruptAll()
-        return
-    context.cancelJobsWithTag(_JOB_TAG)
 
 
 def versions(spark: SparkSession) -> dict[str, str]:
@@ -122,6 +118,14 @@ def versions(spark: SparkSession) -> dict[str, str]:
         except PackageNotFoundError:
             found[package] = "not installed as a package"
     return found
+
+
+def _context(spark: SparkSession) -> SparkContext | None:
+    """The context behind a session; None over Spark Connect, where it is the server's."""
+    try:
+        return spark.sparkContext
+    except PySparkException:
+        return None
 
 
 def _know_s3(spark: SparkSession) -> None:
