@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from triplelake.config import load_settings
 from triplelake.corpus.columns import Columns
+from triplelake.corpus.encodings import Encoding
 from triplelake.corpus.files import CorpusFile
 from triplelake.corpus.looks import Look
 from triplelake.corpus.readers import read_fields, read_split
@@ -41,8 +43,8 @@ def _find(path: Path, **chosen: object) -> Found:
     return find_input(load_settings(None, {"input": (str(path),), **chosen}, {}))
 
 
-def _whole(file: Path, **chosen: object) -> list[RawRecord | Rejected]:
-    return list(read_fields(Split(str(file), file.name, "wikidoc", **chosen)))  # type: ignore[arg-type]
+def _whole(file: Path, **chosen: Any) -> list[RawRecord | Rejected]:
+    return list(read_fields(Split(str(file), file.name, "wikidoc", **chosen)))
 
 
 def test_articles_are_documents_and_their_attributes_columns(tmp_path: Path) -> None:
@@ -155,13 +157,13 @@ PARTS = st.lists(
 
 @given(PARTS, st.integers(1, 200), st.sampled_from(["utf-8", "gb18030", "utf-16-le"]))
 def test_however_a_file_is_cut_each_article_is_read_once(
-    tmp_path_factory: pytest.TempPathFactory, parts: list[str], size: int, encoding: str
+    tmp_path_factory: pytest.TempPathFactory, parts: list[str], size: int, encoding: Encoding
 ) -> None:
     file = tmp_path_factory.getbasetemp() / "wiki_cut"
     raw = "".join(parts).encode(encoding)
     file.write_bytes(raw)
     whole = _whole(file, encoding=encoding)
-    look = Look(CorpusFile(str(file), len(raw), 0.0, file.name), "wikidoc", encoding)  # type: ignore[arg-type]
+    look = Look(CorpusFile(str(file), len(raw), 0.0, file.name), "wikidoc", encoding)
     cut = [each for split in plan_splits([look], size) for each in read_fields(split)]
     assert cut == whole
     read = sum(isinstance(each, RawRecord) for each in whole)

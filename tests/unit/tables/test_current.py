@@ -16,7 +16,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
 from triplelake.tables.current import QUERIES
 from triplelake.tables.views import VIEWS, render
 
-# 200 histories of up to 12 runs; TRIPLELAKE_HISTORIES=10000 is what is run by hand.
+# 200 histories of up to 12 runs; TRIPLELAKE_HISTORIES=100000 is what is run by hand.
 _HISTORIES = int(os.environ.get("TRIPLELAKE_HISTORIES", "200"))
 _RUNS = 12
 
