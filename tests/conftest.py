@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
 from pyspark.sql import SparkSession
 
@@ -12,6 +13,10 @@ from triplelake.config import EmbeddedSettings
 from triplelake.engine.session import open_session
 from triplelake.pool.embedded import EmbeddedServer
 from triplelake.pool.endpoints import Endpoint
+
+# A machine that does other work takes longer for an example, and is no fault of what it tries.
+hypothesis.settings.register_profile("triplelake", deadline=None)
+hypothesis.settings.load_profile("triplelake")
 
 # Tests count what a server is asked. That of the preflight switches it on.
 os.environ["TRIPLELAKE__RUN__PREFLIGHT"] = "false"

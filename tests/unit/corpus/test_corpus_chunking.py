@@ -92,7 +92,6 @@ def test_lines_end_sentences_unless_wrapped_by_hand() -> None:
     assert len(sentences(wrapped.replace("\n", "\n2. "))) == 2
 
 
-@settings(deadline=None)
 @given(texts)
 @example("a.   " + " " * 3000 + "B. c")
 @example("《a！》" * 600)
@@ -110,7 +109,7 @@ def test_long_paragraphs_are_cut_as_short_ones_are() -> None:
     assert sentences("".join(one) * 300) == [one * 300]
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(texts, sizes)
 def test_chunks_tile_the_text_with_exact_offsets(text: str, size: ChunkingSettings) -> None:
     chunks = chunk_document(text, None, size)
@@ -129,7 +128,7 @@ def test_chunks_tile_the_text_with_exact_offsets(text: str, size: ChunkingSettin
         assert chunk.est_tokens == estimate_tokens(chunk.context + chunk.text)
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(texts, sizes)
 def test_no_unit_is_cut_and_no_chunk_too_large(text: str, size: ChunkingSettings) -> None:
     bounds = unit_bounds(text)
@@ -216,7 +215,7 @@ def requests(paragraphs: list[list[str]]) -> list[tuple[str, str]]:
     return [(chunk.text, chunk.context) for chunk in chunk_document(text, "标题", DEFAULT)]
 
 
-@settings(deadline=None, max_examples=20, derandomize=True)
+@settings(max_examples=20, derandomize=True)
 @given(st.integers(0, 2**32), st.booleans())
 def test_one_inserted_sentence_changes_at_most_six_requests(seed: int, new_paragraph: bool) -> None:
     rng = random.Random(seed)

@@ -184,7 +184,7 @@ def test_half_a_unit_at_the_end_is_told(tmp_path: Path) -> None:
 _LINES = st.lists(st.sampled_from(["", "a", "上海", "\r", "許功蓋", "x y", "\u0a00一", "一\u0a0a"]), max_size=12)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=120)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=120)
 @given(
     lines=_LINES,
     cuts=st.sets(st.integers(1, 80), max_size=6),
@@ -211,7 +211,7 @@ def test_any_byte_ranges_give_the_records_of_one_split(
     assert parts == [text for line in lines if (text := line.removesuffix("\r")).strip()]
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(content=st.binary(max_size=60), encoding=st.sampled_from(list(CODECS)))
 def test_a_lenient_reading_tells_how_many_bytes_it_took(content: bytes, encoding: Encoding) -> None:
     codec = CODECS[encoding]

@@ -135,7 +135,7 @@ NAMES = st.text("ab. '\"\\(é正", min_size=1, max_size=4)
 
 
 @needs_jq
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.recursive(
         st.just(A) | st.none() | st.integers(),

@@ -266,7 +266,7 @@ def test_a_file_that_is_gone_is_rejected(tmp_path: Path) -> None:
 _LINES = st.lists(st.sampled_from(["", "a", "上海", "\r", "😀" * 3, "x y"]), max_size=12)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=150)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150)
 @given(
     lines=_LINES, ends=st.sampled_from(["\n", "\r\n"]), cuts=st.sets(st.integers(1, 80), max_size=6), bom=st.booleans()
 )
@@ -285,7 +285,7 @@ def test_any_byte_ranges_give_the_records_of_one_split(
     assert parts == whole
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=150)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150)
 @given(content=st.binary(max_size=200), fmt=st.sampled_from(["json", "jsonl", "csv", "tsv", "text", "lines"]))
 def test_no_content_makes_a_reader_raise(tmp_path: Path, content: bytes, fmt: CorpusFormat) -> None:
     path = tmp_path / "any"

@@ -98,7 +98,7 @@ def test_texts_and_commas(tmp_path: Path) -> None:
     assert texts('[, {"text": "a"}]') == ["!is not JSON: Expecting value (byte 1)", "a"]
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(content=st.text(st.sampled_from('[]{}":,\\ \nab1'), max_size=120), block=st.integers(1, 50))
 def test_whatever_stands_there_is_the_same_in_blocks_of_any_size(tmp_path: Path, content: str, block: int) -> None:
     whole = read(tmp_path / "a.json", content)

@@ -180,7 +180,7 @@ def test_a_file_made_for_it_does_not_cost_the_square_of_its_lines(
 _CELLS = st.text(st.sampled_from('ab,"\n 上；'), max_size=8)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=200)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)
 @given(table=st.lists(st.tuples(_CELLS, _CELLS), min_size=1, max_size=8), ends=st.sampled_from(["\n", "\r\n"]))
 def test_what_a_writer_of_csv_wrote_is_read_as_it_was(tmp_path: Path, table: list[tuple[str, str]], ends: str) -> None:
     out = io.StringIO(newline="")
@@ -191,7 +191,7 @@ def test_what_a_writer_of_csv_wrote_is_read_as_it_was(tmp_path: Path, table: lis
     assert [tuple(each.fields.values()) for each in found if isinstance(each, RawRecord)] == table
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=200)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)
 @given(lines=st.lists(st.text(st.sampled_from('1a,"'), max_size=8), max_size=12))
 def test_every_line_is_a_record_or_lies_in_what_is_rejected(tmp_path: Path, lines: list[str]) -> None:
     path = tmp_path / "in.csv"

@@ -32,7 +32,7 @@ def difference(documents: Sequence[Counts], others: Sequence[Counts]) -> Interva
 
 
 @given(st.lists(st.builds(lambda c, p, g: Counts(c, c + p, c + g), *[st.integers(0, 4)] * 3), min_size=2, max_size=12))
-@settings(max_examples=25, deadline=None)  # its time is that of a machine that may be busy
+@settings(max_examples=25)  # its time is that of a machine that may be busy
 def test_the_value_is_that_of_all_documents_and_the_bounds_are_in_order(documents: list[Counts]) -> None:
     found = interval(documents, resamples=60)
     assert found.value == total(documents).f1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from triplelake.evaluate.metrics import (
@@ -99,7 +99,6 @@ def test_totals_are_micro_averages() -> None:
 
 
 # No deadline: the first key of a process reads the tables of OpenCC.
-@settings(deadline=None)
 @given(FACTS, FACTS)
 def test_laws(gold: list[tuple[str, str, str]], predicted: list[tuple[str, str, str]]) -> None:
     strict, pairs = strict_counts(gold, predicted), pair_counts(gold, predicted)

@@ -7,7 +7,7 @@ from bisect import bisect
 from itertools import accumulate
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from triplelake.evaluate.bootstrap import Interval
@@ -61,7 +61,6 @@ def test_one_document_tells_no_more_than_one_case() -> None:
     assert share([3], [9]) == wilson(1 / 3, 1)
 
 
-@settings(deadline=None)  # arithmetic, on a machine that may be busy
 @given(COUNTED)
 def test_laws_of_a_share(counted: list[tuple[int, int]]) -> None:
     right, of = ([float(each[rank]) for each in counted] for rank in (0, 1))

@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pytest_httpserver import HTTPServer
 
@@ -117,7 +117,6 @@ _ODD = st.one_of(
 )
 
 
-@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from([*COMPLETION, "timings", "truncated"]), _ODD, max_size=3))
 def test_what_gets_through_fits_the_columns(change: dict[str, Any]) -> None:
     """Python's `json` writes surrogates, NaN and integers without end; a server may do the same."""

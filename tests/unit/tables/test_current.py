@@ -260,7 +260,6 @@ class TestHistories(Histories.TestCase):  # type: ignore[name-defined,misc]
     settings = settings(
         max_examples=_HISTORIES,
         stateful_step_count=_RUNS,
-        deadline=None,
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
     )
 

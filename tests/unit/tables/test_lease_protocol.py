@@ -287,7 +287,7 @@ class Leases(RuleBasedStateMachine):
 
 
 TestLeases = Leases.TestCase
-TestLeases.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
+TestLeases.settings = settings(max_examples=60, stateful_step_count=25)
 
 
 def test_a_record_that_cannot_be_written_leaves_no_record_of_somebody_unknown(tmp_path: Path) -> None:
