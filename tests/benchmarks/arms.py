@@ -38,6 +38,8 @@ class Outcome:
 class Arm(Protocol):
     """A way of asking, for one ontology."""
 
+    def complete(self, request: Request) -> Completion: ...
+
     def ask(self, request: Request) -> Outcome: ...
 
 
@@ -50,16 +52,17 @@ class PlainJson:
         self._ontology = ontology
         self._answer = answer
 
-    def ask(self, request: Request) -> Outcome:
+    def complete(self, request: Request) -> Completion:
         prompt = protect(self._renderer.render(request).parts, self._server.tokenize)
         grammar = schema_grammar(self._ontology, request.lang)
-        completion = self._server.complete(prompt, grammar=grammar, max_tokens=self._answer.max_tokens)
-        said = tuple(read_objects(completion.text))
-        return Outcome(said, said, None, completion)
+        return self._server.complete(prompt, grammar=grammar, max_tokens=self._answer.max_tokens)
+
+    def ask(self, request: Request) -> Outcome:
+        return read_plain(self.complete(request))
 
 
 class Ours:
-    """The compact form under a grammar of ours, parsed and grounded as a run does it."""
+    """An answer under a grammar of ours, parsed and grounded as a run does it."""
 
     def __init__(
         self, server: LlamaServer, renderer: Renderer, ontology: Ontology, answer: AnswerSettings, engine: Engine
@@ -70,18 +73,29 @@ class Ours:
         self._answer = answer
         self._engine = engine
 
-    def ask(self, request: Request) -> Outcome:
+    def complete(self, request: Request) -> Completion:
         prompt = protect(self._renderer.render(request).parts, self._server.tokenize)
-        grammar = build_grammar(self._engine, request, self._ontology, self._answer)
-        completion = self._server.complete(
+        grammar = build_grammar(self._engine, request, self._ontology, self._answer, self._renderer.form)
+        return self._server.complete(
             prompt, grammar=grammar, max_tokens=self._answer.max_tokens, stop=self._renderer.stop
         )
-        try:
-            said = parse_answer(completion.text, truncated=completion.truncated).items
-        except AnswerError as error:
-            return Outcome((), (), error.code, completion)
-        made = derive(
-            request, completion.text, truncated=completion.truncated, ontology=self._ontology, answer=self._answer
-        )
-        facts = tuple((each.subject, each.predicate, each.object) for each in made.triples if each.grounding != "none")
-        return Outcome(said, facts, None if made.error_code == "truncated" else made.error_code, completion)
+
+    def ask(self, request: Request) -> Outcome:
+        return read_ours(request, self.complete(request), self._ontology, self._answer)
+
+
+def read_plain(completion: Completion) -> Outcome:
+    """What an answer of `PlainJson` gives."""
+    said = tuple(read_objects(completion.text))
+    return Outcome(said, said, None, completion)
+
+
+def read_ours(request: Request, completion: Completion, ontology: Ontology, answer: AnswerSettings) -> Outcome:
+    """What an answer of `Ours` gives."""
+    try:
+        said = parse_answer(completion.text, truncated=completion.truncated).items
+    except AnswerError as error:
+        return Outcome((), (), error.code, completion)
+    made = derive(request, completion.text, truncated=completion.truncated, ontology=ontology, answer=answer)
+    facts = tuple((each.subject, each.predicate, each.object) for each in made.triples if each.grounding != "none")
+    return Outcome(said, facts, None if made.error_code == "truncated" else made.error_code, completion)

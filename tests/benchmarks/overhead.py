@@ -32,7 +32,6 @@ from triplelake.pool.protect import protect
 from triplelake.pool.router import Router
 from triplelake.pool.shares import split_shares
 from triplelake.pool.window import windowed
-from triplelake.prompt.grammar import build_grammar
 from triplelake.types import Request
 
 _SERVERS, _SLOTS = 8, 64
@@ -96,7 +95,7 @@ def task_costs(endpoints: Sequence[Endpoint], method: Method, requests: Sequence
     yield timed(
         "of it: the grammar",
         count,
-        lambda: _drain(build_grammar(method.engine, each, method.ontology, method.answer) for each in requests),
+        lambda: _drain(method.grammar(each) for each in requests),
     )
     said = [fake_answer(body, each.text) for body, each in zip(bodies(method, requests), requests, strict=True)]
     yield timed(

@@ -16,6 +16,7 @@ from triplelake.prompt.ontology import Ontology
 from triplelake.prompt.profile import ModelProfile
 from triplelake.prompt.prompts import Prompt
 from triplelake.prompt.render import Renderer
+from triplelake.prompt.turns import ServerTemplate
 from triplelake.types import Lang, Request
 
 _KEYS = ("subject", "predicate", "object")
@@ -41,7 +42,11 @@ def schema_grammar(ontology: Ontology, lang: Lang) -> str:
 
 
 def json_renderer(
-    prompts: Mapping[Lang, Prompt], ontology: Ontology, profile: ModelProfile, shots: int | None
+    prompts: Mapping[Lang, Prompt],
+    ontology: Ontology,
+    profile: ModelProfile,
+    shots: int | None,
+    template: ServerTemplate | None = None,
 ) -> Renderer:
     """A renderer that shows the same examples as `Renderer(prompts, ontology, …)`, answered in JSON objects."""
     without = {lang: replace(prompt, instructions=_INSTRUCTIONS[lang], examples=()) for lang, prompt in prompts.items()}
@@ -52,7 +57,7 @@ def json_renderer(
         examples = ordered(prompts[lang].examples, shots)
         blocks = [_question(plain, example, lang) + _json_answer(example, ontology, lang) for example in examples]
         shown[lang] = replace(prompt, instructions="\n\n".join((prompt.instructions, *blocks)))
-    return Renderer(shown, ontology, profile)
+    return Renderer(shown, ontology, profile, template)
 
 
 def read_objects(text: str) -> list[Fact]:

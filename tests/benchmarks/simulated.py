@@ -37,7 +37,6 @@ from triplelake.engine.plan import Planner
 from triplelake.engine.session import open_session
 from triplelake.pool.client import completion_body
 from triplelake.pool.protect import protect
-from triplelake.prompt.grammar import build_grammar
 from triplelake.tables.publish import Publisher
 from triplelake.types import Request
 
@@ -77,7 +76,7 @@ def bodies(
     for request in requests:
         yield completion_body(
             protect(method.renderer.render(request).parts, tokenize),
-            grammar=build_grammar(method.engine, request, method.ontology, method.answer),
+            grammar=method.grammar(request),
             max_tokens=method.answer.max_tokens,
             stop=method.renderer.stop,
         )

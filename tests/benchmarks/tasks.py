@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
+import opencc
 import yaml
 
 from triplelake.evaluate.gold import GoldDocument, read_duie, read_text2kgbench, within
@@ -28,13 +31,18 @@ class Task:
     documents: tuple[tuple[GoldDocument, Ontology], ...]
 
 
-def duie_task(path: Path, n: int, seed: int) -> Task:
+Split = Literal["all", "choose", "report"]
+"""All sentences, or one of two halves by a hash of their text: choose on the one, report on the other."""
+
+
+def duie_task(path: Path, n: int, seed: int, split: Split = "all") -> Task:
     """`n` sentences of a DuIE file."""
     ontology = from_duie(path)
-    return Task("DuIE", "zh-Hans", tuple((document, ontology) for document in _sample(read_duie(path), n, seed)))
+    documents = _sample(_half(read_duie(path), split), n, seed)
+    return Task("DuIE", "zh-Hans", tuple((document, ontology) for document in documents))
 
 
-def text2kg_task(folder: Path, n: int, seed: int) -> Task:
+def text2kg_task(folder: Path, n: int, seed: int, split: Split = "all") -> Task:
     """`n` sentences of Text2KGBench (`ontologies/`, `train/`), as evenly over its ontologies as `n` allows."""
     files = sorted(folder.glob("ontologies/*_ontology.json"), key=lambda file: int(file.stem.partition("_")[0]))
     documents: list[tuple[GoldDocument, Ontology]] = []
@@ -43,8 +51,28 @@ def text2kg_task(folder: Path, n: int, seed: int) -> Task:
         train = folder / "train" / f"ont_{file.stem.removesuffix('_ontology')}_train.jsonl"
         usable = [document for document in within(read_text2kgbench(train), ontology)[0] if document.facts]
         share = n // len(files) + (rank < n % len(files))
-        documents += [(document, ontology) for document in _sample(usable, share, seed)]
+        documents += [(document, ontology) for document in _sample(_half(usable, split), share, seed)]
     return Task("Text2KGBench", "en", tuple(documents))
+
+
+def traditional(task: Task) -> Task:
+    """The same sentences and facts in Traditional Chinese, as OpenCC converts them."""
+    convert = opencc.OpenCC("s2t").convert
+
+    def converted(document: GoldDocument) -> GoldDocument:
+        text = convert(document.text)
+        same = len(text) == len(document.text)
+
+        def argument(said: str) -> str:
+            # A word is converted by what stands around it, so the argument is taken from where it stands.
+            start = document.text.find(said) if same else -1
+            return text[start : start + len(said)] if start >= 0 else convert(said)
+
+        facts = tuple((argument(subject), relation, argument(obj)) for subject, relation, obj in document.facts)
+        return replace(document, text=text, facts=facts)
+
+    documents = tuple((converted(document), ontology) for document, ontology in task.documents)
+    return Task(f"{task.name}, Traditional", "zh-Hant", documents)
 
 
 def own_shots() -> dict[Lang, tuple[Example, ...]]:
@@ -58,6 +86,7 @@ def own_shots() -> dict[Lang, tuple[Example, ...]]:
         lang: tuple(Example(row["text"], "", "", tuple(map(tuple, row["triples"]))) for row in rows)
         for lang, rows in tree.items()
     }
+    shots["zh-Hant"] = tuple(map(_traditional_example, shots["zh-Hans"]))
     for examples in shots.values():
         for example in examples:
             check_spans(example, f"{_SHOTS.name}, “{example.text}”")
@@ -75,6 +104,19 @@ def fit(
                 yield example
 
     return {lang: replace(prompt, examples=tuple(fitting(prompt))) for lang, prompt in prompts.items()}
+
+
+def _traditional_example(example: Example) -> Example:
+    convert = opencc.OpenCC("s2t").convert
+    triples = tuple((convert(subject), convert(relation), convert(obj)) for subject, relation, obj in example.triples)
+    return Example(convert(example.text), "", "", triples)
+
+
+def _half(documents: Sequence[GoldDocument], split: Split) -> Sequence[GoldDocument]:
+    if split == "all":
+        return documents
+    wanted = ("choose", "report").index(split)
+    return [each for each in documents if hashlib.sha256(each.text.encode()).digest()[0] % 2 == wanted]
 
 
 def _sample(documents: Sequence[GoldDocument], n: int, seed: int) -> list[GoldDocument]:

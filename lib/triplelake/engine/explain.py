@@ -21,7 +21,6 @@ from triplelake.engine.session import open_session
 from triplelake.errors import OutputError, PoolError, UsageError
 from triplelake.pool.client import LlamaServer
 from triplelake.pool.protect import protect
-from triplelake.prompt.grammar import build_grammar
 from triplelake.tables.schemas import ATTEMPTS, CHUNKS, REQUESTS, SEQUENCE, TRIPLES
 from triplelake.tables.store import Store
 from triplelake.tables.views import select
@@ -180,7 +179,7 @@ def _tell_question(page: _Page, found: _Found, opened: Opened | PoolError, store
         page.say("(A part of it looks like a special token, and is sent as token ids.)")
     page.head(f"Grammar, {opened.survey.engine}")
     method = opened.method
-    page.say(build_grammar(method.engine, found.request, method.ontology, method.answer))
+    page.say(method.grammar(found.request))
 
 
 def _tell_answer(page: _Page, found: _Found, settings: Settings, question: Question) -> None:

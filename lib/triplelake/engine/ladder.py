@@ -57,6 +57,10 @@ class Method:
     ontology: Ontology | None
     prefix_tokens: Mapping[Lang, int]
 
+    def grammar(self, request: Request) -> str:
+        """The grammar to send with a request."""
+        return build_grammar(self.engine, request, self.ontology, self.answer, self.renderer.form)
+
     def read(self, request: Request, text: str, *, truncated: bool) -> Derivation:
         """What an answer to a request gives."""
         return derive(request, text, truncated=truncated, ontology=self.ontology, answer=self.answer)
@@ -106,7 +110,7 @@ class Ladder:
         method = self._method
         prompt = protect(method.renderer.render(request).parts, self._router.tokenize)
         with self._turn:
-            grammar = build_grammar(method.engine, request, method.ontology, method.answer)
+            grammar = method.grammar(request)
         limit = method.answer.max_tokens
         avoid = None
         for put in range(1, _PUTS + 1):

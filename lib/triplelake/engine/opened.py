@@ -20,10 +20,11 @@ from triplelake.pool.shares import total_slots
 from triplelake.pool.survey import Survey, explained, survey
 from triplelake.prompt.ontology import Ontology
 from triplelake.prompt.ontology_file import load_ontology
-from triplelake.prompt.profile import MARKER, find_profile
+from triplelake.prompt.profile import MARKER, ModelProfile, find_profile
 from triplelake.prompt.prompts import LANGS, Prompt, load_prompts
 from triplelake.prompt.render import Renderer, check_fits, template_text
 from triplelake.prompt.template import HISTORY, KWARGS, read_template
+from triplelake.prompt.turns import ServerTemplate, conversation, read_turns
 from triplelake.types import Lang
 
 _SURVEY_TIMEOUT_S = 30.0
@@ -103,10 +104,8 @@ def open_pool(settings: Settings, question: Question) -> Iterator[Opened]:
         found = survey(endpoints, wanted_grammar=settings.answer.grammar, timeout_s=_SURVEY_TIMEOUT_S)
         profile = find_profile(settings.profile, found.alias)
 
-        def ask(server: LlamaServer) -> tuple[tuple[str, str] | None, Renderer, Mapping[Lang, int]]:
-            template = None
-            if profile.template == "server":
-                template = _template_of(server)
+        def ask(server: LlamaServer) -> tuple[ServerTemplate | None, Renderer, Mapping[Lang, int]]:
+            template = server_template(server, profile) if profile.template == "server" else None
             renderer = Renderer(question.prompts, question.ontology, profile, template, shots=settings.prompt.shots)
             return (
                 template,
@@ -122,15 +121,31 @@ def open_pool(settings: Settings, question: Question) -> Iterator[Opened]:
         yield Opened(settings, question, found, renderer, prefix_tokens, key, contents)
 
 
-def _template_of(server: LlamaServer) -> tuple[str, str]:
+def server_template(server: LlamaServer, profile: ModelProfile) -> ServerTemplate:
+    """What the server's chat template does, as far as the profile needs it.
+
+    Raises:
+        PoolError: no answer can begin behind it.
+    """
     rendered = server.apply_template([{"role": "user", "content": MARKER}], KWARGS)
+    before, after = read_template(rendered, _if_accepted(server, HISTORY))
+    if profile.examples != "turns":
+        return ServerTemplate(before, after)
+    for system in (True, False):
+        told = _if_accepted(server, conversation(system=system))
+        if turns := read_turns(told) if told else None:
+            return ServerTemplate(before, after, turns)
+    return ServerTemplate(before, after)
+
+
+def _if_accepted(server: LlamaServer, messages: Sequence[Mapping[str, str]]) -> str | None:
+    """What the template makes of messages; None if it refuses them, as it may what it is not made for."""
     try:
-        history = server.apply_template(HISTORY, KWARGS)
+        return server.apply_template(messages, KWARGS)
     except ServerFailure as failure:
         if failure.code not in (Code.BAD_REQUEST, Code.HTTP_500):
             raise
-        history = None  # a template may refuse what it is not made for
-    return read_template(rendered, history)
+    return None
 
 
 @contextmanager

@@ -19,7 +19,6 @@ from triplelake.pool.protect import protect
 from triplelake.pool.survey import Away
 from triplelake.prompt import fewshot
 from triplelake.prompt.fewshot import Example
-from triplelake.prompt.grammar import build_grammar
 from triplelake.prompt.ontology import Ontology
 from triplelake.types import Lang, Request
 
@@ -76,7 +75,7 @@ def _ask(opened: Opened, endpoint: Endpoint, lang: Lang) -> Away | None:
             completion = patient(
                 server.complete,
                 protect(method.renderer.render(request).parts, server.tokenize),
-                grammar=build_grammar(method.engine, request, method.ontology, method.answer),
+                grammar=method.grammar(request),
                 max_tokens=method.answer.max_tokens,
                 stop=method.renderer.stop,
             )

@@ -5,7 +5,11 @@
     template: text              # plain | server | text
     prefix: "Human: "           # with `template: text` only; the server adds BOS by itself
     suffix: "\\n</s><s>Assistant:"
+    next: "\\n</s><s>"          # between an answer and the next prefix; with `examples: turns` only
     stop: ["</s>"]              # strings that end an answer
+    examples: turns             # turns: of a conversation; text (default): in the one message
+    answer: objects             # objects: {"subject": …}; arrays (default): ["subject", …]
+    empty: told                 # how a text without facts is shown: example (default), told or untold
 
 `profile: auto` takes the profile whose `match` knows the server's alias, and never guesses.
 """
@@ -20,9 +24,12 @@ import regex
 
 from triplelake.config import conf_dir, find_conf
 from triplelake.errors import InputError, PoolError, UsageError
+from triplelake.prompt.answer_form import FormName
 from triplelake.prompt.files import Section, read_yaml_as
 
 Template = Literal["plain", "server", "text"]
+Examples = Literal["text", "turns"]
+Empty = Literal["example", "told", "untold"]
 MARKER = "TRIPLELAKE-MESSAGE"
 """The user message to send to `/apply-template`; `split_template` finds it again."""
 
@@ -35,7 +42,12 @@ class ModelProfile:
         match: patterns that are searched, whatever the case, in a server's alias.
         template: `plain`: a base model goes on with the prompt as it is; `server`: the server's own chat
             template, asked once; `text`: `prefix` and `suffix` around the prompt.
+        next: what stands between an answer and the prefix of the next question.
         stop: strings that end an answer.
+        examples: `turns`: questions and answers of a conversation; `text`: all in one message.
+        answer: the form of an answer.
+        empty: how the model learns that a text may hold no fact: by an `example` and a sentence, by being `told` so in
+            a sentence, or not at all (`untold`); the grammar admits the empty answer in any case.
     """
 
     name: str
@@ -43,7 +55,11 @@ class ModelProfile:
     match: tuple[str, ...] = ()
     prefix: str = ""
     suffix: str = ""
+    next: str = ""
     stop: tuple[str, ...] = ()
+    examples: Examples = "text"
+    answer: FormName = "arrays"
+    empty: Empty = "example"
 
 
 class _ProfileForm(Section):
@@ -52,7 +68,11 @@ class _ProfileForm(Section):
     match: tuple[str, ...] = ()
     prefix: str = ""
     suffix: str = ""
+    next: str = ""
     stop: tuple[str, ...] = ()
+    examples: Examples = "text"
+    answer: FormName = "arrays"
+    empty: Empty = "example"
 
 
 def find_profile(setting: str, model_alias: str) -> ModelProfile:
@@ -100,13 +120,18 @@ def load_profile(file: Path) -> ModelProfile:
         raise InputError(str(file), reason, "Remove them, or set `template: text`.")
     if form.template == "text" and not (form.prefix or form.suffix):
         raise InputError(str(file), "`template: text` needs `prefix` or `suffix`", "For none use `template: plain`.")
+    if form.examples == "turns" and form.template == "plain":
+        raise InputError(str(file), "`examples: turns` needs a chat template", "Set `template: server` or `text`.")
+    if (form.examples == "turns" and form.template == "text") != bool(form.next):
+        reason = "`next` and `examples: turns` with `template: text` go together"
+        raise InputError(str(file), reason, "Say in `next` what stands between an answer and the next prefix.")
     for pattern in form.match:
         try:
             regex.compile(pattern)
         except regex.error as error:
             reason = f"`match`: {pattern!r} is no regular expression: {error}"
             raise InputError(str(file), reason, "Mend it; a name as it is needs no regular expression.") from None
-    return ModelProfile(form.name, form.template, form.match, form.prefix, form.suffix, form.stop)
+    return ModelProfile(**dict(form))
 
 
 def split_template(rendered: str) -> tuple[str, str]:

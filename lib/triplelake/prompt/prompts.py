@@ -1,7 +1,9 @@
 """The prompt of each language: `zh-Hans.yaml`, `zh-Hant.yaml` and `en.yaml` of a prompt folder.
 
-    instructions: |             # {relations} stands for the list of relations
+    instructions: |             # {relations} stands for the list of relations, {form} and {empty} for the two below
     open_instructions: |        # the same for `ontology: none`
+    forms: {arrays: …, objects: …}      # how an answer looks, by the profile's `answer`; for {form}
+    empty: …                    # what to answer where there is no fact, for {empty}; left out with `empty: untold`
     relation_separator: 、
     relation_with_description: "{name}（{description}）"
     labels: {title: …, context: …, text: …, answer: …}   # what stands before each line
@@ -19,12 +21,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import get_args
 
 from triplelake.config import conf_dir, find_conf
 from triplelake.errors import InputError
+from triplelake.prompt.answer_form import FORMS, FormName
 from triplelake.prompt.fewshot import Example, check_spans
 from triplelake.prompt.files import Section, nearest, read_yaml_as
 from triplelake.prompt.ontology import Ontology, Relation
@@ -32,6 +36,9 @@ from triplelake.types import Lang
 
 LANGS: tuple[Lang, ...] = get_args(Lang)
 _PLACE = "{relations}"
+_SEE = "See conf/prompts/en.yaml."
+_FORM, _EMPTY = "{form}", "{empty}"
+_PLACES = re.compile(r"\{(?:relations|form|empty)\}")
 _SLOT = re.compile(r"\{name\}|\{description\}")
 
 
@@ -54,6 +61,8 @@ class Prompt:
         shipped: it came with the project; its examples may then show relations that the ontology lacks.
         instructions: with `{relations}` where the list of relations goes.
         open_instructions: instructions for a run without an ontology.
+        forms: how an answer looks, in words, for `{form}`; empty where the instructions say it themselves.
+        empty: what to answer where there is no fact, for `{empty}`.
         relation_separator: between two relations of the list.
         relation_with_description: form of a relation that has a description.
         examples: as in the file.
@@ -68,13 +77,21 @@ class Prompt:
     relation_with_description: str
     labels: Labels
     examples: tuple[Example, ...]
+    forms: Mapping[FormName, str] = field(default_factory=dict)
+    empty: str = ""
 
-    def instruct(self, ontology: Ontology | None) -> str:
-        """The instructions, with the relations of the ontology in its order."""
-        if ontology is None:
-            return self.open_instructions
-        shown = [self._show(relation) for relation in ontology.relations]
-        return self.instructions.replace(_PLACE, self.relation_separator.join(shown))
+    def instruct(self, ontology: Ontology | None, form: FormName = "arrays", *, tell_empty: bool = True) -> str:
+        """The instructions, with the relations of the ontology in its order.
+
+        Args:
+            form: how an answer looks.
+            tell_empty: say what to answer where there is no fact.
+        """
+        asked = self.open_instructions if ontology is None else self.instructions
+        values = {_FORM: self.forms.get(form, ""), _EMPTY: self.empty if tell_empty else ""}
+        if ontology is not None:
+            values[_PLACE] = self.relation_separator.join(self._show(relation) for relation in ontology.relations)
+        return _PLACES.sub(lambda place: values.get(place.group(), place.group()), asked)
 
     def _show(self, relation: Relation) -> str:
         values = {"{name}": relation.names[self.lang], "{description}": relation.description.get(self.lang, "")}
@@ -103,6 +120,8 @@ class _PromptForm(Section):
     relation_separator: str
     relation_with_description: str
     labels: _LabelsForm
+    forms: Mapping[FormName, str] = MappingProxyType({})
+    empty: str = ""
     examples: tuple[_ExampleForm, ...] = ()
 
 
@@ -134,7 +153,12 @@ def _load(lang: Lang, home: Path, shipped: Path) -> Prompt:
     form = read_yaml_as(file, _PromptForm, "prompt")
     if form.instructions.count(_PLACE) != 1:
         reason = f"`instructions` must hold {_PLACE} once, where the list of relations goes"
-        raise InputError(str(file), reason, "See conf/prompts/en.yaml.")
+        raise InputError(str(file), reason, _SEE)
+    for name, text in (("instructions", form.instructions), ("open_instructions", form.open_instructions)):
+        if _FORM in text and (lacking := [each for each in FORMS if each not in form.forms]):
+            raise InputError(str(file), f"`{name}` holds {_FORM}, and `forms` lacks `{lacking[0]}`", _SEE)
+        if _EMPTY in text and not form.empty:
+            raise InputError(str(file), f"`{name}` holds {_EMPTY}, and there is no `empty`", _SEE)
     examples = tuple(Example(e.text, e.title, e.context, e.triples) for e in form.examples)
     for number, example in enumerate(examples, start=1):
         check_spans(example, f"{file}, example {number}")
@@ -148,4 +172,6 @@ def _load(lang: Lang, home: Path, shipped: Path) -> Prompt:
         relation_with_description=form.relation_with_description,
         labels=Labels(form.labels.title, form.labels.context, form.labels.text, form.labels.answer),
         examples=examples,
+        forms=form.forms,
+        empty=form.empty,
     )

@@ -15,17 +15,19 @@ Text of a document is data:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import astuple, dataclass
 
 import regex
 
 from triplelake.config import Settings
 from triplelake.errors import InputError
 from triplelake.prompt import fewshot
+from triplelake.prompt.answer_form import ARRAYS, FORMS, AnswerForm
 from triplelake.prompt.ontology import Note, Ontology
 from triplelake.prompt.profile import ModelProfile
 from triplelake.prompt.prompts import LANGS, Labels, Prompt
+from triplelake.prompt.turns import BLANK_LINE, ServerTemplate, Turns
 from triplelake.readings import LINE_END, readings
 from triplelake.types import Lang, Request
 
@@ -68,8 +70,7 @@ class Renderer:
         prompts: of every language.
         ontology: None for free predicates.
         profile: how the model wants to be asked.
-        server_template: what the server's chat template puts before and after a message; needed for, and
-            used with, `template: server` only.
+        server_template: what the server's chat template does; needed for, and used with, `template: server` only.
         shots: examples shown at most; all if None.
 
     Raises:
@@ -82,22 +83,25 @@ class Renderer:
         prompts: Mapping[Lang, Prompt],
         ontology: Ontology | None,
         profile: ModelProfile,
-        server_template: tuple[str, str] | None = None,
+        server_template: ServerTemplate | None = None,
         *,
         shots: int | None = None,
     ) -> None:
-        before, after = template_text(profile, server_template)
         notes: list[Note] = []
+        self._form = FORMS[profile.answer]
         self._labels: dict[Lang, Labels] = {}
         self._prefixes: dict[Lang, str] = {}
         self._suffixes: dict[Lang, str] = {}
         for lang in LANGS:
             prompt = prompts[lang]
-            examples = _examples(prompt, ontology, shots, notes)
-            blocks = [prompt.instruct(ontology), *(_block(prompt, example, ontology) for example in examples), ""]
+            turns = _turns(profile, server_template, prompt.labels)
+            notes += _unheeded(profile, server_template, prompt)
+            examples = _examples(prompt, ontology, profile, shots, notes)
+            instructions = prompt.instruct(ontology, profile.answer, tell_empty=profile.empty != "untold")
+            asked = [(_shown(prompt, each), fewshot.answer(each, ontology, lang, self._form)) for each in examples]
             self._labels[lang] = prompt.labels
-            self._prefixes[lang] = before + "\n\n".join(blocks)
-            self._suffixes[lang] = f"\n{prompt.labels.answer}{after}"
+            self._prefixes[lang] = turns.prefix(instructions, asked)
+            self._suffixes[lang] = turns.asked
         self._stop = profile.stop
         self._ontology = ontology
         self._notes = tuple(notes)
@@ -106,6 +110,11 @@ class Renderer:
     def notes(self) -> tuple[Note, ...]:
         """Examples with relations that the ontology lacks, and examples that are asked for and not there."""
         return self._notes
+
+    @property
+    def form(self) -> AnswerForm:
+        """How the model is asked to write an answer."""
+        return self._form
 
     @property
     def stop(self) -> tuple[str, ...]:
@@ -142,7 +151,9 @@ class Renderer:
             for relation in (self._ontology.relations if self._ontology else ())
             for text in (relation.id, *(relation.names[lang] for lang in LANGS), relation.object_pattern or "")
         ]
-        return ("prompt 2", *prompts, "stop", *self._stop, "relations", *relations)
+        # The form of arrays is not named: so it was before there was another, and its answers are still the same.
+        form = () if self._form == ARRAYS else ("form", self._form.name)
+        return ("prompt 2", *prompts, "stop", *self._stop, "relations", *relations, *form)
 
 
 def check_fits(prefix_tokens: int, n_ctx: int, settings: Settings) -> None:
@@ -168,25 +179,42 @@ def check_fits(prefix_tokens: int, n_ctx: int, settings: Settings) -> None:
         )
 
 
-def template_text(profile: ModelProfile, server_template: tuple[str, str] | None) -> tuple[str, str]:
-    """What stands before and after a message.
-
-    Raises:
-        ValueError: `template: server` without a server's template.
-    """
+def template_text(profile: ModelProfile, server_template: ServerTemplate | None) -> tuple[str, ...]:
+    """What stands around messages, for the hash that tells a changed template."""
     if profile.template != "server":
-        return profile.prefix, profile.suffix
+        return profile.prefix, profile.suffix, profile.next
+    single = _of_server(profile, server_template)
+    turns = single.turns if profile.examples == "turns" else None
+    return (single.before, single.after, *(astuple(turns) if turns else ()))
+
+
+def _of_server(profile: ModelProfile, server_template: ServerTemplate | None) -> ServerTemplate:
     if server_template is None:
         raise ValueError(f"the profile {profile.name} needs the server's own template")
     return server_template
 
 
+def _turns(profile: ModelProfile, server_template: ServerTemplate | None, labels: Labels) -> Turns:
+    """What stands around instructions, examples and question: the template's turns, or labels inside one message."""
+    before, after = profile.prefix, profile.suffix
+    if profile.template == "server":
+        template = _of_server(profile, server_template)
+        before, after = template.before, template.after
+        if profile.examples == "turns" and template.turns:
+            return template.turns
+    elif profile.examples == "turns":
+        return Turns(before, BLANK_LINE, after, profile.next + before, after)
+    answer = f"\n{labels.answer}"
+    return Turns(before, BLANK_LINE, answer, BLANK_LINE, answer + after)
+
+
 def _examples(
-    prompt: Prompt, ontology: Ontology | None, shots: int | None, notes: list[Note]
+    prompt: Prompt, ontology: Ontology | None, profile: ModelProfile, shots: int | None, notes: list[Note]
 ) -> tuple[fewshot.Example, ...]:
-    examples = fewshot.ordered(prompt.examples, shots)
-    if shots is not None and shots > len(examples):
-        notes.append(Note(f"prompt.shots is {shots}, but {prompt.file} has {len(examples)} examples", prompt.lang))
+    examples = fewshot.ordered(prompt.examples, shots, empty=profile.empty == "example")
+    there = len(prompt.examples)
+    if shots is not None and shots > there:
+        notes.append(Note(f"prompt.shots is {shots}, but {prompt.file} has {there} examples", prompt.lang))
     if ontology is not None and not prompt.shipped:
         fewshot.check_relations(prompt.examples, ontology, prompt.lang, str(prompt.file))
     elif ontology is not None and (foreign := fewshot.foreign(examples, ontology, prompt.lang)):
@@ -200,10 +228,19 @@ def _examples(
     return examples
 
 
-def _block(prompt: Prompt, example: fewshot.Example, ontology: Ontology | None) -> str:
+def _unheeded(profile: ModelProfile, template: ServerTemplate | None, prompt: Prompt) -> Iterator[Note]:
+    """What a profile wants and cannot have."""
+    if profile.examples == "turns" and template is not None and template.turns is None:
+        told = "the server's chat template does not write every turn alike: the examples are shown in one message"
+        yield Note(told, prompt.lang)
+    if profile.answer != ARRAYS.name and not prompt.forms:
+        told = f"{prompt.file} says in its own words how an answer looks; model profile {profile.name} wants"
+        yield Note(f"{told} {profile.answer}: write {{form}} there, as conf/prompts/en.yaml does", prompt.lang)
+
+
+def _shown(prompt: Prompt, example: fewshot.Example) -> str:
     lines = _question(prompt.labels, example.title, example.context, example.text)
-    question = "".join(part.text for part in lines)
-    return f"{question}\n{prompt.labels.answer}{fewshot.answer(example, ontology, prompt.lang)}"
+    return "".join(part.text for part in lines)
 
 
 def _question(labels: Labels, title: str, context: str, text: str) -> tuple[Part, ...]:

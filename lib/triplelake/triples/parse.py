@@ -1,4 +1,7 @@
-"""Reading an answer: `[["subject","predicate","object"],…]` and nothing else."""
+"""Reading an answer: `[["subject","relation","object"],…]` or the same as objects, and nothing else.
+
+It is read whatever form it was asked in, so that stored answers need not remember theirs.
+"""
 
 from __future__ import annotations
 
@@ -14,11 +17,18 @@ _STRING = r'"(?:[^"\\\x00-\x1f]++|\\(?:["\\/bfnrt]|u[0-9A-Fa-f]{4}))*+"'
 _SPACE = r"[ \t\r\n]*+"
 _OPENING = regex.compile(rf"{_SPACE}\[{_SPACE}")
 _SEPARATOR = f"{_SPACE},{_SPACE}"
-_TRIPLE = regex.compile(rf"\[{_SPACE}({_STRING}){_SEPARATOR}({_STRING}){_SEPARATOR}({_STRING}){_SPACE}\]{_SPACE}")
+_ARRAY = regex.compile(rf"\[{_SPACE}({_STRING}){_SEPARATOR}({_STRING}){_SEPARATOR}({_STRING}){_SPACE}\]{_SPACE}")
+_MEMBERS = _SEPARATOR.join(rf'"{key}"{_SPACE}:{_SPACE}({_STRING})' for key in ("subject", "relation", "object"))
+_OBJECT = regex.compile(rf"\{{{_SPACE}{_MEMBERS}{_SPACE}\}}{_SPACE}")
 _COMMA = regex.compile(rf",{_SPACE}")
 _CLOSING = regex.compile(rf"\]{_SPACE}\Z")
-# What may come after each part: the grammar of the compact form.
-_FOLLOWING = {_OPENING: (_TRIPLE, _CLOSING), _TRIPLE: (_COMMA, _CLOSING), _COMMA: (_TRIPLE,)}
+# What may come after each part: the grammar of both forms.
+_FOLLOWING = {
+    _OPENING: (_ARRAY, _OBJECT, _CLOSING),
+    _ARRAY: (_COMMA, _CLOSING),
+    _OBJECT: (_COMMA, _CLOSING),
+    _COMMA: (_ARRAY, _OBJECT),
+}
 _SURROGATE = regex.compile(r"[\uD800-\uDFFF]")
 
 
@@ -48,7 +58,7 @@ class ParsedAnswer:
 
 
 def parse_answer(text: str, *, truncated: bool) -> ParsedAnswer:
-    """Read an answer in the compact form.
+    """Read an answer.
 
     Args:
         text: the decoded text; white space around it does not matter.
@@ -57,7 +67,7 @@ def parse_answer(text: str, *, truncated: bool) -> ParsedAnswer:
 
     Raises:
         AnswerError: `empty_answer`, `unfinished` (ends early although not truncated), `invalid_json`,
-            `not_triples` (JSON, but no list of three strings each).
+            `not_triples` (JSON, but no list of triples).
     """
     if not truncated and not text.strip():
         raise AnswerError(Code.EMPTY_ANSWER, "the server decoded nothing")
@@ -67,7 +77,7 @@ def parse_answer(text: str, *, truncated: bool) -> ParsedAnswer:
     while match := next((found for part in expected if (found := part.match(text, place))), None):
         if match.re is _CLOSING:
             return ParsedAnswer(tuple(items), complete=True)
-        if match.re is _TRIPLE:
+        if match.re in (_ARRAY, _OBJECT):
             items.append((_decode(match[1]), _decode(match[2]), _decode(match[3])))
         place, expected = match.end(), _FOLLOWING[match.re]
     if not any(part.fullmatch(text, place, partial=True) for part in expected):
@@ -82,7 +92,7 @@ def _refuse(text: str, place: int) -> NoReturn:
         json.loads(text)
     except (ValueError, RecursionError):
         raise AnswerError(Code.INVALID_JSON, f"not JSON from character {place}: {_excerpt(text, place)}") from None
-    raise AnswerError(Code.NOT_TRIPLES, f"JSON, but no list of three strings: {_excerpt(text, place)}")
+    raise AnswerError(Code.NOT_TRIPLES, f"JSON, but no list of triples: {_excerpt(text, place)}")
 
 
 def _decode(literal: str) -> str:

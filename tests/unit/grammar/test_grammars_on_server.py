@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import Any
 
@@ -11,8 +10,10 @@ import regex
 import requests
 
 from triplelake.config import AnswerSettings
+from triplelake.prompt.answer_form import FORMS, AnswerForm
 from triplelake.prompt.grammar import Engine, build_grammar
 from triplelake.prompt.ontology import Ontology, Relation, Signature
+from triplelake.triples.parse import parse_answer
 from triplelake.types import Request
 
 pytestmark = pytest.mark.model
@@ -43,13 +44,14 @@ PROMPT = '甲写了《乙》。\n[["乙","作者","甲"]]\n丙写了《丁》。
 
 
 @pytest.mark.parametrize("name", REQUESTS)
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
 @pytest.mark.parametrize("engine", ["llguidance", "gbnf"])
 def test_random_answers_are_grounded(
-    llama_server: Any, entities_of: Callable[[Request, int], set[str]], engine: Engine, name: str
+    llama_server: Any, entities_of: Callable[[Request, int], set[str]], engine: Engine, name: str, form: AnswerForm
 ) -> None:
     request = REQUESTS[name]
     settings = AnswerSettings()
-    grammar = build_grammar(engine, request, ONTOLOGY, settings)
+    grammar = build_grammar(engine, request, ONTOLOGY, settings, form)
     entities = entities_of(request, settings.max_entity_chars)
     relations = ONTOLOGY.by_name(request.lang)
     said = 0
@@ -77,7 +79,7 @@ def test_static_grammars_are_followed(llama_server: Any, engine: Engine, ontolog
             assert ontology is None or predicate in ontology.by_name(REQUESTS[lang].lang)
 
 
-def _ask(server: Any, grammar: str, seed: int) -> list[list[str]]:
+def _ask(server: Any, grammar: str, seed: int) -> tuple[tuple[str, str, str], ...]:
     """The whole triples of an answer."""
     body = {
         "prompt": PROMPT,
@@ -91,9 +93,4 @@ def _ask(server: Any, grammar: str, seed: int) -> list[list[str]]:
     response = requests.post(f"{server.url}/completion", json=body, headers=headers, timeout=300)
     answer = response.json()
     assert response.status_code == 200, answer
-    text: str = answer["content"]
-    if answer["stop_type"] == "limit":
-        whole = regex.match(r'\[(?:\["[^"]*","(?:[^"\\]|\\.)*","[^"]*"\],?)*', text)
-        assert whole, text
-        text = whole.group().rstrip(",") + "]"
-    return list(json.loads(text))
+    return parse_answer(answer["content"], truncated=answer["stop_type"] == "limit").items

@@ -13,9 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from triplelake.config import AnswerSettings
+from triplelake.prompt.answer_form import ARRAYS, OBJECTS, AnswerForm
 from triplelake.prompt.grammar import automaton, build_grammar
 from triplelake.prompt.grammar.spans import material
 from triplelake.prompt.ontology import Ontology, Relation, Signature
+from triplelake.triples.parse import parse_answer
 from triplelake.types import Lang, Request
 
 YEAR = r"\d{4}年?"
@@ -56,17 +58,25 @@ def test_entities_are_exactly_the_spans(read_gbnf: Any, entities_of: EntitiesOf,
     assert said == entities_of(request_, limit)
 
 
-@given(request_=REQUESTS, seed=st.integers(0, 2**32), limit=st.integers(4, 40), triples=st.integers(1, 4))
+@given(
+    request_=REQUESTS,
+    seed=st.integers(0, 2**32),
+    limit=st.integers(4, 40),
+    triples=st.integers(1, 4),
+    form=st.sampled_from([ARRAYS, OBJECTS]),
+)
 def test_every_text_of_the_grammar_is_an_answer_with_grounded_triples(
-    read_gbnf: Any, entities_of: EntitiesOf, request_: Request, seed: int, limit: int, triples: int
+    read_gbnf: Any, entities_of: EntitiesOf, request_: Request, seed: int, limit: int, triples: int, form: AnswerForm
 ) -> None:
     answer = AnswerSettings(max_entity_chars=limit, max_triples=triples)
-    grammar = read_gbnf(build_grammar("gbnf", request_, ONTOLOGY, answer))
+    grammar = read_gbnf(build_grammar("gbnf", request_, ONTOLOGY, answer, form))
     entities = entities_of(request_, limit)
     relations = ONTOLOGY.by_name(request_.lang)
     rng = random.Random(seed)
     for _ in range(5):
-        found = json.loads(grammar.sample(rng))
+        text = grammar.sample(rng)
+        found = parse_answer(text, truncated=False).items
+        assert form.write(found) == text
         assert len(found) <= triples
         for subject, predicate, object_ in found:
             pattern = relations[predicate].object_pattern

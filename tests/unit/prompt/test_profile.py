@@ -82,6 +82,10 @@ def test_an_unknown_name_lists_what_there_is() -> None:
         ("name: x\ntemplate: plain\nprefix: 'Human: '\n", "say nothing with `template: plain`"),
         ("name: x\ntemplate: text\n", "needs `prefix` or `suffix`"),
         ("name: x\ntemplate: plain\nmatch: ['(']\n", "no regular expression"),
+        ("name: x\ntemplate: plain\nexamples: turns\n", "needs a chat template"),
+        ("name: x\ntemplate: text\nprefix: 'Q'\nexamples: turns\n", "go together"),
+        ("name: x\ntemplate: server\nnext: 'Q'\n", "go together"),
+        ("name: x\ntemplate: server\nanswer: xml\n", "`answer`"),
     ],
 )
 def test_bad_profiles(tmp_path: Path, text: str, reason: str) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import pickle
 from collections.abc import Mapping
 from dataclasses import replace
@@ -14,9 +15,10 @@ from triplelake.errors import InputError
 from triplelake.pool.protect import protect
 from triplelake.prompt.ontology import Ontology, Relation, Signature
 from triplelake.prompt.ontology_file import load_ontology
-from triplelake.prompt.profile import ModelProfile
+from triplelake.prompt.profile import Empty, ModelProfile
 from triplelake.prompt.prompts import LANGS, Prompt, load_prompts
 from triplelake.prompt.render import Part, Renderer, check_fits
+from triplelake.prompt.turns import ServerTemplate, Turns
 from triplelake.types import Lang, Request
 
 CONF = Path(__file__).parents[3] / "conf"
@@ -140,12 +142,70 @@ def test_ordinary_text_is_one_string(renderer: Renderer, text: str) -> None:
 
 def test_the_servers_template_goes_around_the_message(prompts: Mapping[Lang, Prompt], general: Ontology) -> None:
     chat = ModelProfile("chat", "server")
-    renderer = Renderer(prompts, general, chat, ("<u>", "</u><a>"))
+    renderer = Renderer(prompts, general, chat, ServerTemplate("<u>", "</u><a>"))
     for lang in LANGS:
         assert renderer.prefix(lang).startswith("<u>")
         assert renderer.render(ask("x", lang=lang)).text.endswith("</u><a>")
     with pytest.raises(ValueError, match="chat"):
         Renderer(prompts, general, chat)
+
+
+CHATML = Turns("<s>", "<u>", "<a>", "<u>", "<a>")
+
+
+def test_examples_as_turns(prompts: Mapping[Lang, Prompt], general: Ontology) -> None:
+    profile = ModelProfile("chat", "server", examples="turns", answer="objects", empty="untold")
+    renderer = Renderer(prompts, general, profile, ServerTemplate("<u>", "<a>", CHATML))
+    for lang in LANGS:
+        instructions, *turns = renderer.prefix(lang).removeprefix("<s>").split("<u>")
+        assert "[]" not in renderer.prefix(lang)
+        shown = [example for example in prompts[lang].examples if example.triples]
+        assert len(turns) == len(shown) + 1
+        assert turns[-1] == ""
+        for turn, each in zip(turns, shown, strict=False):
+            question, answer = turn.split("<a>")
+            assert question.endswith(f"{prompts[lang].labels.text}{each.text}")
+            assert [tuple(row.values()) for row in json.loads(answer)] == list(each.triples)
+            assert prompts[lang].labels.answer.strip() not in question
+        assert '"relation"' in instructions
+        assert "{" not in instructions.replace('[{"', "")
+        asked = renderer.render(ask("她来了。", "题", lang=lang)).text.removeprefix(renderer.prefix(lang))
+        assert asked == f"{prompts[lang].labels.title}题\n{prompts[lang].labels.text}她来了。<a>"
+    assert renderer.notes == ()
+
+
+def test_turns_written_out_in_a_profile(prompts: Mapping[Lang, Prompt], general: Ontology) -> None:
+    turns = replace(ATOM, examples="turns", next="\n</s><s>")
+    text = Renderer(prompts, general, turns, shots=1).render(ask("她来了。")).text
+    assert text.startswith("Human: 从文本中抽取")
+    example = prompts["zh-Hans"].examples[0].text
+    assert f"\n\n文本：{example}\n</s><s>Assistant:[[" in text
+    assert text.endswith("]]\n</s><s>Human: 文本：她来了。\n</s><s>Assistant:")
+
+
+@pytest.mark.parametrize(
+    ("empty", "answered", "told"), [("example", True, True), ("told", False, True), ("untold", False, False)]
+)
+@pytest.mark.parametrize("lang", LANGS)
+def test_how_emptiness_is_taught(
+    prompts: Mapping[Lang, Prompt], general: Ontology, lang: Lang, empty: Empty, answered: bool, told: bool
+) -> None:
+    prefix = Renderer(prompts, general, replace(PLAIN, empty=empty)).prefix(lang)
+    label = prompts[lang].labels.answer
+    assert (f"\n{label}[]\n" in prefix) is answered
+    assert (prompts[lang].empty in prefix) is told
+
+
+def test_what_a_profile_cannot_have_is_noted(prompts: Mapping[Lang, Prompt], general: Ontology) -> None:
+    profile = ModelProfile("chat", "server", examples="turns", answer="objects")
+    said = "Use {relations}, or []"
+    old = {lang: replace(each, forms={}, empty="", instructions=said) for lang, each in prompts.items()}
+    renderer = Renderer(old, general, profile, ServerTemplate("<u>", "<a>"))
+    assert {note.lang for note in renderer.notes} == set(LANGS)
+    told = " ".join(note.text for note in renderer.notes)
+    assert "does not write every turn alike" in told
+    assert "in its own words" in told
+    assert renderer.prefix("en").startswith("<u>Use place of birth")
 
 
 def test_each_language_is_asked_in_its_own_words(renderer: Renderer) -> None:
@@ -192,7 +252,8 @@ def test_the_open_mode_shows_all_examples(prompts: Mapping[Lang, Prompt]) -> Non
     renderer = Renderer(prompts, None, PLAIN)
     assert renderer.notes == ()
     for lang in LANGS:
-        assert prompts[lang].open_instructions in renderer.prefix(lang)
+        opening = prompts[lang].open_instructions.partition("{")[0]
+        assert renderer.prefix(lang).startswith(opening)
         assert all(e.text in renderer.prefix(lang) for e in prompts[lang].examples)
 
 
@@ -215,6 +276,10 @@ def test_identity_is_what_can_change_an_answer(prompts: Mapping[Lang, Prompt], g
         identity(prompts={**prompts, "en": replace(prompts["en"], examples=prompts["en"].examples[1:])}),
         identity(profile=ATOM),
         identity(profile=replace(PLAIN, stop=())),
+        identity(profile=replace(PLAIN, answer="objects")),
+        identity(profile=replace(PLAIN, empty="told")),
+        identity(profile=replace(PLAIN, empty="untold")),
+        identity(profile=replace(ATOM, examples="turns", next="\n</s><s>")),
     ]
     assert len(set(changed)) == len(changed)
     same = replace(first, aliases={}, signatures=(Signature("a", "b"),), symmetric=True, inverse="b")

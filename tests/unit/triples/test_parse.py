@@ -11,12 +11,16 @@ from hypothesis import strategies as st
 from triplelake.triples.parse import AnswerError, ParsedAnswer, parse_answer
 
 TRIPLES = st.lists(st.tuples(*[st.text(max_size=8)] * 3), max_size=4)
-FORMS = st.sampled_from([(False, (",", ":")), (True, (",", ":")), (False, (" ,\n", ":"))])
+Form = tuple[bool, tuple[str, str], bool]
+FORMS = st.tuples(st.booleans(), st.sampled_from([(",", ":"), (" ,\n", " : ")]), st.booleans())
+"""ASCII only, separators, and whether a triple is an object."""
 
 
-def encode(triples: list[tuple[str, str, str]], form: tuple[bool, tuple[str, str]]) -> str:
-    ascii_only, separators = form
-    return json.dumps(triples, ensure_ascii=ascii_only, separators=separators)
+def encode(triples: list[tuple[str, str, str]], form: Form) -> str:
+    ascii_only, separators, is_objects = form
+    keys = ("subject", "relation", "object")
+    rows = [dict(zip(keys, triple, strict=True)) for triple in triples] if is_objects else triples
+    return json.dumps(rows, ensure_ascii=ascii_only, separators=separators)
 
 
 def code_of(text: str, *, truncated: bool = False) -> str:
@@ -28,7 +32,7 @@ def code_of(text: str, *, truncated: bool = False) -> str:
 
 @given(TRIPLES, FORMS, st.sampled_from(["", " ", "\n\t "]), st.booleans())
 def test_a_whole_answer_gives_its_triples_back(
-    triples: list[tuple[str, str, str]], form: tuple[bool, tuple[str, str]], space: str, truncated: bool
+    triples: list[tuple[str, str, str]], form: Form, space: str, truncated: bool
 ) -> None:
     answer = space + encode(triples, form) + space
     assert parse_answer(answer, truncated=truncated) == ParsedAnswer(tuple(triples), complete=True)
@@ -36,7 +40,7 @@ def test_a_whole_answer_gives_its_triples_back(
 
 @given(TRIPLES, FORMS, st.data())
 def test_any_prefix_of_an_answer_gives_a_prefix_of_its_triples(
-    triples: list[tuple[str, str, str]], form: tuple[bool, tuple[str, str]], data: st.DataObject
+    triples: list[tuple[str, str, str]], form: Form, data: st.DataObject
 ) -> None:
     answer = encode(triples, form)
     cut = data.draw(st.integers(0, len(answer) - 1))
@@ -59,7 +63,8 @@ def test_junk_raises_nothing_but_answer_error(junk: str, truncated: bool) -> Non
         assert error.code in {"empty_answer", "invalid_json", "not_triples", "unfinished"}
         return
     if parsed.complete:
-        assert json.loads(junk) == [list(item) for item in parsed.items]
+        said = [[*row.values()] if isinstance(row, dict) else row for row in json.loads(junk)]
+        assert said == [list(item) for item in parsed.items]
     else:
         assert truncated
 
@@ -81,6 +86,10 @@ def test_junk_raises_nothing_but_answer_error(junk: str, truncated: bool) -> Non
         ('[["a","b"]]', "not_triples"),
         ('[["a","b","c","d"]]', "not_triples"),
         ('[["a","b",1]]', "not_triples"),
+        ('[{"subject":"a","relation":"b"}]', "not_triples"),
+        ('[{"subject":"a","relation":"b","object":"c","sure":"d"}]', "not_triples"),
+        ('[{"object":"a","relation":"b","subject":"c"}]', "not_triples"),
+        ('[{"subject":"a","relation":"b","object":"c"}', "unfinished"),
         ("null", "not_triples"),
         ('[["a","b","c"]', "unfinished"),
         ('[["a","b","c"],', "unfinished"),

@@ -1,7 +1,7 @@
 """The grammar of one request: which answers a server may give.
 
-An answer is `[["subject","predicate","object"],…]` or `[]`, compact JSON. Nothing of the document stands in a
-grammar but as a literal, and no literal holds a character that could end it.
+An answer is compact JSON in one of the forms of `triplelake.prompt.answer_form`, or `[]`. Nothing of the document
+stands in a grammar but as a literal, and no literal holds a character that could end it.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Literal
 
 from triplelake.config import AnswerSettings
+from triplelake.prompt.answer_form import ARRAYS, AnswerForm
 from triplelake.prompt.grammar import gbnf, llguidance
 from triplelake.prompt.grammar.branches import branches
 from triplelake.prompt.grammar.spans import Material, material
@@ -55,7 +56,13 @@ _GROUNDED = {"gbnf": gbnf.grounded, "llguidance": llguidance.grounded}
 _STATIC = {"gbnf": gbnf.static, "llguidance": llguidance.static}
 
 
-def build_grammar(engine: Engine, request: Request, ontology: Ontology | None, answer: AnswerSettings) -> str:
+def build_grammar(
+    engine: Engine,
+    request: Request,
+    ontology: Ontology | None,
+    answer: AnswerSettings,
+    form: AnswerForm = ARRAYS,
+) -> str:
     """The grammar to send with a request; the same request gives the same bytes.
 
     Args:
@@ -64,14 +71,15 @@ def build_grammar(engine: Engine, request: Request, ontology: Ontology | None, a
         ontology: its relations' names in the request's language are the predicates, and its patterns limit the
             objects; None admits free predicates: up to 12 characters in Chinese, up to 4 words else.
         answer: with `verify` the grammar depends on the request's language only.
+        form: how the answer is written.
     """
     lang = request.lang
     if answer.grounding == "verify":
         allowed = branches(ontology, lang, None)
-        return _STATIC[engine](allowed, lang, answer.max_triples, answer.max_entity_chars)
+        return _STATIC[engine](allowed, lang, answer.max_triples, answer.max_entity_chars, form)
     spans = material(request, answer.max_entity_chars, quoted=_names_works(ontology))
     allowed = branches(ontology, lang, spans) if any(spans.reaches) else []
-    return _GROUNDED[engine](spans, allowed, lang, _triple_limit(spans, lang, answer))
+    return _GROUNDED[engine](spans, allowed, lang, _triple_limit(spans, lang, answer), form)
 
 
 def _names_works(ontology: Ontology | None) -> bool:

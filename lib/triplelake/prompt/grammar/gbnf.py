@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from triplelake.prompt.answer_form import AnswerForm
 from triplelake.prompt.grammar.automaton import State, entity_automaton
 from triplelake.prompt.grammar.branches import (
     FREE_HAN,
@@ -21,40 +22,42 @@ from triplelake.prompt.grammar.branches import (
 from triplelake.prompt.grammar.spans import Material
 from triplelake.types import Lang
 
-NOTHING = 'root ::= "[]"\n'
 
-
-def grounded(material: Material, branches: Sequence[Branch], lang: Lang, max_triples: int) -> str:
+def grounded(material: Material, branches: Sequence[Branch], lang: Lang, max_triples: int, form: AnswerForm) -> str:
     """The grammar whose entities are those of the material."""
-    return _grammar(_automaton_rules(entity_automaton(material)), branches, lang, max_triples)
+    return _grammar(_automaton_rules(entity_automaton(material)), branches, lang, max_triples, form)
 
 
-def static(branches: Sequence[Branch], lang: Lang, max_triples: int, max_chars: int) -> str:
+def static(branches: Sequence[Branch], lang: Lang, max_triples: int, max_chars: int, form: AnswerForm) -> str:
     """The grammar whose entities are any plain text, the same for all requests of a language."""
     rest = f"[^{PLAIN_CLASS_EXCLUDES}]"
     # A comparison (`<5`, `>=90%`) is the only use of these marks: without the other one they make no control token.
     compared = f'[<>] "="? [0-9] {rest}{{0,{max_chars - 3}}}'
     entity = f"e0 ::= [^ {PLAIN_CLASS_EXCLUDES}] {rest}{{0,{max_chars - 1}}} | {compared}"
-    return _grammar([entity], branches, lang, max_triples)
+    return _grammar([entity], branches, lang, max_triples, form)
 
 
-def _grammar(entity_rules: Sequence[str], branches: Sequence[Branch], lang: Lang, max_triples: int) -> str:
+def _grammar(
+    entity_rules: Sequence[str], branches: Sequence[Branch], lang: Lang, max_triples: int, form: AnswerForm
+) -> str:
+    opening, separator, closing = map(_literal, (form.opening, form.separator, form.closing))
+    before, to_relation, to_object, after = map(_literal, form.joints)
     if not branches:
-        return NOTHING
+        return f"root ::= {_literal(form.empty)}\n"
     tails = []
     rules = []
     for number, branch in enumerate(branches):
         names = _free_predicate(lang) if branch.predicates is None else _any_of(branch.predicates)
         rules.append(f"p{number} ::= {names}")
         if branch.objects is None:
-            tails.append(rf'p{number} "\",\"" e0')
+            tails.append(f"p{number} {to_object} e0")
         else:
             rules.append(f"o{number} ::= {_any_of(branch.objects)}")
-            tails.append(rf'p{number} "\",\"" o{number}')
-    more = f' ("," triple){{0,{max_triples - 1}}}' if max_triples > 1 else ""
+            tails.append(f"p{number} {to_object} o{number}")
+    more = f" ({separator} triple){{0,{max_triples - 1}}}" if max_triples > 1 else ""
     lines = (
-        f'root ::= "[" (triple{more})? "]"',
-        r'triple ::= "[\"" e0 "\",\"" tail "\"]"',
+        f"root ::= {opening} (triple{more})? {closing}",
+        f"triple ::= {before} e0 {to_relation} tail {after}",
         f"tail ::= {' | '.join(tails)}",
         *rules,
         *entity_rules,

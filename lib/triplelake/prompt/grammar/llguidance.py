@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
+from triplelake.prompt.answer_form import AnswerForm
 from triplelake.prompt.grammar.automaton import State, entity_automaton
 from triplelake.prompt.grammar.branches import (
     FREE_HAN,
@@ -26,40 +27,42 @@ from triplelake.types import Lang
 HEADER = "%llguidance {}\n"
 """What tells a server that the grammar is not GBNF; one without llguidance answers 400."""
 
-NOTHING = HEADER + 'start: "[]"\n'
 
-
-def grounded(material: Material, branches: Sequence[Branch], lang: Lang, max_triples: int) -> str:
+def grounded(material: Material, branches: Sequence[Branch], lang: Lang, max_triples: int, form: AnswerForm) -> str:
     """The grammar whose entities are those of the material."""
-    return _grammar(_automaton_rules(entity_automaton(material)), branches, lang, max_triples)
+    return _grammar(_automaton_rules(entity_automaton(material)), branches, lang, max_triples, form)
 
 
-def static(branches: Sequence[Branch], lang: Lang, max_triples: int, max_chars: int) -> str:
+def static(branches: Sequence[Branch], lang: Lang, max_triples: int, max_chars: int, form: AnswerForm) -> str:
     """The grammar whose entities are any plain text, the same for all requests of a language."""
     rest = f"[^{PLAIN_CLASS_EXCLUDES}]"
     # As in GBNF, a comparison may begin with a mark that nothing else holds.
     compared = f"[<>]=?[0-9]{rest}{{0,{max_chars - 3}}}"
     entity = f"E: /[^ {PLAIN_CLASS_EXCLUDES}]{rest}{{0,{max_chars - 1}}}|{compared}/"
-    return _grammar([entity], branches, lang, max_triples)
+    return _grammar([entity], branches, lang, max_triples, form)
 
 
-def _grammar(entity_rules: Sequence[str], branches: Sequence[Branch], lang: Lang, max_triples: int) -> str:
+def _grammar(
+    entity_rules: Sequence[str], branches: Sequence[Branch], lang: Lang, max_triples: int, form: AnswerForm
+) -> str:
+    opening, separator, closing = map(_literal, (form.opening, form.separator, form.closing))
+    before, to_relation, to_object, after = map(_literal, form.joints)
     if not branches:
-        return NOTHING
+        return f"{HEADER}start: {_literal(form.empty)}\n"
     tails = []
     rules = []
     for number, branch in enumerate(branches):
         names = _free_predicate(lang) if branch.predicates is None else _any_of(branch.predicates)
-        rules.append(rf'P{number}: ({names}) "\",\""')
+        rules.append(f"P{number}: ({names}) {to_object}")
         if branch.objects is None:
             tails.append(f"P{number} E")
         else:
             rules.append(f"O{number}: {_any_of(branch.objects)}")
             tails.append(f"P{number} O{number}")
-    more = f' ("," triple){{0,{max_triples - 1}}}' if max_triples > 1 else ""
+    more = f" ({separator} triple){{0,{max_triples - 1}}}" if max_triples > 1 else ""
     lines = (
-        f'start: "[" (triple{more})? "]"',
-        r'triple: "[\"" E "\",\"" tail "\"]"',
+        f"start: {opening} (triple{more})? {closing}",
+        f"triple: {before} E {to_relation} tail {after}",
         f"tail: {' | '.join(tails)}",
         *rules,
         *entity_rules,
@@ -95,4 +98,8 @@ def _free_predicate(lang: Lang) -> str:
 
 
 def _any_of(texts: Sequence[str]) -> str:
-    return " | ".join(json.dumps(text, ensure_ascii=False) for text in texts)
+    return " | ".join(map(_literal, texts))
+
+
+def _literal(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)

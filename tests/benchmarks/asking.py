@@ -1,0 +1,229 @@
+"""Ways of asking, on several models and in several languages: what each finds and what it costs.
+
+    python tests/benchmarks/asking.py --answers DIR --duie FILE --text2kg DIR --models NAME … --arms ARM … --n 60
+
+A model is a GGUF file, a name that `make models` knows, or `embedded`, the base model of that extra. An arm is `plain`
+(JSON objects under a plain schema, entities free, as other tools ask) or `EXAMPLES-ANSWER-EMPTY`, the keys of a model
+profile: `text-arrays-example`, `turns-objects-untold`. All arms of a model have the same sentences, examples, limit of
+decoded tokens and requests in flight.
+
+Answers are kept in the folder, so that an arm is asked once and more can be added later; the tables are made from what
+is there. Sentences are halved by a hash of their text: choose on `--split choose`, report on `--split report`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from itertools import product
+from pathlib import Path
+from typing import get_args
+
+from arms import Arm, Ours, Outcome, PlainJson, read_ours, read_plain
+from plain_json import json_renderer
+from quality import format_interval
+from tasks import Split, Task, duie_task, fit, own_shots, text2kg_task, traditional
+
+from triplelake.config import AnswerSettings, EmbeddedSettings
+from triplelake.engine.opened import server_template
+from triplelake.evaluate.metrics import pair_counts, repeated_share, strict_counts, total
+from triplelake.evaluate.ratios import f1, f1_gain
+from triplelake.pool.client import LlamaServer
+from triplelake.pool.embedded import EmbeddedServer
+from triplelake.pool.gguf import cache_dir
+from triplelake.pool.survey import Engine, survey
+from triplelake.pool.window import windowed
+from triplelake.prompt.answer_form import FORMS
+from triplelake.prompt.ontology import Ontology
+from triplelake.prompt.profile import Empty, Examples, ModelProfile
+from triplelake.prompt.prompts import load_prompts
+from triplelake.prompt.render import Renderer
+from triplelake.types import Completion, Request
+
+PLAIN = "plain"
+EMBEDDED = "embedded"
+ARMS = (PLAIN, *("-".join(parts) for parts in product(get_args(Examples), FORMS, get_args(Empty))))
+_TIMEOUT_S = 600.0
+_ANSWER = AnswerSettings()
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The answers of an arm to a task, in the order of its documents, and the seconds that all took together."""
+
+    seconds: float
+    completions: tuple[Completion, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """One model on an embedded server, asked with as many requests in flight as it has slots."""
+
+    server: LlamaServer
+    engine: Engine
+    slots: int
+    is_chat: bool
+
+    def ask(self, name: str, task: Task) -> Asked:
+        """Ask an arm about every document of a task."""
+        arms = {ontology.name: self._arm(name, ontology) for _, ontology in task.documents}
+
+        def ask(rank: int) -> tuple[int, Completion]:
+            return rank, arms[task.documents[rank][1].name].complete(_request(task, rank))
+
+        started = time.perf_counter()
+        found = dict(windowed(range(len(task.documents)), ask, self.slots))
+        return Asked(time.perf_counter() - started, tuple(found[rank] for rank in sorted(found)))
+
+    def _arm(self, name: str, ontology: Ontology) -> Arm:
+        prompts = fit(load_prompts("prompts"), own_shots(), ontology)
+        profile = _profile(name, is_chat=self.is_chat)
+        template = server_template(self.server, profile) if self.is_chat else None
+        if name == PLAIN:
+            return PlainJson(self.server, json_renderer(prompts, ontology, profile, None, template), ontology, _ANSWER)
+        return Ours(self.server, Renderer(prompts, ontology, profile, template), ontology, _ANSWER, self.engine)
+
+
+def _profile(name: str, *, is_chat: bool) -> ModelProfile:
+    keys = {} if name == PLAIN else dict(zip(("examples", "answer", "empty"), name.split("-"), strict=True))
+    chat = ModelProfile(name, "server", **keys)  # type: ignore[arg-type]  # the parser has checked the name
+    return chat if is_chat else ModelProfile(name, "plain", stop=("\n",), answer=chat.answer, empty=chat.empty)
+
+
+def _request(task: Task, rank: int) -> Request:
+    document, _ = task.documents[rank]
+    return Request(document.id, document.text, document.title, "", task.lang)
+
+
+def _outcomes(name: str, task: Task, asked: Asked) -> list[Outcome]:
+    if name == PLAIN:
+        return [read_plain(completion) for completion in asked.completions]
+    return [
+        read_ours(_request(task, rank), completion, task.documents[rank][1], _ANSWER)
+        for rank, completion in enumerate(asked.completions)
+    ]
+
+
+def _print_table(model: str, task: Task, answers: Mapping[str, Asked]) -> None:
+    documents = [document for document, _ in task.documents]
+    outcomes = {name: _outcomes(name, task, asked) for name, asked in answers.items()}
+    strict = {
+        name: [strict_counts(document.facts, found.facts) for document, found in zip(documents, each, strict=True)]
+        for name, each in outcomes.items()
+    }
+    without = sum(not document.facts for document in documents)
+    print(f"\n{model}, {task.name}: {len(documents)} documents, {without} without facts")
+    heads = ("arm", "F1 [95 %]", "F1 − plain [95 %]", "P", "R", "pair F1", "empty", "rightly", "repeated", "decoded")
+    heads += ("per true triple", "prompt, not cached", "documents/s", "cut", "bad")
+    print(f"| {' | '.join(heads)} |\n|{'---|' * len(heads)}")
+    for name, found in outcomes.items():
+        sums = total(strict[name])
+        pairs = total(pair_counts(document.facts, each.facts) for document, each in zip(documents, found, strict=True))
+        empty = [not each.said and each.error is None for each in found]
+        decoded = sum(each.completion.completion_tokens for each in found)
+        read = sum(each.completion.prompt_tokens - each.completion.cached_tokens for each in found)
+        repeated = repeated_share(each.said for each in found)
+        cells = (
+            name,
+            format_interval(f1(strict[name])),
+            format_interval(f1_gain(strict[name], strict[PLAIN])) if PLAIN in strict and name != PLAIN else "",
+            f"{sums.precision:.3f}",
+            f"{sums.recall:.3f}",
+            f"{pairs.f1:.3f}",
+            sum(empty),
+            sum(is_empty and not document.facts for is_empty, document in zip(empty, documents, strict=True)),
+            "" if repeated is None else f"{repeated:.1%}",
+            decoded,
+            f"{decoded / sums.correct:.0f}" if sums.correct else "",
+            read,
+            f"{len(documents) / answers[name].seconds:.2f}",
+            sum(each.completion.truncated for each in found),
+            sum(each.error is not None for each in found),
+        )
+        print(f"| {' | '.join(map(str, cells))} |")
+
+
+def _store(file: Path, asked: Asked) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    rows = [{"seconds": asked.seconds}, *map(asdict, asked.completions)]
+    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    part = file.with_suffix(".part")
+    part.write_text(text, encoding="utf-8")
+    part.replace(file)
+
+
+def _stored(file: Path) -> Asked:
+    head, *rows = map(json.loads, file.read_text(encoding="utf-8").splitlines())
+    return Asked(head["seconds"], tuple(Completion(**row) for row in rows))
+
+
+def _model(name: str) -> Path | None:
+    if name == EMBEDDED:
+        return None
+    return Path(name) if name.endswith(".gguf") else cache_dir() / "models" / f"{name}.gguf"
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--answers", type=Path, required=True, metavar="DIR", help="where answers are kept")
+    parser.add_argument("--models", nargs="+", default=[EMBEDDED], metavar="MODEL", help=f"default: {EMBEDDED}")
+    parser.add_argument("--arms", nargs="+", choices=ARMS, default=ARMS, metavar="ARM", help=f"of: {', '.join(ARMS)}")
+    parser.add_argument("--duie", type=Path, metavar="FILE", help="JSON Lines in the form of DuIE 2.0")
+    parser.add_argument("--hant", action="store_true", help="the sentences of --duie in Traditional Chinese, too")
+    parser.add_argument("--text2kg", type=Path, metavar="DIR", help="folder with `ontologies` and `train`")
+    parser.add_argument("--n", type=int, default=60, help="sentences of each (default: 60)")
+    parser.add_argument("--seed", type=int, default=0, help="of the choice of sentences (default: 0)")
+    parser.add_argument("--split", choices=get_args(Split), default="choose", help="default: choose")
+    parser.add_argument("--slots", type=int, default=2, help="of the server, and requests in flight (default: 2)")
+    return parser.parse_args()
+
+
+def _tasks(options: argparse.Namespace) -> list[Task]:
+    tasks = []
+    if options.duie:
+        tasks.append(duie_task(options.duie, options.n, options.seed, options.split))
+        if options.hant:
+            tasks.append(traditional(tasks[0]))
+    if options.text2kg:
+        tasks.append(text2kg_task(options.text2kg, options.n, options.seed, options.split))
+    return tasks
+
+
+def main() -> None:
+    """Ask what was not asked yet, and print a table for each model and task."""
+    options = _options()
+    tasks = _tasks(options)
+    for name in options.models:
+        model = _model(name)
+        label = model.stem if model else EMBEDDED
+
+        def file(task: Task, arm: str, label: str = label) -> Path:
+            what = f"{task.name} {options.split} {options.n} {options.seed}".replace(", ", " ")
+            return options.answers / label / what / f"{arm}.jsonl"
+
+        missing = [(task, arm) for task in tasks for arm in options.arms if not file(task, arm).exists()]
+        if missing:
+            _ask(model, options.slots, missing, file)
+        for task in tasks:
+            _print_table(label, task, {arm: _stored(file(task, arm)) for arm in ARMS if file(task, arm).exists()})
+
+
+def _ask(
+    model: Path | None, slots: int, missing: Sequence[tuple[Task, str]], file: Callable[[Task, str], Path]
+) -> None:
+    with EmbeddedServer(EmbeddedSettings(slots=slots, model=model)) as embedded:
+        engine = survey([embedded.endpoint], wanted_grammar="auto", timeout_s=_TIMEOUT_S).engine
+        with closing(LlamaServer(embedded.endpoint, _TIMEOUT_S)) as server:
+            asker = Asker(server, engine, slots, is_chat=model is not None)
+            for task, arm in missing:
+                print(f"{model or EMBEDDED}: {task.name}, {arm} …", file=sys.stderr, flush=True)
+                _store(file(task, arm), asker.ask(arm, task))
+
+
+if __name__ == "__main__":
+    main()
