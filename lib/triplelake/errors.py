@@ -89,11 +89,18 @@ _AWAY = re.compile(
 )
 _STORE = re.compile(r"\b(?:s3[an]?|gs|abfss?|wasbs?|hdfs)://|\bfs\.s3a\b|\bawssdk\b")
 _UNREADABLE = re.compile(r"\[FAILED_READ_FILE\.(?P<kind>\w+)\] Encountered error while reading file (?P<file>.+?)\. ")
+_LOST_EXECUTORS = re.compile(
+    r"ExecutorLostFailure|MetadataFetchFailed|FetchFailed\(|failed the maximum allowable number of times"
+    r"|Exiting due to error from cluster scheduler|Master removed our application"
+)
 _CHANGED_TABLE = ("DELTA_METADATA_CHANGED", "DELTA_PROTOCOL_CHANGED", "DELTA_CONCURRENT_")
 
 
 def classified(error: Exception) -> TriplelakeError:
-    """What an error that nothing expected is to a person: itself, a full disk, a damaged file, or a defect."""
+    """What an error that nothing expected is to a person.
+
+    Itself, a full disk, tables that others change, a store or executors that are lost, a damaged file, or a defect.
+    """
     if isinstance(error, TriplelakeError):
         return error
     text = _words(error)
@@ -110,6 +117,13 @@ def classified(error: Exception) -> TriplelakeError:
             "store",
             f"refuses, or cannot be reached: {away[0].removeprefix('Caused by: ').removeprefix(': ')[:500]}",
             "Check the network and the credentials. Everything committed is kept, and the same command goes on.",
+        )
+    if _LOST_EXECUTORS.search(text):
+        return SetupError(
+            "Spark's executors",
+            "were lost faster than their work could be done again",
+            "The cluster's events say why: too little memory (spark.executor.memoryOverhead), machines that are taken "
+            "away, a worker that is shut down. Everything committed is kept, and the same command goes on.",
         )
     if damaged := _UNREADABLE.search(text):
         return InputError(

@@ -41,7 +41,11 @@ from verdict import passes, print_checks
 
 _SERVERS, _SLOTS = 8, 16
 _CHARACTERS = 120
-_CLUSTER = ("spark.master=local-cluster[2,4,1024]", "spark.executor.memory=1g")
+_CLUSTER = (
+    "spark.master=local-cluster[2,4,1024]",
+    "spark.executor.memory=1g",
+    "spark.stage.maxConsecutiveAttempts=32",  # as infra/spark/cluster.conf has it
+)
 _WITHIN_S = 5.0
 _LONGEST_S = 3600.0
 _OF_THE_RUN = ("run_id", "extracted_at")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from triplelake.errors import InputError, OutputError, TriplelakeError, classified
+from triplelake.errors import InputError, OutputError, SetupError, TriplelakeError, classified
 
 STACK = "\n\tat org.apache.hadoop.fs.s3a.S3AUtils.translateException(S3AUtils.java:277)"
 
@@ -58,6 +58,25 @@ def test_a_file_of_the_input_that_spark_cannot_read_is_named(kind: str, more: st
     assert isinstance(error, InputError)
     assert (error.subject, error.reason) == ("file:///data/语料 1.0/b.parquet", reason)
     assert "leave it out with a glob" in error.remedy
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Job aborted due to stage failure: ResultStage 132 (collect at store.py:261) has failed the maximum allowable "
+        "number of times: 4. Most recent failure reason:\norg.apache.spark.shuffle.MetadataFetchFailedException: "
+        "Missing an output location for shuffle 29 partition 0",
+        "Job aborted due to stage failure: Task 3 in stage 7.0 failed 4 times, most recent failure: Lost task 3.3 in "
+        "stage 7.0 (TID 9) (10.0.0.7 executor 12): ExecutorLostFailure (executor 12 exited caused by one of the tasks)",
+        "Job 5 cancelled because SparkContext was shut down: Exiting due to error from cluster scheduler: Master "
+        "removed our application: FAILED",
+    ],
+)
+def test_executors_that_are_lost_are_no_defect(said: str) -> None:
+    error = classified(RuntimeError(f"An error occurred while calling o99.collect.\n: SparkException: {said}{STACK}"))
+    assert isinstance(error, SetupError)
+    assert "were lost faster" in error.reason
+    assert "same command goes on" in error.remedy
 
 
 def test_a_defect_stays_one_and_java_adds_nothing() -> None:
