@@ -47,6 +47,13 @@ class Frame:
 
     branches: tuple[Branch, ...]
     most_triples: int
+    is_objects: bool
+
+    def triple(self, subject: str, predicate: str, object_: str) -> str:
+        """A triple as the grammar writes it; the predicate is escaped already."""
+        if self.is_objects:
+            return f'{{"subject":"{subject}","relation":"{predicate}","object":"{object_}"}}'
+        return f'["{subject}","{predicate}","{object_}"]'
 
 
 def text_asked(prompt: str, labels: Sequence[str]) -> str | None:
@@ -90,7 +97,7 @@ def triples(text: str, found: Frame) -> str:
         others = branch.objects or words
         object_ = others[(seed + turn + 1) % len(others)]
         if object_.casefold() != subject.casefold():
-            said.append(f'["{subject}","{predicate}","{object_}"]')
+            said.append(found.triple(subject, predicate, object_))
     return f"[{','.join(dict.fromkeys(said))}]"
 
 
@@ -117,7 +124,8 @@ def _frame(rules: str) -> Frame | None:
         predicates = _literals(names, rules) if names.startswith('"') else (_FREE["A-Z" in names],)
         found.append(Branch(predicates, objects.get(number, ())))
     more = _MORE.search(rules)
-    return Frame(tuple(found), 1 + int(more.group(1)) if more else 1) if found else None
+    is_objects = r"{\"subject\":" in rules
+    return Frame(tuple(found), 1 + int(more.group(1)) if more else 1, is_objects) if found else None
 
 
 def _literals(names: str, rules: str) -> tuple[str, ...]:

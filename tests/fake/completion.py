@@ -127,7 +127,7 @@ def _spoilt(content: str, fault: Fault, grammar: str) -> str:
         case "ungrounded":
             found = answers.frame(grammar)
             predicate = found.branches[0].predicates[0] if found else "x"
-            return f'[["Zzyzx","{predicate}","Qwghlm"]]'
+            return f"[{found.triple('Zzyzx', predicate, 'Qwghlm')}]" if found else '[["Zzyzx","x","Qwghlm"]]'
     return content
 
 

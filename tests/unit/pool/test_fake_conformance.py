@@ -22,12 +22,13 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from fake.pool import FakePool
 
+from triplelake.engine.opened import server_template
 from triplelake.pool.answers import COMPLETION_FIELDS, read_metrics
 from triplelake.pool.client import LlamaServer
 from triplelake.pool.endpoints import Endpoint
 from triplelake.pool.failures import ServerFailure
 from triplelake.pool.survey import survey
-from triplelake.prompt.profile import MARKER
+from triplelake.prompt.profile import MARKER, ModelProfile
 from triplelake.prompt.template import HISTORY, KWARGS, read_template
 
 SLOTS = 2
@@ -259,6 +260,10 @@ def test_the_template(server: Asked) -> None:
     assert history.count(turn) == 2 and history.endswith(turn)
     rendered = server.client.apply_template([{"role": "user", "content": MARKER}], KWARGS)
     assert read_template(rendered, history) == ("<|im_start|>user\n", turn)
+    turns = server_template(server.client, ModelProfile("chat", "server", examples="turns")).turns
+    assert turns is not None and turns.prefix("S", [("U", "A")]) + "V" + turns.asked == prompt(
+        system, user, {"role": "assistant", "content": "A"}, {"role": "user", "content": "V"}
+    )
     for body in ({}, {"messages": [{"role": "user"}]}):
         assert server.ask("POST", "/apply-template", body).error["type"] == "invalid_request_error"
 

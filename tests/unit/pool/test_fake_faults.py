@@ -25,6 +25,7 @@ from triplelake.errors import PoolError
 from triplelake.pool.client import LlamaServer
 from triplelake.pool.failures import ServerFailure
 from triplelake.pool.survey import survey
+from triplelake.prompt.answer_form import FORMS, FormName
 from triplelake.prompt.grammar import Engine, build_grammar
 from triplelake.prompt.ontology import Ontology
 from triplelake.prompt.ontology_file import load_ontology
@@ -106,23 +107,26 @@ def never() -> Iterator[FakePool]:
         yield pool
 
 
+@pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("grounding", ["constrain", "verify"])
 @pytest.mark.parametrize("ontology", [ONTOLOGY, None], ids=["ontology", "open"])
 @pytest.mark.parametrize("lang", LANGS)
 def test_answers_are_of_the_text_and_the_same_for_all_grammars(
-    pool: FakePool, lang: str, ontology: Ontology | None, grounding: str
+    pool: FakePool, lang: str, ontology: Ontology | None, grounding: str, form: FormName
 ) -> None:
     request = question(lang)
     answer = AnswerSettings.model_validate({"grounding": grounding})
-    prompt = Renderer(PROMPTS, ontology, ModelProfile("base", "plain")).render(request).text
+    prompt = Renderer(PROMPTS, ontology, ModelProfile("base", "plain", answer=form)).render(request).text
     client = LlamaServer(pool.endpoints[0], DEADLINE_S)
     said: set[str] = set()
     for engine in ("llguidance", "gbnf"):
         known: Engine = "llguidance" if engine == "llguidance" else "gbnf"
-        completion = client.complete(prompt, grammar=build_grammar(known, request, ontology, answer), max_tokens=400)
+        grammar = build_grammar(known, request, ontology, answer, FORMS[form])
+        completion = client.complete(prompt, grammar=grammar, max_tokens=400)
         found = derive(request, completion.text, truncated=completion.truncated, ontology=ontology, answer=answer)
         assert (found.error_code, found.dropped) == (None, {})
         assert found.triples
+        assert completion.text.startswith("[[" if form == "arrays" else '[{"subject":"')
         said.add(completion.text)
     assert len(said) == 1
     client.close()
