@@ -154,7 +154,7 @@ class RunSettings(_Section):
     desk: bool = Field(True, description="tasks ask the driver for their part of the pool; `false`: fixed parts")
     grace_s: float = Field(60.0, ge=0, description="seconds that a signal leaves to what is in flight")
     max_failure_rate: float = Field(0.2, ge=0, le=1, description="share of failed requests that ends the run")
-    preflight: bool = Field(True, description="every server must answer a known sentence before the first wave")
+    preflight: bool = Field(True, description="known texts must be answered before the first wave")
     on_suspicious: Literal["warn", "stop"] = Field(
         "warn", description="what to do if the first wave brings hardly a triple, or many answers that were cut"
     )

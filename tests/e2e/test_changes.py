@@ -288,6 +288,7 @@ def test_one_request_is_shown_from_its_prompt_to_its_triples(first: Bench) -> No
             first.show_request(wanted)
 
 
+@pytest.mark.infra
 def test_a_probe_and_a_sample_ask_what_the_run_need_not_ask_again(bench: Bench) -> None:
     output = bench.folder / "sampled"
     documents = [{"id": f"d{number}", "text": f"第{number}號船{name}"} for number, name in enumerate([_WRITER] * 8)]

@@ -25,6 +25,7 @@ pytestmark = pytest.mark.spark
 _TEXTS = [f"{family}若兰生于临川城，在云梦书院教书。" for family in "赵钱孙李周吴郑王冯陈褚卫"]
 
 
+@pytest.mark.infra
 def test_a_signal_of_a_terminal_ends_a_run_whose_answers_do_not_come(scripted: Counted, tmp_path: Path) -> None:
     file = tmp_path / "in.txt"
     file.write_text("\n".join(_TEXTS), encoding="utf-8")

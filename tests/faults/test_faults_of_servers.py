@@ -146,6 +146,7 @@ def check_told(run: Any, urls: Sequence[str]) -> None:
     assert causes and all(f"{count:,} {code}" in run.said for code, count in causes.items())
 
 
+@pytest.mark.infra
 def test_a_pool_file_that_changes_during_a_run(
     job: Start, documents: Sequence[Mapping[str, str]], tmp_path: Path
 ) -> None:

@@ -7,11 +7,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 
+from pyspark.sql import functions as F
 from rich.console import Console
 
 from triplelake.config import Settings
 from triplelake.engine import narrate
 from triplelake.engine.buckets import Bucket
+from triplelake.engine.known import try_known
 from triplelake.engine.opened import Opened
 from triplelake.engine.preflight import preflight
 from triplelake.engine.progress import Reporter
@@ -29,6 +31,7 @@ from triplelake.pool.roster import Roster
 from triplelake.pool.sampler import Sample, Sampler
 from triplelake.pool.shares import split_shares, tasks_for, total_slots
 from triplelake.pool.survey import Away
+from triplelake.tables.schemas import ATTEMPTS
 from triplelake.tables.store import Store
 
 _LOOK_S = 5.0
@@ -64,7 +67,7 @@ class Asking:
             check: raises where this run may not write any more; asked twice a second.
 
         Raises:
-            PoolError: a server does not answer a known sentence.
+            PoolError: a server does not answer a known sentence, or the model finds nothing in known texts.
             PoolError, TooManyFailures, KeyboardInterrupt: as `Waves.run`.
         """
         away: Sequence[Away] = ()
@@ -72,6 +75,8 @@ class Asking:
             langs = {bucket.lang for bucket in buckets}
             away = preflight(self.opened, langs)
             narrate.answering(self.console, len(self.opened.survey.endpoints) - len(away), langs)
+            if not self._was_asked_so():
+                narrate.known(self.console, try_known(self.opened, langs))
         reporter = Reporter(self.console, sum(bucket.open for bucket in buckets))
         with self._desk() as server:
             desk = server.desk if server else None
@@ -114,6 +119,10 @@ class Asking:
                     tally=tally,
                 )
                 waves.run(buckets)
+
+    def _was_asked_so(self) -> bool:
+        """Whether the output holds answers to questions that were asked in the same way."""
+        return bool(self.store.read(ATTEMPTS).where(F.col("extraction_key") == self.opened.key).take(1))
 
     def _judge(self, tally: Tally) -> None:
         """Look at the first answers of the run.

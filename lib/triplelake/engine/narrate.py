@@ -13,6 +13,7 @@ from rich.table import Table as Grid
 from triplelake.console import say
 from triplelake.engine.draft import Draft, Plan
 from triplelake.engine.journal import Journal
+from triplelake.engine.known import Found, known_models
 from triplelake.engine.opened import Opened
 from triplelake.engine.progress import duration
 from triplelake.engine.source import Source
@@ -111,6 +112,20 @@ def answering(console: Console, servers: int, langs: Collection[Lang]) -> None:
     """What was seen before the first wave."""
     each = "the server answers" if servers == 1 else f"each of {servers} servers answers"
     say(console, f"Checked:  {each} a known sentence ({', '.join(sorted(langs))})")
+
+
+def known(console: Console, found: Sequence[Found]) -> None:
+    """What the model made of the known texts, beside what other models did."""
+    for number, each in enumerate(found):
+        counts = each.counts
+        others = ", ".join(
+            f"{name} {recall:.0%} and {precision:.0%}"
+            for name, figures in known_models().items()
+            for recall, precision in [figures[each.lang]]
+        )
+        told = f"{counts.correct} of {counts.gold} facts of {len(each.answers)} known texts found ({each.lang}), "
+        told += f"{counts.correct} of {counts.predicted} answers right; recall {counts.recall:.0%} and precision "
+        say(console, f"{'Known:' if not number else '':9} {told}{counts.precision:.0%}; {others}")
 
 
 def suspicious(console: Console, found: Suspicion, output: str) -> None:

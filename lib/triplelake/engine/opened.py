@@ -47,6 +47,8 @@ class Opened:
     Args:
         settings: of the run.
         survey: what the pool turned out to be.
+        profile: how the model wants to be asked.
+        template: what the server's chat template does, where the profile uses it.
         renderer: makes its prompts.
         prefix_tokens: tokens of the fixed prefix, by language.
         key: the extraction key.
@@ -56,6 +58,8 @@ class Opened:
     settings: Settings
     question: Question
     survey: Survey
+    profile: ModelProfile
+    template: ServerTemplate | None
     renderer: Renderer
     prefix_tokens: Mapping[Lang, int]
     key: str
@@ -118,7 +122,7 @@ def open_pool(settings: Settings, question: Question) -> Iterator[Opened]:
         key = extraction_key(settings, fingerprint=found.fingerprint, engine=found.engine, prompt=renderer.identity())
         asked_in = (*template_text(profile, template), *profile.stop)
         contents = content_hashes(question.prompts, question.ontology, asked_in)
-        yield Opened(settings, question, found, renderer, prefix_tokens, key, contents)
+        yield Opened(settings, question, found, profile, template, renderer, prefix_tokens, key, contents)
 
 
 def server_template(server: LlamaServer, profile: ModelProfile) -> ServerTemplate:
