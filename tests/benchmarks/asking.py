@@ -4,8 +4,8 @@
 
 A model is a GGUF file, a name that `make models` knows, or `embedded`, the base model of that extra. An arm is `plain`
 (JSON objects under a plain schema, entities free, as other tools ask) or `EXAMPLES-ANSWER-EMPTY`, the keys of a model
-profile: `text-arrays-example`, `turns-objects-untold`. All arms of a model have the same sentences, examples, limit of
-decoded tokens and requests in flight.
+profile: `text-arrays-example`, `turns-objects-untold`. All arms of a model have the same sentences, the same examples
+with triples, limit of decoded tokens and requests in flight. A base model knows no turns, and such arms are left out.
 
 Answers are kept in the folder, so that an arm is asked once and more can be added later; the tables are made from what
 is there. Sentences are halved by a hash of their text: choose on `--split choose`, report on `--split report`.
@@ -84,6 +84,8 @@ class Asker:
         prompts = fit(load_prompts("prompts"), own_shots(), ontology)
         profile = _profile(name, is_chat=self.is_chat)
         template = server_template(self.server, profile) if self.is_chat else None
+        if profile.examples == "turns" and template and not template.turns:
+            raise SystemExit(f"{name}: the model's chat template does not write every turn alike")
         if name == PLAIN:
             return PlainJson(self.server, json_renderer(prompts, ontology, profile, None, template), ontology, _ANSWER)
         return Ours(self.server, Renderer(prompts, ontology, profile, template), ontology, _ANSWER, self.engine)
@@ -203,10 +205,11 @@ def main() -> None:
         label = model.stem if model else EMBEDDED
 
         def file(task: Task, arm: str, label: str = label) -> Path:
-            what = f"{task.name} {options.split} {options.n} {options.seed}".replace(", ", " ")
+            what = f"{task.name} {options.split} {options.n} {options.seed} {options.slots}".replace(", ", " ")
             return options.answers / label / what / f"{arm}.jsonl"
 
-        missing = [(task, arm) for task in tasks for arm in options.arms if not file(task, arm).exists()]
+        arms = [arm for arm in options.arms if model or not arm.startswith("turns-")]
+        missing = [(task, arm) for task in tasks for arm in arms if not file(task, arm).exists()]
         if missing:
             _ask(model, options.slots, missing, file)
         for task in tasks:

@@ -57,13 +57,14 @@ class Frame:
 
 
 def text_asked(prompt: str, labels: Sequence[str]) -> str | None:
-    """The text that a prompt asks about: the last line that begins with a label; None if there is none."""
+    """The text that a prompt asks about: the last line that begins with a label, to its end or that of the turn.
+
+    None if there is none.
+    """
     found, label = max((prompt.rfind("\n" + label), label) for label in labels)
     if found < 0:
         return None
-    start = found + 1 + len(label)
-    end = prompt.find("\n", start)
-    return prompt[start : end if end >= 0 else len(prompt)]
+    return re.split(r"\n|<\|im_end\|>", prompt[found + 1 + len(label) :], maxsplit=1)[0]
 
 
 def answer(prompt: str, text: str | None, grammar: str, *, most_tokens: int) -> tuple[str, bool]:

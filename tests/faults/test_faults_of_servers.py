@@ -63,14 +63,23 @@ def answers(lake: Lake) -> dict[str, tuple[str, str]]:
     return {row["text"]: (row["status"], row["completion"] or row["error_code"]) for row in rows}
 
 
-def test_in_flight_never_passes_the_capacity_of_a_server(job: Start, documents: Sequence[Mapping[str, str]]) -> None:
+def test_in_flight_never_passes_the_capacity_of_a_server(
+    job: Start, documents: Sequence[Mapping[str, str]], tmp_path: Path
+) -> None:
+    # Asked as chat models may be, all the way from a profile of one's own to the tables.
+    profile = tmp_path / "mine.yaml"
+    profile.write_text(
+        "name: mine\ntemplate: server\nexamples: turns\nanswer: objects\nempty: told\n", encoding="utf-8"
+    )
     with FakePool(each={0: {"slots": 4}, 1: {"slots": 1}}, servers=2, latency_s=0.1) as pool:
         run = job(pool)
-        journal = run.extract(documents[:80], **_WAVES)
+        journal = run.extract(documents[:80], **_WAVES, profile=str(profile), run__preflight=True)
         assert (journal.tally.answered, journal.tally.failed) == (80, 0)
+        assert "of the facts of 10 known texts found (zh-Hans)" in run.said
         for number, endpoint in enumerate(pool.endpoints):
             counts = pool.counts(number)
             assert endpoint.slots == counts.peak - 1 == capacity(endpoint) - 1
+    assert {text[:12] for _, text in answers(run.lake).values()} == {'[{"subject":'}
     check_unique(run.lake)
     assert check_offsets(run.lake) > 0
 

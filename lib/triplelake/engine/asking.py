@@ -31,7 +31,7 @@ from triplelake.pool.roster import Roster
 from triplelake.pool.sampler import Sample, Sampler
 from triplelake.pool.shares import split_shares, tasks_for, total_slots
 from triplelake.pool.survey import Away
-from triplelake.tables.schemas import ATTEMPTS
+from triplelake.tables.schemas import DOCUMENTS
 from triplelake.tables.store import Store
 
 _LOOK_S = 5.0
@@ -75,8 +75,8 @@ class Asking:
             langs = {bucket.lang for bucket in buckets}
             away = preflight(self.opened, langs)
             narrate.answering(self.console, len(self.opened.survey.endpoints) - len(away), langs)
-            if not self._was_asked_so():
-                narrate.known(self.console, try_known(self.opened, langs))
+            if fresh := langs - self._published_in():
+                narrate.known(self.console, try_known(self.opened, fresh, away))
         reporter = Reporter(self.console, sum(bucket.open for bucket in buckets))
         with self._desk() as server:
             desk = server.desk if server else None
@@ -120,9 +120,10 @@ class Asking:
                 )
                 waves.run(buckets)
 
-    def _was_asked_so(self) -> bool:
-        """Whether the output holds answers to questions that were asked in the same way."""
-        return bool(self.store.read(ATTEMPTS).where(F.col("extraction_key") == self.opened.key).take(1))
+    def _published_in(self) -> set[str]:
+        """The languages in which the output holds documents that were asked about in the same way."""
+        mine = (F.col("extraction_key") == self.opened.key) & (F.col("state") == "published")
+        return {row["lang"] for row in self.store.read(DOCUMENTS).where(mine).select("lang").distinct().collect()}
 
     def _judge(self, tally: Tally) -> None:
         """Look at the first answers of the run.

@@ -35,7 +35,8 @@ def content_hashes(
     """Short hashes of what the files say that can change an answer, so that a person can be told which has changed.
 
     Args:
-        template: what stands before and after a message, and what ends an answer.
+        prompts: as the profile fills them in.
+        template: what stands around messages, how an answer is written, and what ends it.
 
     Returns:
         `relations`, `prompt` with each language, and `template`.

@@ -8,56 +8,69 @@ asked as a base model answers well-formed, empty answers to everything.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from itertools import cycle
+from operator import itemgetter
+from threading import BoundedSemaphore
 
 import yaml
 
+from triplelake.codes import Code
 from triplelake.config import conf_dir
 from triplelake.engine.ladder import Method
 from triplelake.engine.opened import Opened
+from triplelake.engine.preflight import GRAMMAR, ask_patiently
 from triplelake.errors import PoolError
 from triplelake.evaluate.gold import GoldDocument, read_gold
 from triplelake.evaluate.metrics import Counts, strict_counts, total
 from triplelake.pool.client import LlamaServer
 from triplelake.pool.failures import ServerFailure
-from triplelake.pool.protect import protect
+from triplelake.pool.survey import Away
 from triplelake.pool.window import windowed
 from triplelake.prompt.ontology_file import load_ontology
 from triplelake.prompt.prompts import load_prompts
 from triplelake.prompt.render import Renderer
-from triplelake.types import Lang, Request
+from triplelake.types import Completion, Lang, Request
 
-FLOOR = 3
-"""Texts of ten that must get an answer with a triple."""
+FLOOR = 0.3
+"""Share of the answers that must hold a triple."""
+
+ENOUGH = 5
+"""Answers from which on that is judged."""
 
 _SHOWN_CHARS = 200
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A known text, the answer to it, and the triples that count."""
+    """A known text, the answer to it, and the triples that count; `error_code` if it was no good answer."""
 
     document: GoldDocument
     text: str
     facts: tuple[tuple[str, str, str], ...]
+    error_code: Code | None
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a model made of the known texts of a language; those that a server failed to answer are left out."""
+    """What a model made of the known texts of a language.
+
+    Args:
+        unanswered: codes of the failures of the other texts.
+    """
 
     lang: Lang
     answers: tuple[Answer, ...]
+    unanswered: tuple[Code, ...]
 
     @property
     def counts(self) -> Counts:
-        """Facts found, said and stated, all texts together; subject, relation and object must agree."""
+        """Facts found, said and stated, all answered texts together; subject, relation and object must agree."""
         return total(strict_counts(each.document.facts, each.facts) for each in self.answers)
 
     @property
-    def empty(self) -> tuple[Answer, ...]:
+    def without(self) -> tuple[Answer, ...]:
         """The answers without a triple."""
         return tuple(each for each in self.answers if not each.facts)
 
@@ -75,19 +88,27 @@ def known_models() -> dict[str, dict[Lang, tuple[float, float]]]:
     return found
 
 
-def try_known(opened: Opened, langs: Collection[Lang]) -> list[Found]:
+def try_known(opened: Opened, langs: Collection[Lang], away: Sequence[Away] = ()) -> list[Found]:
     """Ask the pool about the known texts of each language, each text once, spread over its servers.
 
+    Args:
+        away: servers that are not there for now.
+
     Raises:
-        PoolError: nearly all answers of a language are empty, though every text states facts.
+        PoolError: hardly an answer of a language holds a triple, though every text states facts.
     """
     method = _method(opened)
+    timeout_s = opened.settings.asking.timeout_s
+    gone = {each.endpoint.url for each in away}
+    there = [endpoint for endpoint in opened.survey.endpoints if endpoint.url not in gone]
     with ExitStack() as stack:
-        timeout_s = opened.settings.asking.timeout_s
-        servers = [LlamaServer(endpoint, timeout_s) for endpoint in opened.survey.endpoints]
-        for server in servers:
-            stack.callback(server.close)
-        found = [_of_language(method, servers, lang, opened.slots) for lang in sorted(langs)]
+        servers = [
+            _Server(stack.enter_context(closing(LlamaServer(endpoint, timeout_s))), endpoint.slots or 1)
+            for endpoint in there
+        ]
+        # Each server has as many places as slots, and a first place of each comes before any second one.
+        places = [each for turn in range(max(each.slots for each in servers)) for each in servers if turn < each.slots]
+        found = [_of_language(method, places, lang) for lang in sorted(langs)]
     for each in found:
         _check(each, opened.survey.alias)
     return found
@@ -95,43 +116,60 @@ def try_known(opened: Opened, langs: Collection[Lang]) -> list[Found]:
 
 def _method(opened: Opened) -> Method:
     """As the run asks, but with the shipped ontology and examples, which the texts are about."""
-    ontology = load_ontology("ontologies/general.yaml")
-    shots = opened.settings.prompt.shots
-    renderer = Renderer(load_prompts("prompts"), ontology, opened.profile, opened.template, shots=shots)
+    ontology = load_ontology(str(conf_dir() / "ontologies" / "general.yaml"))
+    prompts = load_prompts(conf_dir() / "prompts")
+    renderer = Renderer(prompts, ontology, opened.profile, opened.template, shots=opened.settings.prompt.shots)
     return replace(opened.method, ontology=ontology, renderer=renderer)
 
 
-def _of_language(method: Method, servers: Sequence[LlamaServer], lang: Lang, slots: int) -> Found:
-    def ask(question: tuple[int, GoldDocument, LlamaServer]) -> tuple[int, Answer] | None:
+class _Server:
+    """A server, and room for as many questions as it has slots."""
+
+    def __init__(self, client: LlamaServer, slots: int) -> None:
+        self.slots = slots
+        self._client = client
+        self._room = BoundedSemaphore(slots)
+
+    def ask(self, method: Method, request: Request) -> Completion:
+        with self._room:
+            return ask_patiently(method, self._client, request)
+
+
+def _of_language(method: Method, places: Sequence[_Server], lang: Lang) -> Found:
+    def ask(question: tuple[int, GoldDocument, _Server]) -> tuple[int, Answer | Code]:
         rank, document, server = question
         request = Request(document.id, document.text, "", "", lang)
         try:
-            completion = server.complete(
-                protect(method.renderer.render(request).parts, server.tokenize),
-                grammar=method.grammar(request),
-                max_tokens=method.answer.max_tokens,
-                stop=method.renderer.stop,
-            )
-        except ServerFailure:
-            return None  # the run itself will meet it, and knows what to do
+            completion = server.ask(method, request)
+        except ServerFailure as failure:
+            return rank, failure.code
         derived = method.read(request, completion.text, truncated=completion.truncated)
         facts = tuple((each.subject, each.predicate, each.object) for each in derived.triples)
-        return rank, Answer(document, completion.text, facts)
+        return rank, Answer(document, completion.text, facts, derived.error_code)
 
-    texts = known_texts(lang)
-    questions = [(rank, text, server) for rank, (text, server) in enumerate(zip(texts, cycle(servers), strict=False))]
-    answers = dict(answer for answer in windowed(questions, ask, slots) if answer)
-    return Found(lang, tuple(answers[rank] for rank in sorted(answers)))
+    questions = [
+        (rank, text, server) for rank, (text, server) in enumerate(zip(known_texts(lang), cycle(places), strict=False))
+    ]
+    met = [each for _, each in sorted(windowed(questions, ask, len(places)), key=itemgetter(0))]
+    answers = tuple(each for each in met if isinstance(each, Answer))
+    return Found(lang, answers, tuple(each for each in met if isinstance(each, Code)))
 
 
 def _check(found: Found, model: str) -> None:
-    asked, empty = len(found.answers), found.empty
-    if asked == len(known_texts(found.lang)) and asked - len(empty) < FLOOR:
-        first = empty[0]
-        raise PoolError(
-            f"model {model}",
-            f"answers without a triple to {len(empty)} of {asked} known texts that state facts ({found.lang}): "
-            f"it answers “{first.document.text}” with: {first.text[:_SHOWN_CHARS]}",
-            "Either it is asked in a way that does not suit it (--profile, and in a profile `examples`, `answer` and "
-            "`empty`: docs/models.md), or it is too weak. To run all the same: --set run.preflight=false",
+    asked, without = len(found.answers), found.without
+    if asked < ENOUGH or asked - len(without) >= FLOOR * asked:
+        return
+    bad = [each for each in without if each.error_code]
+    shown = (bad or without)[0]
+    about = f"it answers “{shown.document.text}” with: {shown.text[:_SHOWN_CHARS]}"
+    if 2 * len(bad) > len(without):
+        reason = (
+            f"gives no usable answer to {len(bad)} of {asked} known texts ({found.lang}; {shown.error_code}): {about}"
         )
+        raise PoolError(f"model {model}", reason, GRAMMAR)
+    raise PoolError(
+        f"model {model}",
+        f"answers without a triple to {len(without)} of {asked} known texts that state facts ({found.lang}): {about}",
+        "Either it is asked in a way that does not suit it (--profile, and in a profile `examples`, `answer` and "
+        "`empty`: docs/models.md), or it is too weak. To run all the same: --set run.preflight=false",
+    )

@@ -6,7 +6,6 @@ then failed with its code. A cut answer whose whole triples are good ends as `ok
 
 from __future__ import annotations
 
-import json
 import logging
 import threading
 from collections.abc import Mapping, Sequence
@@ -21,6 +20,7 @@ from triplelake.pool.failures import ServerFailure
 from triplelake.pool.protect import protect
 from triplelake.pool.router import Router, Stopped
 from triplelake.pool.survey import Engine
+from triplelake.prompt.answer_form import ARRAYS
 from triplelake.prompt.grammar import build_grammar
 from triplelake.prompt.ontology import Ontology
 from triplelake.prompt.render import Renderer
@@ -237,9 +237,12 @@ def halve(request: Request) -> tuple[Request, Request] | None:
 
 
 def join_answers(answers: list[tuple[str, bool]]) -> tuple[str, bool]:
-    """Good answers, each with whether it was cut, as one; where one was cut the joined one is left open too."""
+    """Good answers, each with whether it was cut, as one; where one was cut the joined one is left open too.
+
+    The joined one has the form of arrays, whatever they had: an answer is read in any.
+    """
     parsed = [parse_answer(text, truncated=truncated) for text, truncated in answers]
     items = [item for each in parsed for item in each.items]
-    text = json.dumps(items, ensure_ascii=False, separators=(",", ":"))
+    text = ARRAYS.write(items)
     cut = not all(each.complete for each in parsed)
     return (text[:-1] if cut else text), cut

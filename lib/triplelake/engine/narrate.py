@@ -117,15 +117,21 @@ def answering(console: Console, servers: int, langs: Collection[Lang]) -> None:
 def known(console: Console, found: Sequence[Found]) -> None:
     """What the model made of the known texts, beside what other models did."""
     for number, each in enumerate(found):
+        head = "Known:" if not number else ""
+        failed = f"; {len(each.unanswered)} not answered: {', '.join(sorted(set(each.unanswered)))}"
+        failed = failed if each.unanswered else ""
+        if not each.answers:
+            say(console, f"{head:9} nothing is known of how well the model answers ({each.lang}){failed}")
+            continue
         counts = each.counts
         others = ", ".join(
             f"{name} {recall:.0%} and {precision:.0%}"
             for name, figures in known_models().items()
             for recall, precision in [figures[each.lang]]
         )
-        told = f"{counts.correct} of {counts.gold} facts of {len(each.answers)} known texts found ({each.lang}), "
-        told += f"{counts.correct} of {counts.predicted} answers right; recall {counts.recall:.0%} and precision "
-        say(console, f"{'Known:' if not number else '':9} {told}{counts.precision:.0%}; {others}")
+        told = f"{counts.recall:.0%} of the facts of {len(each.answers)} known texts found ({each.lang}), "
+        told += f"{counts.precision:.0%} of the triples right"
+        say(console, f"{head:9} {told}; others: {others}{failed}")
 
 
 def suspicious(console: Console, found: Suspicion, output: str) -> None:

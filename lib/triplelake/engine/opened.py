@@ -20,14 +20,17 @@ from triplelake.pool.shares import total_slots
 from triplelake.pool.survey import Survey, explained, survey
 from triplelake.prompt.ontology import Ontology
 from triplelake.prompt.ontology_file import load_ontology
-from triplelake.prompt.profile import MARKER, ModelProfile, find_profile
+from triplelake.prompt.profile import MARKER, ModelProfile, find_profile, split_template
 from triplelake.prompt.prompts import LANGS, Prompt, load_prompts
 from triplelake.prompt.render import Renderer, check_fits, template_text
-from triplelake.prompt.template import HISTORY, KWARGS, read_template
+from triplelake.prompt.template import HISTORY, KWARGS, check_turns, read_template
 from triplelake.prompt.turns import ServerTemplate, conversation, read_turns
 from triplelake.types import Lang
 
 _SURVEY_TIMEOUT_S = 30.0
+_TEMPLATE_TRIES = 3
+_REFUSAL = "HTTP 500:"
+"""How the client tells the server's own 500 from that of a gateway (502, 504)."""
 
 T = TypeVar("T")
 
@@ -121,7 +124,8 @@ def open_pool(settings: Settings, question: Question) -> Iterator[Opened]:
         check_fits(max(prefix_tokens.values()), found.n_ctx, settings)
         key = extraction_key(settings, fingerprint=found.fingerprint, engine=found.engine, prompt=renderer.identity())
         asked_in = (*template_text(profile, template), *profile.stop)
-        contents = content_hashes(question.prompts, question.ontology, asked_in)
+        asked = {lang: prompt.filled(profile) for lang, prompt in question.prompts.items()}
+        contents = content_hashes(asked, question.ontology, asked_in)
         yield Opened(settings, question, found, profile, template, renderer, prefix_tokens, key, contents)
 
 
@@ -132,23 +136,31 @@ def server_template(server: LlamaServer, profile: ModelProfile) -> ServerTemplat
         PoolError: no answer can begin behind it.
     """
     rendered = server.apply_template([{"role": "user", "content": MARKER}], KWARGS)
-    before, after = read_template(rendered, _if_accepted(server, HISTORY))
-    if profile.examples != "turns":
-        return ServerTemplate(before, after)
-    for system in (True, False):
-        told = _if_accepted(server, conversation(system=system))
-        if turns := read_turns(told) if told else None:
-            return ServerTemplate(before, after, turns)
+    if profile.examples == "turns":
+        for system in (True, False):
+            told = _if_accepted(server, conversation(system=system))
+            if turns := read_turns(told) if told else None:
+                before, after = split_template(rendered)
+                check_turns(turns, before, profile=profile)
+                return ServerTemplate(before, after, turns)
+    before, after = read_template(rendered, _if_accepted(server, HISTORY), profile=profile)
     return ServerTemplate(before, after)
 
 
 def _if_accepted(server: LlamaServer, messages: Sequence[Mapping[str, str]]) -> str | None:
-    """What the template makes of messages; None if it refuses them, as it may what it is not made for."""
-    try:
-        return server.apply_template(messages, KWARGS)
-    except ServerFailure as failure:
-        if failure.code not in (Code.BAD_REQUEST, Code.HTTP_500):
-            raise
+    """What the template makes of messages; None if it refuses them, as it may what it is not made for.
+
+    It says so with 400 or 500. A 500 may be the trouble of a moment, so only one that stays is believed: another
+    template would be another question, and everything would be asked again.
+    """
+    for _ in range(_TEMPLATE_TRIES):
+        try:
+            return server.apply_template(messages, KWARGS)
+        except ServerFailure as failure:
+            if failure.code == Code.BAD_REQUEST:
+                return None
+            if failure.code != Code.HTTP_500 or _REFUSAL not in failure.message:
+                raise
     return None
 
 

@@ -10,6 +10,7 @@ from itertools import product
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from triplelake.codes import Code
+from triplelake.engine.ladder import Method
 from triplelake.engine.opened import Opened
 from triplelake.errors import PoolError
 from triplelake.pool.client import LlamaServer
@@ -20,14 +21,14 @@ from triplelake.pool.survey import Away
 from triplelake.prompt import fewshot
 from triplelake.prompt.fewshot import Example
 from triplelake.prompt.ontology import Ontology
-from triplelake.types import Lang, Request
+from triplelake.types import Completion, Lang, Request
 
 _PARALLEL = 32
 _TRIES = 5
 _LONGEST_PAUSE_S = 2.0
 _SHOWN_CHARS = 300
 
-_GRAMMAR = "Look at the server's log for its grammar engine; another one: answer.grammar. Or restart the server."
+GRAMMAR = "Look at the server's log for its grammar engine; another one: answer.grammar. Or restart the server."
 _TEMPLATE = (
     "Either the model is asked in another form than it was trained on (--profile; `--profile chat` takes the template "
     "of the server), or it is too weak. To run all the same: --set run.preflight=false"
@@ -64,21 +65,9 @@ def preflight(opened: Opened, langs: Collection[Lang]) -> tuple[Away, ...]:
 def _ask(opened: Opened, endpoint: Endpoint, lang: Lang) -> Away | None:
     request, must_find = known(opened, lang)
     method = opened.method
-    patient = Retrying(
-        retry=retry_if_exception(lambda error: isinstance(error, ServerFailure) and error.code.entry.passing),
-        stop=stop_after_attempt(_TRIES),
-        wait=wait_random_exponential(max=_LONGEST_PAUSE_S),
-        reraise=True,
-    )
     with closing(LlamaServer(endpoint, opened.settings.asking.timeout_s)) as server:
         try:
-            completion = patient(
-                server.complete,
-                protect(method.renderer.render(request).parts, server.tokenize),
-                grammar=method.grammar(request),
-                max_tokens=method.answer.max_tokens,
-                stop=method.renderer.stop,
-            )
+            completion = ask_patiently(method, server, request)
         except ServerFailure as failure:
             reason = f"does not answer a known sentence ({failure.code}: {failure.message})"
             error = PoolError(endpoint.url, reason, f"Check it: curl {endpoint.url}/health, and its log.")
@@ -91,11 +80,32 @@ def _ask(opened: Opened, endpoint: Endpoint, lang: Lang) -> Away | None:
     if code in (Code.TRUNCATED, Code.UNFINISHED):
         raise PoolError(endpoint.url, f"does not come to an end: it answers {about}", _TEMPLATE)
     if code:
-        raise PoolError(endpoint.url, f"does not keep to the grammar ({code}): it answers {about}", _GRAMMAR)
+        raise PoolError(endpoint.url, f"does not keep to the grammar ({code}): it answers {about}", GRAMMAR)
     if must_find and not derived.triples:
         reason = f"finds nothing where its prompt shows what there is: it answers {about}"
         raise PoolError(endpoint.url, reason, _TEMPLATE)
     return None
+
+
+def ask_patiently(method: Method, server: LlamaServer, request: Request) -> Completion:
+    """The answer of a server; trouble that passes is waited for.
+
+    Raises:
+        ServerFailure: it cannot be had.
+    """
+    patient = Retrying(
+        retry=retry_if_exception(lambda error: isinstance(error, ServerFailure) and error.code.entry.passing),
+        stop=stop_after_attempt(_TRIES),
+        wait=wait_random_exponential(max=_LONGEST_PAUSE_S),
+        reraise=True,
+    )
+    return patient(
+        server.complete,
+        protect(method.renderer.render(request).parts, server.tokenize),
+        grammar=method.grammar(request),
+        max_tokens=method.answer.max_tokens,
+        stop=method.renderer.stop,
+    )
 
 
 def known(opened: Opened, lang: Lang) -> tuple[Request, bool]:
@@ -105,7 +115,7 @@ def known(opened: Opened, lang: Lang) -> tuple[Request, bool]:
     if example is None:
         return Request("", SENTENCES[lang], "", "", lang), False
     is_own = _is_of(example, ontology, lang)
-    is_shown = example in prompt.examples[: opened.settings.prompt.shots]
+    is_shown = example in fewshot.ordered(fewshot.usable(prompt.examples, opened.profile), opened.settings.prompt.shots)
     return Request("", example.text, example.title, example.context, lang), is_own and is_shown
 
 

@@ -10,6 +10,7 @@ import regex
 from triplelake.errors import InputError
 from triplelake.prompt.answer_form import ARRAYS, AnswerForm
 from triplelake.prompt.ontology import Ontology, Relation
+from triplelake.prompt.profile import ModelProfile
 from triplelake.text import unit_bounds
 from triplelake.types import Lang
 
@@ -81,15 +82,20 @@ def foreign(examples: Iterable[Example], ontology: Ontology, lang: Lang) -> int:
     )
 
 
-def ordered(examples: tuple[Example, ...], shots: int | None, *, empty: bool = True) -> tuple[Example, ...]:
-    """The first `shots` examples of a file (all if None), those without triples shown first, or not at all.
+def usable(examples: tuple[Example, ...], profile: ModelProfile) -> tuple[Example, ...]:
+    """The examples that a profile lets be shown: all, or those with triples."""
+    return tuple(each for each in examples if each.triples or profile.empty == "example")
+
+
+def ordered(examples: tuple[Example, ...], shots: int | None) -> tuple[Example, ...]:
+    """The first `shots` examples (all if None), those without triples shown first.
 
     A base model leans to what it saw last. Measured with Gemma 3 270M on sentences full of facts: with
     `[]` among the later examples it answers `[]` to all of them; with two of them first to 12 of 100
     (English), with one first to none. So the shipped one denies and plans in one sentence.
     """
     shown = examples[:shots]
-    return (*(e for e in shown if empty and not e.triples), *(e for e in shown if e.triples))
+    return (*(e for e in shown if not e.triples), *(e for e in shown if e.triples))
 
 
 def answer(example: Example, ontology: Ontology | None, lang: Lang, form: AnswerForm = ARRAYS) -> str:

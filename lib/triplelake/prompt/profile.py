@@ -5,7 +5,7 @@
     template: text              # plain | server | text
     prefix: "Human: "           # with `template: text` only; the server adds BOS by itself
     suffix: "\\n</s><s>Assistant:"
-    next: "\\n</s><s>"          # between an answer and the next prefix; with `examples: turns` only
+    next: "\\n</s><s>Human: "   # between an answer and the next question; with `examples: turns` only
     stop: ["</s>"]              # strings that end an answer
     examples: turns             # turns: of a conversation; text (default): in the one message
     answer: objects             # objects: {"subject": …}; arrays (default): ["subject", …]
@@ -42,7 +42,7 @@ class ModelProfile:
         match: patterns that are searched, whatever the case, in a server's alias.
         template: `plain`: a base model goes on with the prompt as it is; `server`: the server's own chat
             template, asked once; `text`: `prefix` and `suffix` around the prompt.
-        next: what stands between an answer and the prefix of the next question.
+        next: what stands between an answer and the next question.
         stop: strings that end an answer.
         examples: `turns`: questions and answers of a conversation; `text`: all in one message.
         answer: the form of an answer.
@@ -124,7 +124,7 @@ def load_profile(file: Path) -> ModelProfile:
         raise InputError(str(file), "`examples: turns` needs a chat template", "Set `template: server` or `text`.")
     if (form.examples == "turns" and form.template == "text") != bool(form.next):
         reason = "`next` and `examples: turns` with `template: text` go together"
-        raise InputError(str(file), reason, "Say in `next` what stands between an answer and the next prefix.")
+        raise InputError(str(file), reason, "Say in `next` what stands between an answer and the next question.")
     for pattern in form.match:
         try:
             regex.compile(pattern)

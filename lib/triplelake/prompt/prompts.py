@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import get_args
@@ -32,13 +32,14 @@ from triplelake.prompt.answer_form import FORMS, FormName
 from triplelake.prompt.fewshot import Example, check_spans
 from triplelake.prompt.files import Section, nearest, read_yaml_as
 from triplelake.prompt.ontology import Ontology, Relation
+from triplelake.prompt.profile import ModelProfile
 from triplelake.types import Lang
 
 LANGS: tuple[Lang, ...] = get_args(Lang)
 _PLACE = "{relations}"
 _SEE = "See conf/prompts/en.yaml."
-_FORM, _EMPTY = "{form}", "{empty}"
-_PLACES = re.compile(r"\{(?:relations|form|empty)\}")
+FORM, EMPTY = "{form}", "{empty}"
+_PLACES = re.compile(r"\{(?:form|empty)\}")
 _SLOT = re.compile(r"\{name\}|\{description\}")
 
 
@@ -77,21 +78,34 @@ class Prompt:
     relation_with_description: str
     labels: Labels
     examples: tuple[Example, ...]
-    forms: Mapping[FormName, str] = field(default_factory=dict)
-    empty: str = ""
+    forms: Mapping[FormName, str] = field(default_factory=dict, repr=False)
+    empty: str = field(default="", repr=False)
 
-    def instruct(self, ontology: Ontology | None, form: FormName = "arrays", *, tell_empty: bool = True) -> str:
-        """The instructions, with the relations of the ontology in its order.
+    def asked(self, ontology: Ontology | None) -> str:
+        """The instructions that go with an ontology, or with none."""
+        return self.open_instructions if ontology is None else self.instructions
 
-        Args:
-            form: how an answer looks.
-            tell_empty: say what to answer where there is no fact.
-        """
-        asked = self.open_instructions if ontology is None else self.instructions
-        values = {_FORM: self.forms.get(form, ""), _EMPTY: self.empty if tell_empty else ""}
-        if ontology is not None:
-            values[_PLACE] = self.relation_separator.join(self._show(relation) for relation in ontology.relations)
-        return _PLACES.sub(lambda place: values.get(place.group(), place.group()), asked)
+    def filled(self, profile: ModelProfile) -> Prompt:
+        """With a profile's form of an answer, and with what to answer where there is no fact if it wants that told."""
+        values = {FORM: self.forms.get(profile.answer, ""), EMPTY: "" if profile.empty == "untold" else self.empty}
+
+        def fill(text: str) -> str:
+            return _PLACES.sub(lambda place: values[place.group()], text)
+
+        return replace(
+            self,
+            instructions=fill(self.instructions),
+            open_instructions=fill(self.open_instructions),
+            forms={},
+            empty="",
+        )
+
+    def instruct(self, ontology: Ontology | None) -> str:
+        """The instructions, with the relations of the ontology in its order."""
+        asked = self.asked(ontology)
+        if ontology is None:
+            return asked
+        return asked.replace(_PLACE, self.relation_separator.join(self._show(each) for each in ontology.relations))
 
     def _show(self, relation: Relation) -> str:
         values = {"{name}": relation.names[self.lang], "{description}": relation.description.get(self.lang, "")}
@@ -154,11 +168,15 @@ def _load(lang: Lang, home: Path, shipped: Path) -> Prompt:
     if form.instructions.count(_PLACE) != 1:
         reason = f"`instructions` must hold {_PLACE} once, where the list of relations goes"
         raise InputError(str(file), reason, _SEE)
-    for name, text in (("instructions", form.instructions), ("open_instructions", form.open_instructions)):
-        if _FORM in text and (lacking := [each for each in FORMS if each not in form.forms]):
-            raise InputError(str(file), f"`{name}` holds {_FORM}, and `forms` lacks `{lacking[0]}`", _SEE)
-        if _EMPTY in text and not form.empty:
-            raise InputError(str(file), f"`{name}` holds {_EMPTY}, and there is no `empty`", _SEE)
+    said = {"instructions": form.instructions, "open_instructions": form.open_instructions}
+    for name, text in said.items():
+        if FORM in text and (lacking := [each for each in FORMS if each not in form.forms]):
+            raise InputError(str(file), f"`{name}` holds {FORM}, and `forms` lacks `{lacking[0]}`", _SEE)
+        if EMPTY in text and not form.empty:
+            raise InputError(str(file), f"`{name}` holds {EMPTY}, and there is no `empty`", _SEE)
+    for key, place, value in (("forms", FORM, form.forms), ("empty", EMPTY, form.empty)):
+        if value and not any(place in text for text in said.values()):
+            raise InputError(str(file), f"`{key}` is used by no instructions: none holds {place}", _SEE)
     examples = tuple(Example(e.text, e.title, e.context, e.triples) for e in form.examples)
     for number, example in enumerate(examples, start=1):
         check_spans(example, f"{file}, example {number}")

@@ -26,7 +26,7 @@ from triplelake.prompt import fewshot
 from triplelake.prompt.answer_form import ARRAYS, FORMS, AnswerForm
 from triplelake.prompt.ontology import Note, Ontology
 from triplelake.prompt.profile import ModelProfile
-from triplelake.prompt.prompts import LANGS, Labels, Prompt
+from triplelake.prompt.prompts import EMPTY, FORM, LANGS, Labels, Prompt
 from triplelake.prompt.turns import BLANK_LINE, ServerTemplate, Turns
 from triplelake.readings import LINE_END, readings
 from triplelake.types import Lang, Request
@@ -95,20 +95,23 @@ class Renderer:
         for lang in LANGS:
             prompt = prompts[lang]
             turns = _turns(profile, server_template, prompt.labels)
-            notes += _unheeded(profile, server_template, prompt)
+            notes += _unheeded(prompt, prompt.asked(ontology), profile)
             examples = _examples(prompt, ontology, profile, shots, notes)
-            instructions = prompt.instruct(ontology, profile.answer, tell_empty=profile.empty != "untold")
+            instructions = prompt.filled(profile).instruct(ontology)
             asked = [(_shown(prompt, each), fewshot.answer(each, ontology, lang, self._form)) for each in examples]
             self._labels[lang] = prompt.labels
             self._prefixes[lang] = turns.prefix(instructions, asked)
             self._suffixes[lang] = turns.asked
+        if profile.examples == "turns" and server_template is not None and server_template.turns is None:
+            told = "the server's chat template refuses a conversation, or does not write every turn alike"
+            notes.append(Note(f"{told}: the examples are shown in one message"))
         self._stop = profile.stop
         self._ontology = ontology
         self._notes = tuple(notes)
 
     @property
     def notes(self) -> tuple[Note, ...]:
-        """Examples with relations that the ontology lacks, and examples that are asked for and not there."""
+        """Examples with relations that the ontology lacks, and what is asked for and cannot be had."""
         return self._notes
 
     @property
@@ -180,12 +183,16 @@ def check_fits(prefix_tokens: int, n_ctx: int, settings: Settings) -> None:
 
 
 def template_text(profile: ModelProfile, server_template: ServerTemplate | None) -> tuple[str, ...]:
-    """What stands around messages, for the hash that tells a changed template."""
+    """What stands around messages and how an answer is written, for the hash that tells a changed profile or template.
+
+    What a profile leaves as it was before there was a choice is not named, so that it does not seem to have changed.
+    """
+    form = () if profile.answer == ARRAYS.name else (profile.answer,)
     if profile.template != "server":
-        return profile.prefix, profile.suffix, profile.next
+        return (profile.prefix, profile.suffix, *((profile.next,) if profile.next else ()), *form)
     single = _of_server(profile, server_template)
     turns = single.turns if profile.examples == "turns" else None
-    return (single.before, single.after, *(astuple(turns) if turns else ()))
+    return (single.before, single.after, *(astuple(turns) if turns else ()), *form)
 
 
 def _of_server(profile: ModelProfile, server_template: ServerTemplate | None) -> ServerTemplate:
@@ -203,7 +210,7 @@ def _turns(profile: ModelProfile, server_template: ServerTemplate | None, labels
         if profile.examples == "turns" and template.turns:
             return template.turns
     elif profile.examples == "turns":
-        return Turns(before, BLANK_LINE, after, profile.next + before, after)
+        return Turns(before, BLANK_LINE, after, profile.next, after)
     answer = f"\n{labels.answer}"
     return Turns(before, BLANK_LINE, answer, BLANK_LINE, answer + after)
 
@@ -211,10 +218,13 @@ def _turns(profile: ModelProfile, server_template: ServerTemplate | None, labels
 def _examples(
     prompt: Prompt, ontology: Ontology | None, profile: ModelProfile, shots: int | None, notes: list[Note]
 ) -> tuple[fewshot.Example, ...]:
-    examples = fewshot.ordered(prompt.examples, shots, empty=profile.empty == "example")
-    there = len(prompt.examples)
-    if shots is not None and shots > there:
-        notes.append(Note(f"prompt.shots is {shots}, but {prompt.file} has {there} examples", prompt.lang))
+    usable = fewshot.usable(prompt.examples, profile)
+    examples = fewshot.ordered(usable, shots)
+    if shots is not None and shots > len(usable):
+        notes.append(Note(f"prompt.shots is {shots}, but {prompt.file} has {len(usable)} examples", prompt.lang))
+    if prompt.examples and not usable:
+        told = f"all examples of {prompt.file} are answered [], which model profile {profile.name} leaves out"
+        notes.append(Note(told, prompt.lang))
     if ontology is not None and not prompt.shipped:
         fewshot.check_relations(prompt.examples, ontology, prompt.lang, str(prompt.file))
     elif ontology is not None and (foreign := fewshot.foreign(examples, ontology, prompt.lang)):
@@ -228,14 +238,17 @@ def _examples(
     return examples
 
 
-def _unheeded(profile: ModelProfile, template: ServerTemplate | None, prompt: Prompt) -> Iterator[Note]:
-    """What a profile wants and cannot have."""
-    if profile.examples == "turns" and template is not None and template.turns is None:
-        told = "the server's chat template does not write every turn alike: the examples are shown in one message"
-        yield Note(told, prompt.lang)
-    if profile.answer != ARRAYS.name and not prompt.forms:
-        told = f"{prompt.file} says in its own words how an answer looks; model profile {profile.name} wants"
-        yield Note(f"{told} {profile.answer}: write {{form}} there, as conf/prompts/en.yaml does", prompt.lang)
+def _unheeded(prompt: Prompt, instructions: str, profile: ModelProfile) -> Iterator[Note]:
+    """What a profile wants of a prompt that says it in its own words."""
+    own = f"{prompt.file} says in its own words"
+    if profile.answer != ARRAYS.name and FORM not in instructions:
+        told = f"{own} how an answer looks; model profile {profile.name} wants {profile.answer}: write {FORM} there"
+        yield Note(f"{told}, as conf/prompts/en.yaml does", prompt.lang)
+    if profile.empty == "untold" and EMPTY not in instructions:
+        told = (
+            f"{own} what to answer where there is no fact, if it says so; model profile {profile.name} wants it untold"
+        )
+        yield Note(f"{told}: write {EMPTY} there, as conf/prompts/en.yaml does", prompt.lang)
 
 
 def _shown(prompt: Prompt, example: fewshot.Example) -> str:

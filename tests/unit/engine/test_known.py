@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,18 +15,21 @@ from fake.faults import rule
 from fake.pool import FakePool
 from rich.console import Console
 
+from triplelake.codes import Code
 from triplelake.config import load_settings
 from triplelake.engine import known as module
 from triplelake.engine import narrate
-from triplelake.engine.known import FLOOR, known_models, known_texts, try_known
+from triplelake.engine.known import known_models, known_texts, try_known
 from triplelake.engine.opened import Opened, open_pool, read_question
 from triplelake.errors import PoolError
 from triplelake.evaluate.gold import GoldDocument
+from triplelake.pool.survey import Away
 from triplelake.prompt.fewshot import Example, check_spans
 from triplelake.prompt.ontology_file import load_ontology
 from triplelake.prompt.prompts import LANGS, load_prompts
 from triplelake.types import Lang
 
+ROOT = Path(__file__).parents[3]
 OWN = "relations:\n  - {id: owns, name_zh: 拥有, name_en: owns}\n"
 # The fake server relates words of two characters, and there is one.
 SILENT = GoldDocument("1", "春天。", (("春天", "alias", "春天"),))
@@ -68,13 +72,13 @@ def test_each_text_is_asked_once_and_the_servers_share_them(pool: FakePool, open
     assert pool.counts().asked == dict.fromkeys(texts, 1)
     assert [sum(pool.counts(server).asked.values()) for server in range(2)] == [10, 10]
     for each in found:
-        assert each.empty == ()
+        assert each.without == ()
         assert each.counts.gold == sum(len(text.facts) for text in known_texts(each.lang))
         # Relations of the shipped ontology, although the run has another.
         assert all(relation != "owns" for answer in each.answers for _, relation, _ in answer.facts)
 
 
-@pytest.mark.parametrize(("silent", "stops"), [(10 - FLOOR, False), (11 - FLOOR, True)])
+@pytest.mark.parametrize(("silent", "stops"), [(7, False), (8, True)])
 def test_nearly_nothing_but_empty_answers_stops_the_run(
     opened: Opened, monkeypatch: pytest.MonkeyPatch, silent: int, stops: bool
 ) -> None:
@@ -82,7 +86,7 @@ def test_nearly_nothing_but_empty_answers_stops_the_run(
     monkeypatch.setattr(module, "known_texts", lambda _: texts)
     if not stops:
         [found] = try_known(opened, ["zh-Hans"])
-        assert len(found.empty) == silent
+        assert len(found.without) == silent
         return
     with pytest.raises(PoolError) as caught:
         try_known(opened, ["zh-Hans"])
@@ -91,10 +95,41 @@ def test_nearly_nothing_but_empty_answers_stops_the_run(
     assert "examples" in caught.value.remedy and "run.preflight=false" in caught.value.remedy
 
 
-def test_what_a_server_fails_to_answer_is_left_out(pool: FakePool, opened: Opened) -> None:
-    pool.script(rule("error", every=2))
+def test_answers_that_are_no_good_are_told_for_what_they_are(pool: FakePool, opened: Opened) -> None:
+    pool.script(rule("ungrounded"))
+    with pytest.raises(PoolError, match=r"no usable answer to 10 of 10 known texts \(en; ungrounded\)") as caught:
+        try_known(opened, ["en"])
+    assert "grammar" in caught.value.remedy
+
+
+def test_what_a_server_fails_to_answer_is_told(pool: FakePool, opened: Opened) -> None:
+    pool.script(rule("bad_request", every=2))
+    found = try_known(opened, ["en"])
+    assert (len(found[0].answers), found[0].unanswered) == (6, (Code.BAD_REQUEST,) * 4)
+    console = Console(record=True, width=400)
+    narrate.known(console, found)
+    pool.script(rule("bad_request"))
+    narrate.known(console, try_known(opened, ["en"]))
+    some, none = console.export_text().splitlines()
+    assert some.endswith("; 4 not answered: bad_request") and "6 known texts" in some
+    assert none == "Known:    nothing is known of how well the model answers (en); 10 not answered: bad_request"
+
+
+def test_a_server_that_is_away_is_not_asked(pool: FakePool, opened: Opened) -> None:
+    gone = opened.survey.endpoints[0]
+    try_known(opened, ["en"], [Away(gone, PoolError(gone.url, "is gone"))])
+    assert sorted(sum(pool.counts(server).asked.values()) for server in range(2)) == [0, 10]
+
+
+def test_files_of_ones_own_beside_the_run_change_nothing(
+    opened: Opened, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(ROOT / "conf" / "init" / "en", tmp_path / "mine")
+    (tmp_path / "mine" / "ontologies").mkdir()
+    (tmp_path / "mine" / "ontologies" / "general.yaml").write_text(OWN, encoding="utf-8")
+    monkeypatch.chdir(tmp_path / "mine")
     [found] = try_known(opened, ["en"])
-    assert 0 < len(found.answers) < 10
+    assert all(relation != "owns" for answer in found.answers for _, relation, _ in answer.facts)
 
 
 def test_it_is_told_beside_other_models(opened: Opened) -> None:
@@ -103,5 +138,6 @@ def test_it_is_told_beside_other_models(opened: Opened) -> None:
     lines = console.export_text().splitlines()
     assert [line[:9].strip() for line in lines] == ["Known:", "", ""]
     for line, lang in zip(lines, sorted(LANGS), strict=True):
-        assert f"facts of 10 known texts found ({lang})" in line
+        assert f"the facts of 10 known texts found ({lang})" in line
         assert all(name in line for name in known_models())
+    assert all(figures[lang] > [0, 0] for figures in known_models().values() for lang in LANGS)

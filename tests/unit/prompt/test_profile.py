@@ -59,6 +59,7 @@ def test_atom_is_asked_in_its_own_form() -> None:
     atom = find_profile("atom-7b-chat", "")
     assert (atom.template, atom.prefix, atom.suffix) == ("text", "Human: ", "\n</s><s>Assistant:")
     assert atom.stop == ("</s>",)
+    assert (atom.examples, atom.next) == ("turns", "\n</s><s>" + atom.prefix)
 
 
 def test_a_file_of_ones_own(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from triplelake.errors import InputError, UsageError
 from triplelake.prompt.fewshot import Example, answer, check_relations, check_spans, foreign, ordered
 from triplelake.prompt.ontology import Ontology, Relation
 from triplelake.prompt.ontology_file import load_ontology
+from triplelake.prompt.profile import ModelProfile
 from triplelake.prompt.prompts import LANGS, load_prompts
 from triplelake.text import detect_language
 from triplelake.types import Lang
@@ -72,11 +73,36 @@ def test_the_shipped_examples_are_the_same_in_every_language() -> None:
     assert shapes["zh-Hans"] == shapes["zh-Hant"] == shapes["en"]
 
 
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        ({"forms": {"arrays": "triples"}}, "`instructions` holds {form}, and `forms` lacks `objects`"),
+        ({"empty": ""}, "`instructions` holds {empty}, and there is no `empty`"),
+        ({"forms": {"rows": "rows"}}, "should be 'arrays' or 'objects'"),
+        (
+            {"instructions": "Use {relations}{empty}", "open_instructions": "Find facts{empty}"},
+            "`forms` is used by no instructions",
+        ),
+        (
+            {"instructions": "Use {relations} as {form}", "open_instructions": "Find facts"},
+            "`empty` is used by no instructions",
+        ),
+    ],
+)
+def test_places_and_what_goes_there_must_fit(tmp_path: Path, changed: dict[str, object], reason: str) -> None:
+    shipped = yaml.safe_load((CONF / "prompts" / "en.yaml").read_text(encoding="utf-8"))
+    (tmp_path / "en.yaml").write_text(yaml.safe_dump(shipped | changed), encoding="utf-8")
+    with pytest.raises(InputError) as caught:
+        load_prompts(tmp_path)
+    assert caught.value.subject == str(tmp_path / "en.yaml")
+    assert reason in caught.value.reason
+
+
 def test_instructions_hold_the_relations_in_their_order_and_described() -> None:
     prompts = load_prompts("prompts")
     assert "作者、日期" in prompts["zh-Hans"].instruct(SMALL)
     assert "author (the author), date" in prompts["en"].instruct(SMALL)
-    assert "{" not in prompts["en"].instruct(None)
+    assert "{" not in prompts["en"].filled(ModelProfile("base", "plain")).instruct(None)
     odd = Ontology("odd", (Relation("x", dict.fromkeys(LANGS, "{description}"), description={"en": "{name}"}),))
     assert "{description} ({name})" in prompts["en"].instruct(odd)
 

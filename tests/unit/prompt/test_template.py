@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
 import pytest
 
 from triplelake.errors import PoolError
-from triplelake.prompt.profile import MARKER, load_profile
-from triplelake.prompt.template import read_template
+from triplelake.prompt.profile import MARKER, ModelProfile, load_profile
+from triplelake.prompt.template import check_turns, read_template
+from triplelake.prompt.turns import Turns
 
 USER, END, OPEN = "<|im_start|>user\n", "<|im_end|>\n", "<|im_start|>assistant\n"
 HISTORY = f"{USER}TRIPLELAKE-FIRST{END}{OPEN}TRIPLELAKE-SECOND{END}{USER}{MARKER}{END}{OPEN}"
@@ -85,3 +87,34 @@ def test_the_date_of_today_is_refused(tmp_path: Path, date: str) -> None:
     assert date in reason
     assert suffix == after
     assert read_template(f"{USER}{MARKER}{after}", None, datetime(2026, 11, 29)) == (USER, after)
+
+
+SYSTEM = "<|im_start|>system\n"
+CHATML = Turns(SYSTEM, END + USER, END + OPEN, END + USER, END + OPEN)
+CHAT = ModelProfile("chat", "server", stop=("<|end|>",), examples="turns", answer="objects", empty="told")
+
+
+def test_a_conversation_that_an_answer_can_follow() -> None:
+    check_turns(CHATML, USER, profile=CHAT)
+    check_turns(replace(CHATML, asked=f"{END}{OPEN}<think>\n\n</think>\n\n"), USER, profile=CHAT)
+
+
+@pytest.mark.parametrize(
+    ("turns", "says", "suffix"),
+    [
+        (replace(CHATML, asked=f"{END}{OPEN}<think>\n"), "thoughts", f"{END}{OPEN}<think>\n\n</think>\n\n"),
+        (replace(CHATML, asked=END), "does not open", END + OPEN),
+        (replace(CHATML, opening=f"{SYSTEM}Today: 2026-11-29\n"), "the date of today", END + OPEN),
+        (replace(CHATML, to_question=f"\n29 Nov 2026{END}{USER}"), "the date of today", END + OPEN),
+    ],
+)
+def test_a_conversation_is_checked_itself_and_its_profile_keeps_the_rest(
+    tmp_path: Path, turns: Turns, says: str, suffix: str
+) -> None:
+    with pytest.raises(PoolError) as caught:
+        check_turns(turns, USER, datetime(2026, 11, 29), CHAT)
+    assert says in caught.value.reason
+    file = tmp_path / "mine.yaml"
+    file.write_text("\n".join(caught.value.remedy.splitlines()[1:]), encoding="utf-8")
+    offered = replace(CHAT, name="mine", template="text", prefix=USER, suffix=suffix, next=END + USER)
+    assert load_profile(file) == offered

@@ -27,6 +27,8 @@ LLAMA_2 = (
 FORGETS = "{% for m in messages %}<{{ m.role }}>{{ m.content if loop.revindex < 4 }}{% endfor %}<assistant>"
 REPEATS = "{% for m in messages %}{{ messages[0].content if loop.last }}{{ m.content }}{% endfor %}"
 
+ROLES = ("user", "assistant")
+
 
 def render(template: str, messages: Sequence[Mapping[str, str]]) -> str:
     def refuse(reason: str) -> None:
@@ -52,9 +54,6 @@ def test_any_conversation_is_written_as_the_template_does(
     if not system:
         messages[0]["content"] = "Do it.\n\n" + messages[0]["content"]
     assert turns.prefix("Do it.", examples) + "asked" + turns.asked == render(template, [*opening, *messages])
-
-
-ROLES = ("user", "assistant")
 
 
 @pytest.mark.parametrize("template", [FORGETS, REPEATS, "", "{{ messages[0].content }}"])
