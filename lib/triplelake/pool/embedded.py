@@ -26,6 +26,10 @@ _HEALTH_TIMEOUT_S = 10.0
 _HEALTH_PAUSE_S = 0.05
 _LOG_LINES = 8
 _SUBJECT = "pool: embedded"
+_SPINS = 10_000
+"""How often a thread of the server looks whether the others have come, before it sleeps. By default it looks until
+then, which takes the cores from whoever else works: beside two busy processes on two cores 39 instead of 19 to 28
+tokens/s, on an idle machine 75 with either (Gemma 3 270M)."""
 
 
 class EmbeddedServer:
@@ -155,10 +159,13 @@ class EmbeddedServer:
 
 
 def _environment() -> dict[str, str]:
-    """This process's, with this package importable for the child too."""
+    """This process's, with this package importable for the child too, and a bound on how long its threads spin."""
     root = str(Path(__file__).resolve().parents[2])
     known = os.environ.get("PYTHONPATH")
-    return {**os.environ, "PYTHONPATH": f"{root}{os.pathsep}{known}" if known else root}
+    found = {**os.environ, "PYTHONPATH": f"{root}{os.pathsep}{known}" if known else root}
+    if "OMP_WAIT_POLICY" not in found:
+        found.setdefault("GOMP_SPINCOUNT", str(_SPINS))
+    return found
 
 
 def _usable_cpus() -> int:

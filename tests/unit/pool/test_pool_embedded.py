@@ -152,6 +152,23 @@ def test_the_survey_finds_llguidance(llama_server: Endpoint) -> None:
 
 
 @pytest.mark.model
+@pytest.mark.parametrize(
+    ("chosen", "spins"),
+    [({}, "10000"), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "active"}, None)],
+    ids=["default", "spins", "policy"],
+)
+def test_its_threads_leave_the_cores_to_others(
+    monkeypatch: pytest.MonkeyPatch, chosen: dict[str, str], spins: str | None
+) -> None:
+    for name in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in chosen.items():
+        monkeypatch.setenv(name, value)
+    with EmbeddedServer(EmbeddedSettings(slots=1, threads=1)) as server:
+        seen = Path(f"/proc/{server.pid}/environ").read_text(encoding="utf-8").split("\0")
+    assert [each.partition("=")[2] for each in seen if each.startswith("GOMP_SPINCOUNT=")] == ([spins] if spins else [])
+
+
 def test_a_broken_model_ends_with_the_log(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     model = tmp_path / "broken.gguf"
     model.write_bytes(b"not a model")
