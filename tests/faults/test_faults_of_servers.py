@@ -181,6 +181,7 @@ def test_a_pool_file_that_changes_during_a_run(
     check_unique(run.lake)
 
 
+@pytest.mark.infra
 def test_answers_that_are_all_cut_are_told_after_the_first_wave(
     job: Start, documents: Sequence[Mapping[str, str]]
 ) -> None:

@@ -152,6 +152,8 @@ def test_the_survey_finds_llguidance(llama_server: Endpoint) -> None:
 
 
 @pytest.mark.model
+@pytest.mark.model
+@pytest.mark.skipif(not Path("/proc").exists(), reason="looks into the environment of a process, as Linux shows it")
 @pytest.mark.parametrize(
     ("chosen", "spins"),
     [({}, "10000"), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "active"}, None)],

