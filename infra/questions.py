@@ -85,10 +85,14 @@ def questions(settings: Settings, opened: Opened, count: int) -> Iterator[dict[s
             prompt = protect(method.renderer.render(request).parts, server.tokenize)
             yield {
                 "body": completion_body(
-                    prompt, grammar=None, max_tokens=method.answer.max_tokens, stop=method.renderer.stop
+                    prompt,
+                    grammar=None,
+                    max_tokens=method.answer.max_tokens,
+                    stop=method.renderer.stop,
+                    probabilities=settings.asking.probabilities,
                 ),
                 "grammars": {
-                    engine: build_grammar(engine, request, method.ontology, method.answer)
+                    engine: build_grammar(engine, request, method.ontology, method.answer, method.renderer.form)
                     for engine in get_args(Engine)
                 },
             }

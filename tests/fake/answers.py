@@ -27,9 +27,14 @@ _SMALL = 2_000
 _LITERAL = r'"(?:[^"\\]|\\.)*"'
 _ONLY_LITERALS = re.compile(rf"(?:root\s*::=|start\s*:)((?:\s*{_LITERAL}(?:\{{\d+,\d+\}})?)+)\s*")
 _ONE_LITERAL = re.compile(rf"({_LITERAL})(?:\{{\d+,(\d+)\}})?")
-_PREDICATES = re.compile(r"^[pP](\d+)(?: ::= |: \()(.*)$", re.MULTILINE)
+_PREDICATES = re.compile(r"^[pP](\d+)(?: ::= |: )(.*)$", re.MULTILINE)
+_MEMBERS = re.compile(rf"^m\d+(?: ::= |: )({_LITERAL}) items(\d+) ", re.MULTILINE)
 _OBJECTS = re.compile(r"^[oO](\d+)(?: ::= |: )(.*)$", re.MULTILINE)
-_MORE = re.compile(r'\("," triple\)\{0,(\d+)\}')
+_MORE = re.compile(r'" [\w" ,\\\]\[]+\)\{0,(\d+)\}')
+"""How often a grammar lets triples, groups or items go on, the first that is there."""
+_FORMS = {"objects": r"{\"subject\":", "subjects": '"\\":{"', "relations": '\\":[[\\"', "arrays": ""}
+"""What tells a form in a grammar, the first that is there."""
+_TRIPLE = {"arrays": '["%s","%s","%s"]', "objects": '{"subject":"%s","relation":"%s","object":"%s"}'}
 _FREE = {True: "is related to", False: "相关"}
 
 
@@ -47,13 +52,21 @@ class Frame:
 
     branches: tuple[Branch, ...]
     most_triples: int
-    is_objects: bool
+    form: str
 
-    def triple(self, subject: str, predicate: str, object_: str) -> str:
-        """A triple as the grammar writes it; the predicate is escaped already."""
-        if self.is_objects:
-            return f'{{"subject":"{subject}","relation":"{predicate}","object":"{object_}"}}'
-        return f'["{subject}","{predicate}","{object_}"]'
+    @property
+    def empty(self) -> str:
+        return "{}" if self.form in ("subjects", "relations") else "[]"
+
+    def write(self, said: Sequence[tuple[str, str, str]]) -> str:
+        """An answer as the grammar writes it; predicates are escaped already."""
+        if self.form in _TRIPLE:
+            return "[" + ",".join(_TRIPLE[self.form] % each for each in said) + "]"
+        items: dict[str, list[str]] = {name: [] for branch in self.branches for name in branch.predicates}
+        for subject, predicate, object_ in said:
+            items[predicate].append(f'"{object_}"' if self.form == "subjects" else f'["{subject}","{object_}"]')
+        relations = "{" + ",".join(f'"{name}":[{",".join(found)}]' for name, found in items.items() if found) + "}"
+        return f'{{"{said[0][0]}":{relations}}}' if self.form == "subjects" and said else relations
 
 
 def text_asked(prompt: str, labels: Sequence[str]) -> str | None:
@@ -88,18 +101,18 @@ def triples(text: str, found: Frame) -> str:
     """An answer to a text, in compact JSON."""
     words = [*dict.fromkeys(_WORD.findall(text))]
     if len(words) < 2:
-        return "[]"
+        return found.empty
     seed = zlib.crc32(text.encode())
     subject = words[seed % len(words)]
-    said: list[str] = []
+    said: list[tuple[str, str, str]] = []
     for turn in range(min(_TRIPLES_MAX, found.most_triples, len(words) - 1)):
         branch = found.branches[(seed + turn) % len(found.branches)]
         predicate = branch.predicates[(seed >> 8) % len(branch.predicates)]
         others = branch.objects or words
         object_ = others[(seed + turn + 1) % len(others)]
         if object_.casefold() != subject.casefold():
-            said.append(found.triple(subject, predicate, object_))
-    return f"[{','.join(dict.fromkeys(said))}]"
+            said.append((subject, predicate, object_))
+    return found.write(list(dict.fromkeys(said)))
 
 
 def prose(prompt: str, tokens: int) -> str:
@@ -118,15 +131,18 @@ def frame(grammar: str) -> Frame | None:
 @lru_cache(maxsize=4096)
 def _frame(rules: str) -> Frame | None:
     objects = {number: _literals(names, rules) for number, names in _OBJECTS.findall(rules)}
-    found = []
+    members = [
+        Branch((_unquoted(literal, rules)[1:].rpartition('":[')[0],), objects.get(number, ()))
+        for literal, number in _MEMBERS.findall(rules)
+    ]
     for number, names in _PREDICATES.findall(rules):
-        # In llguidance the rule ends with what parts predicate and object.
-        names = names.rpartition(') "')[0] or names
+        # The rule ends, and in a group begins, with what stands around the predicate.
+        names = names[names.index("(") + 1 : names.rindex(")")]
         predicates = _literals(names, rules) if names.startswith('"') else (_FREE["A-Z" in names],)
-        found.append(Branch(predicates, objects.get(number, ())))
+        members.append(Branch(predicates, objects.get(number, ())))
     more = _MORE.search(rules)
-    is_objects = r"{\"subject\":" in rules
-    return Frame(tuple(found), 1 + int(more.group(1)) if more else 1, is_objects) if found else None
+    form = next(name for name, mark in _FORMS.items() if mark in rules)
+    return Frame(tuple(members), 1 + int(more.group(1)) if more else 1, form) if members else None
 
 
 def _literals(names: str, rules: str) -> tuple[str, ...]:
@@ -164,6 +180,13 @@ def _literal(grammar: str, most_tokens: int) -> str | None:
     for literal, most in _ONE_LITERAL.findall(match.group(1)):
         said += _unquoted(literal, grammar) * min(int(most or 1), 4 * most_tokens)
     return said
+
+
+def logprob(token: str) -> float:
+    """The log probability of a token, the same wherever it stands: from -3 to 0, marks of JSON near 0."""
+    if not any(map(str.isalnum, token)):
+        return -0.01
+    return -(zlib.crc32(token.encode()) % 300) / 100
 
 
 def predicted(content: str) -> int:

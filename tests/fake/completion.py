@@ -10,7 +10,7 @@ from fake import answers
 from fake.bodies import bad, overflow
 from fake.faults import Fault
 from fake.settings import ServerSettings
-from fake.tokens import BOS, count, cut, is_token, join
+from fake.tokens import BOS, count, cut, is_token, join, piece, tokenize
 from fake.work import Job
 
 _NO_PROMPT = (
@@ -127,7 +127,7 @@ def _spoilt(content: str, fault: Fault, grammar: str) -> str:
         case "ungrounded":
             found = answers.frame(grammar)
             predicate = found.branches[0].predicates[0] if found else "x"
-            return f"[{found.triple('Zzyzx', predicate, 'Qwghlm')}]" if found else '[["Zzyzx","x","Qwghlm"]]'
+            return found.write([("Zzyzx", predicate, "Qwghlm")]) if found else '[["Zzyzx","x","Qwghlm"]]'
     return content
 
 
@@ -163,9 +163,22 @@ def write(body: Mapping[str, Any], prompt: Prompt, said: Said, job: Job, alias: 
             "predicted_ms": said.predicted * step_s * 1000,
         },
     }
+    if isinstance(asked := body.get("n_probs"), int) and asked > 0:
+        whole["completion_probabilities"] = probabilities(said)
     if not isinstance(wanted, list) or not wanted:
         return whole
     return {path: value for path in wanted if (value := _at(whole, path)) is not None}
+
+
+def probabilities(said: Said) -> list[dict[str, Any]]:
+    """An entry for each token of an answer, and for its end where it ended by itself."""
+    pieces = [piece(number) for number in tokenize(said.content, special=False)]
+    return [_entry(text) for text in (*pieces, *([""] if said.stop_type == "eos" else []))]
+
+
+def _entry(text: str) -> dict[str, Any]:
+    token = {"id": 1, "token": text, "bytes": list(text.encode()), "logprob": answers.logprob(text)}
+    return {**token, "top_logprobs": [token]}
 
 
 def _at(whole: Any, path: str) -> Any:

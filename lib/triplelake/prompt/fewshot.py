@@ -104,7 +104,8 @@ def answer(example: Example, ontology: Ontology | None, lang: Lang, form: Answer
     for subject, predicate, obj in example.triples:
         relation = find_relation(ontology, lang, predicate) if ontology else None
         rows.append((subject, relation.names[lang] if relation else predicate, obj))
-    return form.write(rows)
+    names = [relation.names[lang] for relation in ontology.relations] if ontology else []
+    return form.write(rows, names)
 
 
 def find_relation(ontology: Ontology, lang: Lang, predicate: str) -> Relation | None:

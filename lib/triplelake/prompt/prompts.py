@@ -2,8 +2,9 @@
 
     instructions: |             # {relations} stands for the list of relations, {form} and {empty} for the two below
     open_instructions: |        # the same for `ontology: none`
-    forms: {arrays: …, objects: …}      # how an answer looks, by the profile's `answer`; for {form}
-    empty: …                    # what to answer where there is no fact, for {empty}; left out with `empty: untold`
+    forms: {arrays: …, objects: …, subjects: …, relations: …}   # how an answer looks, by the profile's `answer`: {form}
+    empty: …                    # what to answer where there is no fact, for {empty}; left out with `empty: untold`;
+                                # [] in it becomes {} where an answer is grouped
     relation_separator: 、
     relation_with_description: "{name}（{description}）"
     labels: {title: …, context: …, text: …, answer: …}   # what stands before each line
@@ -28,7 +29,7 @@ from typing import get_args
 
 from triplelake.config import conf_dir, find_conf
 from triplelake.errors import InputError
-from triplelake.prompt.answer_form import FORMS, FormName
+from triplelake.prompt.answer_form import ARRAYS, FORMS, FormName
 from triplelake.prompt.fewshot import Example, check_spans
 from triplelake.prompt.files import Section, nearest, read_yaml_as
 from triplelake.prompt.ontology import Ontology, Relation
@@ -86,8 +87,16 @@ class Prompt:
         return self.open_instructions if ontology is None else self.instructions
 
     def filled(self, profile: ModelProfile) -> Prompt:
-        """With a profile's form of an answer, and with what to answer where there is no fact if it wants that told."""
-        values = {FORM: self.forms.get(profile.answer, ""), EMPTY: "" if profile.empty == "untold" else self.empty}
+        """With a profile's form of an answer, and with what to answer where there is no fact if it wants that told.
+
+        Raises:
+            InputError: the prompt does not say how such an answer looks.
+        """
+        if self.forms and profile.answer not in self.forms:
+            reason = f"lacks `{profile.answer}` in `forms`, which model profile {profile.name} wants"
+            raise InputError(str(self.file), reason, _SEE)
+        nothing = self.empty.replace(ARRAYS.empty, FORMS[profile.answer].empty)
+        values = {FORM: self.forms.get(profile.answer, ""), EMPTY: "" if profile.empty == "untold" else nothing}
 
         def fill(text: str) -> str:
             return _PLACES.sub(lambda place: values[place.group()], text)
@@ -170,8 +179,8 @@ def _load(lang: Lang, home: Path, shipped: Path) -> Prompt:
         raise InputError(str(file), reason, _SEE)
     said = {"instructions": form.instructions, "open_instructions": form.open_instructions}
     for name, text in said.items():
-        if FORM in text and (lacking := [each for each in FORMS if each not in form.forms]):
-            raise InputError(str(file), f"`{name}` holds {FORM}, and `forms` lacks `{lacking[0]}`", _SEE)
+        if FORM in text and not form.forms:
+            raise InputError(str(file), f"`{name}` holds {FORM}, and there are no `forms`", _SEE)
         if EMPTY in text and not form.empty:
             raise InputError(str(file), f"`{name}` holds {EMPTY}, and there is no `empty`", _SEE)
     for key, place, value in (("forms", FORM, form.forms), ("empty", EMPTY, form.empty)):

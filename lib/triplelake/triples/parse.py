@@ -1,4 +1,4 @@
-"""Reading an answer: `[["subject","relation","object"],…]` or the same as objects, and nothing else.
+"""Reading an answer: triples in one of the forms of `triplelake.prompt.answer_form`, and nothing else.
 
 It is read whatever form it was asked in, so that stored answers need not remember theirs.
 """
@@ -6,30 +6,51 @@ It is read whatever form it was asked in, so that stored answers need not rememb
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import NamedTuple, NoReturn, TypeAlias
 
 import regex
 
 from triplelake.codes import Code
 
-_STRING = r'"(?:[^"\\\x00-\x1f]++|\\(?:["\\/bfnrt]|u[0-9A-Fa-f]{4}))*+"'
+_STRING = r'("(?:[^"\\\x00-\x1f]++|\\(?:["\\/bfnrt]|u[0-9A-Fa-f]{4}))*+")'
 _SPACE = r"[ \t\r\n]*+"
-_OPENING = regex.compile(rf"{_SPACE}\[{_SPACE}")
-_SEPARATOR = f"{_SPACE},{_SPACE}"
-_ARRAY = regex.compile(rf"\[{_SPACE}({_STRING}){_SEPARATOR}({_STRING}){_SEPARATOR}({_STRING}){_SPACE}\]{_SPACE}")
-_MEMBERS = _SEPARATOR.join(rf'"{key}"{_SPACE}:{_SPACE}({_STRING})' for key in ("subject", "relation", "object"))
-_OBJECT = regex.compile(rf"\{{{_SPACE}{_MEMBERS}{_SPACE}\}}{_SPACE}")
-_COMMA = regex.compile(rf",{_SPACE}")
-_CLOSING = regex.compile(rf"\]{_SPACE}\Z")
-# What may come after each part: the grammar of both forms.
-_FOLLOWING = {
-    _OPENING: (_ARRAY, _OBJECT, _CLOSING),
-    _ARRAY: (_COMMA, _CLOSING),
-    _OBJECT: (_COMMA, _CLOSING),
-    _COMMA: (_ARRAY, _OBJECT),
+# The grammar of all forms: each part (S is a string; white space may stand where there is a space, and behind), and
+# which parts may follow it.
+_PARTS: Mapping[str, tuple[str, tuple[str, ...]]] = {
+    "list": (r" \[", ("array", "object", "end of list")),
+    "array": (r"\[ S , S , S \]", ("next", "end of list")),
+    "object": (r'\{ "subject" : S , "relation" : S , "object" : S \}', ("next", "end of list")),
+    "next": (r",", ("array", "object")),
+    "end of list": (r"\]", ()),
+    "groups": (r" \{", ("subject", "relation of pairs", "end of groups")),
+    "end of groups": (r"\}", ()),
+    # {"subject":{"relation":["object","object"],"relation":["object"]},"subject":…}
+    "subject": (r"S : \{", ("relation",)),
+    "relation": (r"S : \[", ("item",)),
+    "item": (r"S", ("next item", "end of items")),
+    "next item": (r",", ("item",)),
+    "end of items": (r"\]", ("next relation", "end of subject")),
+    "next relation": (r",", ("relation",)),
+    "end of subject": (r"\}", ("next subject", "end of groups")),
+    "next subject": (r",", ("subject",)),
+    # {"relation":[["subject","object"],["subject","object"]],"relation":…}
+    "relation of pairs": (r"S : \[", ("pair",)),
+    "pair": (r"\[ S , S \]", ("next pair", "end of pairs")),
+    "next pair": (r",", ("pair",)),
+    "end of pairs": (r"\]", ("next relation of pairs", "end of groups")),
+    "next relation of pairs": (r",", ("relation of pairs",)),
 }
+_PATTERNS = {
+    name: regex.compile(part.replace(" ", _SPACE).replace("S", _STRING) + _SPACE + ("" if following else r"\Z"))
+    for name, (part, following) in _PARTS.items()
+}
+_FIRST = ("list", "groups")
 _SURROGATE = regex.compile(r"[\uD800-\uDFFF]")
+
+
+Place: TypeAlias = tuple[int, int]
 
 
 class AnswerError(Exception):
@@ -51,10 +72,29 @@ class AnswerError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ParsedAnswer:
-    """The triples of an answer, as written; `complete` is False where its tail was cut off."""
+    """The triples of an answer, as written.
+
+    Args:
+        complete: False where the answer's tail was cut off.
+        places: of each triple, where subject, relation and object stand in the answer, without their quotation marks:
+            `[start, end)` in characters. Triples of one group share what is said once.
+    """
 
     items: tuple[tuple[str, str, str], ...]
     complete: bool
+    places: tuple[tuple[Place, Place, Place], ...]
+
+
+class _String(NamedTuple):
+    """A string of an answer and where it stands there."""
+
+    text: str
+    start: int
+    end: int
+
+
+_Strings: TypeAlias = tuple[_String, _String, _String]
+_NOTHING = _String("", 0, 0)
 
 
 def parse_answer(text: str, *, truncated: bool) -> ParsedAnswer:
@@ -71,20 +111,47 @@ def parse_answer(text: str, *, truncated: bool) -> ParsedAnswer:
     """
     if not truncated and not text.strip():
         raise AnswerError(Code.EMPTY_ANSWER, "the server decoded nothing")
-    items: list[tuple[str, str, str]] = []
+    strings: list[_Strings] = []
+    subject = relation = _NOTHING
     place = 0
-    expected: tuple[regex.Pattern[str], ...] = (_OPENING,)
-    while match := next((found for part in expected if (found := part.match(text, place))), None):
-        if match.re is _CLOSING:
-            return ParsedAnswer(tuple(items), complete=True)
-        if match.re in (_ARRAY, _OBJECT):
-            items.append((_decode(match[1]), _decode(match[2]), _decode(match[3])))
-        place, expected = match.end(), _FOLLOWING[match.re]
-    if not any(part.fullmatch(text, place, partial=True) for part in expected):
+    expected: tuple[str, ...] = _FIRST
+    while expected:
+        found = next(((name, read) for name in expected if (read := _PATTERNS[name].match(text, place))), None)
+        if found is None:
+            break
+        part, read = found
+        said = [
+            _String(_decode(read[group]), read.start(group) + 1, read.end(group) - 1)
+            for group in range(1, read.re.groups + 1)
+        ]
+        match part:
+            case "array" | "object":
+                strings.append((said[0], said[1], said[2]))
+            case "subject":
+                subject = said[0]
+            case "relation" | "relation of pairs":
+                relation = said[0]
+            case "item":
+                strings.append((subject, relation, said[0]))
+            case "pair":
+                strings.append((said[0], relation, said[1]))
+        place, expected = read.end(), _PARTS[part][1]
+    else:
+        return _parsed(strings, complete=True)
+    if not any(_PATTERNS[name].fullmatch(text, place, partial=True) for name in expected):
         _refuse(text, place)
     if not truncated:
         raise AnswerError(Code.UNFINISHED, f"the answer ends within {_excerpt(text, place)}")
-    return ParsedAnswer(tuple(items), complete=False)
+    return _parsed(strings, complete=False)
+
+
+def _parsed(strings: Sequence[_Strings], *, complete: bool) -> ParsedAnswer:
+    items = tuple((subject.text, relation.text, obj.text) for subject, relation, obj in strings)
+    places = tuple(
+        ((subject.start, subject.end), (relation.start, relation.end), (obj.start, obj.end))
+        for subject, relation, obj in strings
+    )
+    return ParsedAnswer(items, complete, places)
 
 
 def _refuse(text: str, place: int) -> NoReturn:

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from triplelake.config import AnswerSettings
-from triplelake.prompt.answer_form import ARRAYS, OBJECTS, AnswerForm
+from triplelake.prompt.answer_form import BY_RELATION, BY_SUBJECT, FORMS, AnswerForm, Grouped, Listed
 from triplelake.prompt.grammar import automaton, build_grammar
 from triplelake.prompt.grammar.spans import material
 from triplelake.prompt.ontology import Ontology, Relation, Signature
@@ -63,7 +63,7 @@ def test_entities_are_exactly_the_spans(read_gbnf: Any, entities_of: EntitiesOf,
     seed=st.integers(0, 2**32),
     limit=st.integers(4, 40),
     triples=st.integers(1, 4),
-    form=st.sampled_from([ARRAYS, OBJECTS]),
+    form=st.sampled_from([*FORMS.values()]),
 )
 def test_every_text_of_the_grammar_is_an_answer_with_grounded_triples(
     read_gbnf: Any, entities_of: EntitiesOf, request_: Request, seed: int, limit: int, triples: int, form: AnswerForm
@@ -76,13 +76,27 @@ def test_every_text_of_the_grammar_is_an_answer_with_grounded_triples(
     for _ in range(5):
         text = grammar.sample(rng)
         found = parse_answer(text, truncated=False).items
-        assert form.write(found) == text
-        assert len(found) <= triples
+        if isinstance(form, Listed):
+            assert form.write(found) == text
+            assert len(found) <= triples
+        else:
+            assert_grouped(text, form, [*relations], triples)
         for subject, predicate, object_ in found:
             pattern = relations[predicate].object_pattern
             assert subject in entities
             assert object_ in entities
             assert pattern is None or regex.fullmatch(pattern, object_)
+
+
+def assert_grouped(text: str, form: Grouped, relations: list[str], most: int) -> None:
+    """Each relation comes at most once in its group, in the order of the ontology, and no more often than it may."""
+    said = json.loads(text, object_pairs_hook=list)
+    groups = [group for _, group in said] if form == BY_SUBJECT else [said]
+    assert len(groups) <= most
+    for group in groups:
+        ranks = [relations.index(name) for name, _ in group]
+        assert ranks == sorted(set(ranks))
+        assert all(1 <= len(items) <= most for _, items in group)
 
 
 @settings(max_examples=50)
@@ -119,6 +133,58 @@ def test_examples(read_gbnf: Any, lang: Lang, text: str, good: tuple[str, str, s
     assert not grammar.admits(_answer(bad))
     assert not grammar.admits(_answer((good[0], "unknown", good[2])))
     assert not grammar.admits(_answer(good) + " ")
+
+
+@pytest.mark.parametrize(
+    ("form", "good", "bad"),
+    [
+        (
+            BY_SUBJECT,
+            (
+                '{"晨雾":{"作者":["林知远"],"年份":["2003年","2003"]},"林知远":{"作者":["晨雾"]}}',
+                '{"晨雾":{"年份":["2003"]}}',
+                "{}",
+            ),
+            (
+                '{"晨雾":{"年份":["2003"],"作者":["林知远"]}}',
+                '{"晨雾":{"作者":["林知远"],"作者":["晨雾"]}}',
+                '{"晨雾":{}}',
+                "[]",
+            ),
+        ),
+        (
+            BY_RELATION,
+            (
+                '{"作者":[["晨雾","林知远"],["林知远","晨雾"]],"年份":[["晨雾","2003"]]}',
+                '{"年份":[["晨雾","2003年"]]}',
+                "{}",
+            ),
+            (
+                '{"年份":[["晨雾","2003"]],"作者":[["晨雾","林知远"]]}',
+                '{"年份":[["晨雾","林知远"]]}',
+                '{"作者":[]}',
+                "[]",
+            ),
+        ),
+    ],
+    ids=["subjects", "relations"],
+)
+def test_groups_hold_each_relation_once_and_in_order(
+    read_gbnf: Any, form: Grouped, good: tuple[str, ...], bad: tuple[str, ...]
+) -> None:
+    request = Request("r", "林知远写了《晨雾》，2003年出版。", "", "", "zh-Hans")
+    grammar = read_gbnf(build_grammar("gbnf", request, ONTOLOGY, AnswerSettings(), form))
+    assert [text for text in good if not grammar.admits(text)] == []
+    assert [text for text in bad if grammar.admits(text)] == []
+
+
+@pytest.mark.parametrize(
+    ("form", "answer"), [(BY_SUBJECT, '{"A":{"is":["甲"]}}'), (BY_RELATION, '{"is":[["A","甲"]]}')]
+)
+def test_groups_in_open_mode(read_gbnf: Any, form: Grouped, answer: str) -> None:
+    grammar = read_gbnf(build_grammar("gbnf", Request("r", "A 甲", "", "", "en"), None, AnswerSettings(), form))
+    assert grammar.admits(answer)
+    assert grammar.admits("{}")
 
 
 def test_title_and_context_count_but_are_not_joined(read_gbnf: Any) -> None:

@@ -107,6 +107,9 @@ def never() -> Iterator[FakePool]:
         yield pool
 
 
+BEGINS = {"arrays": '[["', "objects": '[{"subject":"', "subjects": '{"', "relations": '{"'}
+
+
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("grounding", ["constrain", "verify"])
 @pytest.mark.parametrize("ontology", [ONTOLOGY, None], ids=["ontology", "open"])
@@ -126,7 +129,7 @@ def test_answers_are_of_the_text_and_the_same_for_all_grammars(
         found = derive(request, completion.text, truncated=completion.truncated, ontology=ontology, answer=answer)
         assert (found.error_code, found.dropped) == (None, {})
         assert found.triples
-        assert completion.text.startswith("[[" if form == "arrays" else '[{"subject":"')
+        assert completion.text.startswith(BEGINS[form])
         said.add(completion.text)
     assert len(said) == 1
     client.close()

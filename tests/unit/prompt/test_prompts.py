@@ -9,6 +9,7 @@ import regex
 import yaml
 
 from triplelake.errors import InputError, UsageError
+from triplelake.prompt.answer_form import FormName
 from triplelake.prompt.fewshot import Example, answer, check_relations, check_spans, foreign, ordered
 from triplelake.prompt.ontology import Ontology, Relation
 from triplelake.prompt.ontology_file import load_ontology
@@ -76,9 +77,9 @@ def test_the_shipped_examples_are_the_same_in_every_language() -> None:
 @pytest.mark.parametrize(
     ("changed", "reason"),
     [
-        ({"forms": {"arrays": "triples"}}, "`instructions` holds {form}, and `forms` lacks `objects`"),
+        ({"forms": {}}, "`instructions` holds {form}, and there are no `forms`"),
         ({"empty": ""}, "`instructions` holds {empty}, and there is no `empty`"),
-        ({"forms": {"rows": "rows"}}, "should be 'arrays' or 'objects'"),
+        ({"forms": {"rows": "rows"}}, "should be 'arrays', 'objects', 'subjects' or 'relations'"),
         (
             {"instructions": "Use {relations}{empty}", "open_instructions": "Find facts{empty}"},
             "`forms` is used by no instructions",
@@ -96,6 +97,25 @@ def test_places_and_what_goes_there_must_fit(tmp_path: Path, changed: dict[str, 
         load_prompts(tmp_path)
     assert caught.value.subject == str(tmp_path / "en.yaml")
     assert reason in caught.value.reason
+
+
+def test_a_form_that_a_prompt_does_not_describe_is_told(tmp_path: Path) -> None:
+    shipped = yaml.safe_load((CONF / "prompts" / "en.yaml").read_text(encoding="utf-8"))
+    (tmp_path / "en.yaml").write_text(yaml.safe_dump(shipped | {"forms": {"arrays": "rows"}}), encoding="utf-8")
+    prompt = load_prompts(tmp_path)["en"]
+    assert "as rows" in prompt.filled(ModelProfile("base", "plain")).instructions
+    with pytest.raises(InputError, match="lacks `relations` in `forms`, which model profile chat wants"):
+        prompt.filled(ModelProfile("chat", "server", answer="relations"))
+
+
+@pytest.mark.parametrize(
+    ("form", "nothing"), [("arrays", "[]"), ("objects", "[]"), ("subjects", "{}"), ("relations", "{}")]
+)
+def test_the_empty_answer_is_told_in_the_form_of_the_profile(form: FormName, nothing: str) -> None:
+    for prompt in load_prompts("prompts").values():
+        filled = prompt.filled(ModelProfile("chat", "server", answer=form))
+        for told in (filled.instructions, filled.open_instructions):
+            assert told.rstrip(".。").endswith(nothing)
 
 
 def test_instructions_hold_the_relations_in_their_order_and_described() -> None:

@@ -200,7 +200,7 @@ def test_a_cut_tail_keeps_the_triples_before_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("completion", "code"), [("", "empty_answer"), ("好的", "invalid_json"), ("{}", "not_triples")]
+    ("completion", "code"), [("", "empty_answer"), ("好的", "invalid_json"), ('{"a":1}', "not_triples")]
 )
 def test_a_bad_answer_is_an_error_not_an_exception(completion: str, code: str) -> None:
     derived = ask("甲", completion)

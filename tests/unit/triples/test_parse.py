@@ -8,7 +8,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from triplelake.triples.parse import AnswerError, ParsedAnswer, parse_answer
+from triplelake.prompt.answer_form import BY_RELATION, BY_SUBJECT, Grouped
+from triplelake.triples.parse import AnswerError, parse_answer
 
 TRIPLES = st.lists(st.tuples(*[st.text(max_size=8)] * 3), max_size=4)
 Form = tuple[bool, tuple[str, str], bool]
@@ -23,6 +24,10 @@ def encode(triples: list[tuple[str, str, str]], form: Form) -> str:
     return json.dumps(rows, ensure_ascii=ascii_only, separators=separators)
 
 
+def said_at(answer: str, places: tuple[tuple[tuple[int, int], ...], ...]) -> list[tuple[str, ...]]:
+    return [tuple(json.loads(f'"{answer[start:end]}"') for start, end in triple) for triple in places]
+
+
 def code_of(text: str, *, truncated: bool = False) -> str:
     with pytest.raises(AnswerError) as caught:
         parse_answer(text, truncated=truncated)
@@ -35,7 +40,10 @@ def test_a_whole_answer_gives_its_triples_back(
     triples: list[tuple[str, str, str]], form: Form, space: str, truncated: bool
 ) -> None:
     answer = space + encode(triples, form) + space
-    assert parse_answer(answer, truncated=truncated) == ParsedAnswer(tuple(triples), complete=True)
+    parsed = parse_answer(answer, truncated=truncated)
+    assert parsed.complete
+    assert parsed.items == tuple(triples)
+    assert said_at(answer, parsed.places) == triples
 
 
 @given(TRIPLES, FORMS, st.data())
@@ -52,6 +60,34 @@ def test_any_prefix_of_an_answer_gives_a_prefix_of_its_triples(
     assert code_of(answer[:cut]) in {"unfinished", "empty_answer"}
 
 
+@given(TRIPLES, st.sampled_from([BY_SUBJECT, BY_RELATION]), st.booleans())
+def test_groups_give_their_triples(triples: list[tuple[str, str, str]], form: Grouped, spaced: bool) -> None:
+    relations = sorted({relation for _, relation, _ in triples})
+    answer = form.write(triples, relations)
+    if spaced:
+        # Its own strings are told from what stands between them by a reader of JSON.
+        answer = json.dumps(json.loads(answer), ensure_ascii=False, indent=1)
+    parsed = parse_answer(answer, truncated=False)
+    assert parsed.complete
+    assert sorted(parsed.items) == sorted(triples)
+    assert said_at(answer, parsed.places) == list(parsed.items)
+    assert form.write(parsed.items, relations) == form.write(triples, relations)
+    for cut in range(1, len(answer)):
+        part = parse_answer(answer[:cut], truncated=True)
+        assert not part.complete
+        assert part.items == parsed.items[: len(part.items)]
+        assert code_of(answer[:cut]) == "unfinished"
+
+
+def test_a_group_that_comes_again_loses_nothing() -> None:
+    assert parse_answer('{"a":{"r":["b"]},"a":{"r":["c","b"]}}', truncated=False).items == (
+        ("a", "r", "b"),
+        ("a", "r", "c"),
+        ("a", "r", "b"),
+    )
+    assert parse_answer('{"r":[["a","b"]],"r":[["a","b"]]}', truncated=False).items == (("a", "r", "b"),) * 2
+
+
 @given(st.text() | st.text('[]",\\abc \nu0{}:晨雾\ud800', max_size=30), st.booleans())
 @example('[["a","b","c"]]]', True)
 @example("[" * 100_000, False)
@@ -63,8 +99,10 @@ def test_junk_raises_nothing_but_answer_error(junk: str, truncated: bool) -> Non
         assert error.code in {"empty_answer", "invalid_json", "not_triples", "unfinished"}
         return
     if parsed.complete:
-        said = [[*row.values()] if isinstance(row, dict) else row for row in json.loads(junk)]
-        assert said == [list(item) for item in parsed.items]
+        rows = json.loads(junk)
+        if isinstance(rows, list):
+            said = [[*row.values()] if isinstance(row, dict) else row for row in rows]
+            assert said == [list(item) for item in parsed.items]
     else:
         assert truncated
 
@@ -91,6 +129,15 @@ def test_junk_raises_nothing_but_answer_error(junk: str, truncated: bool) -> Non
         ('[{"object":"a","relation":"b","subject":"c"}]', "not_triples"),
         ('[{"subject":"a","relation":"b","object":"c"}', "unfinished"),
         ("null", "not_triples"),
+        ('{"a":{}}', "not_triples"),
+        ('{"a":{"r":[]}}', "not_triples"),
+        ('{"r":[]}', "not_triples"),
+        ('{"r":[["a"]]}', "not_triples"),
+        ('{"r":["a"]}', "not_triples"),
+        ('{"a":{"r":[["b","c"]]}}', "not_triples"),
+        ('{"a":{"r":["b"]},"r":[["a","b"]]}', "not_triples"),
+        ('{"r":[["a","b"]],"a":{"r":["b"]}}', "not_triples"),
+        ('{"a":{"r":["b"]}', "unfinished"),
         ('[["a","b","c"]', "unfinished"),
         ('[["a","b","c"],', "unfinished"),
         ('[["a', "unfinished"),
@@ -101,7 +148,17 @@ def test_errors_have_codes(answer: str, code: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "answer", ['[["a","b"],["c"', '[["a",1', '[["a","b","c"]] x', '[["a","b","\\x', "{", "Sure: ["]
+    "answer",
+    [
+        '[["a","b"],["c"',
+        '[["a",1',
+        '[["a","b","c"]] x',
+        '[["a","b","\\x',
+        "{]",
+        '{"a":1',
+        '{"a":{"r":["b"]}]',
+        "Sure: [",
+    ],
 )
 def test_truncation_excuses_only_what_more_text_could_mend(answer: str) -> None:
     assert code_of(answer, truncated=True) in {"invalid_json", "not_triples"}

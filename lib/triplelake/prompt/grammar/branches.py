@@ -32,10 +32,12 @@ class Branch:
     Args:
         predicates: their names, as they stand inside a JSON string; None for free predicates.
         objects: the only objects, or None for any entity.
+        ranks: of the predicates in the ontology.
     """
 
     predicates: tuple[str, ...] | None
     objects: tuple[str, ...] | None = None
+    ranks: tuple[int, ...] = ()
 
 
 def branches(ontology: Ontology | None, lang: Lang, material: Material | None) -> list[Branch]:
@@ -47,15 +49,18 @@ def branches(ontology: Ontology | None, lang: Lang, material: Material | None) -
     if ontology is None:
         return [Branch(predicates=None)]
     matches: dict[str | None, tuple[str, ...] | None] = {None: None}
-    grouped: dict[tuple[str, ...] | None, list[str]] = {}
-    for relation in ontology.relations:
+    grouped: dict[tuple[str, ...] | None, list[tuple[int, str]]] = {}
+    for rank, relation in enumerate(ontology.relations):
         pattern = relation.object_pattern if material else None
         if material and pattern is not None and pattern not in matches:
             matches[pattern] = matching_objects(pattern, material)
         objects = matches[pattern]
         if objects != ():
-            grouped.setdefault(objects, []).append(_json_text(relation.names[lang]))
-    return [Branch(tuple(predicates), objects) for objects, predicates in grouped.items()]
+            grouped.setdefault(objects, []).append((rank, _json_text(relation.names[lang])))
+    return [
+        Branch(tuple(name for _, name in found), objects, tuple(rank for rank, _ in found))
+        for objects, found in grouped.items()
+    ]
 
 
 def _json_text(name: str) -> str:

@@ -19,6 +19,7 @@ from triplelake.prompt.grammar.branches import (
     PLAIN_CLASS_EXCLUDES,
     Branch,
 )
+from triplelake.prompt.grammar.skeleton import Language, answer_rules
 from triplelake.prompt.grammar.spans import Material
 from triplelake.types import Lang
 
@@ -40,30 +41,8 @@ def static(branches: Sequence[Branch], lang: Lang, max_triples: int, max_chars: 
 def _grammar(
     entity_rules: Sequence[str], branches: Sequence[Branch], lang: Lang, max_triples: int, form: AnswerForm
 ) -> str:
-    opening, separator, closing = map(_literal, (form.opening, form.separator, form.closing))
-    before, to_relation, to_object, after = map(_literal, form.joints)
-    if not branches:
-        return f"root ::= {_literal(form.empty)}\n"
-    tails = []
-    rules = []
-    for number, branch in enumerate(branches):
-        names = _free_predicate(lang) if branch.predicates is None else _any_of(branch.predicates)
-        rules.append(f"p{number} ::= {names}")
-        if branch.objects is None:
-            tails.append(f"p{number} {to_object} e0")
-        else:
-            rules.append(f"o{number} ::= {_any_of(branch.objects)}")
-            tails.append(f"p{number} {to_object} o{number}")
-    more = f" ({separator} triple){{0,{max_triples - 1}}}" if max_triples > 1 else ""
-    lines = (
-        f"root ::= {opening} (triple{more})? {closing}",
-        f"triple ::= {before} e0 {to_relation} tail {after}",
-        f"tail ::= {' | '.join(tails)}",
-        *rules,
-        *entity_rules,
-        "",
-    )
-    return "\n".join(lines)
+    rules = answer_rules(GBNF, form, branches, lang, max_triples)
+    return "\n".join((*rules, *(entity_rules if branches else ()), ""))
 
 
 def _automaton_rules(states: Sequence[State]) -> list[str]:
@@ -91,11 +70,10 @@ def _free_predicate(lang: Lang) -> str:
     return f"[{FREE_HAN}]{{1,{FREE_HAN_MAX}}}"
 
 
-def _any_of(texts: Sequence[str]) -> str:
-    return " | ".join(map(_literal, texts))
-
-
 def _literal(text: str) -> str:
     """A GBNF literal; control characters never come here: entities lack them, and JSON has escaped them in names."""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
+
+
+GBNF = Language("root", "e0", "{} ::= {}".format, str, _literal, _free_predicate)

@@ -21,6 +21,7 @@ from triplelake.prompt.grammar.branches import (
     PLAIN_CLASS_EXCLUDES,
     Branch,
 )
+from triplelake.prompt.grammar.skeleton import Language, answer_rules
 from triplelake.prompt.grammar.spans import Material
 from triplelake.types import Lang
 
@@ -45,30 +46,8 @@ def static(branches: Sequence[Branch], lang: Lang, max_triples: int, max_chars: 
 def _grammar(
     entity_rules: Sequence[str], branches: Sequence[Branch], lang: Lang, max_triples: int, form: AnswerForm
 ) -> str:
-    opening, separator, closing = map(_literal, (form.opening, form.separator, form.closing))
-    before, to_relation, to_object, after = map(_literal, form.joints)
-    if not branches:
-        return f"{HEADER}start: {_literal(form.empty)}\n"
-    tails = []
-    rules = []
-    for number, branch in enumerate(branches):
-        names = _free_predicate(lang) if branch.predicates is None else _any_of(branch.predicates)
-        rules.append(f"P{number}: ({names}) {to_object}")
-        if branch.objects is None:
-            tails.append(f"P{number} E")
-        else:
-            rules.append(f"O{number}: {_any_of(branch.objects)}")
-            tails.append(f"P{number} O{number}")
-    more = f" ({separator} triple){{0,{max_triples - 1}}}" if max_triples > 1 else ""
-    lines = (
-        f"start: {opening} (triple{more})? {closing}",
-        f"triple: {before} E {to_relation} tail {after}",
-        f"tail: {' | '.join(tails)}",
-        *rules,
-        *entity_rules,
-        "",
-    )
-    return HEADER + "\n".join(lines)
+    rules = answer_rules(LARK, form, branches, lang, max_triples)
+    return HEADER + "\n".join((*rules, *(entity_rules if branches else ()), ""))
 
 
 def _automaton_rules(states: Sequence[State]) -> list[str]:
@@ -97,9 +76,8 @@ def _free_predicate(lang: Lang) -> str:
     return f"/[{FREE_HAN}]{{1,{FREE_HAN_MAX}}}/"
 
 
-def _any_of(texts: Sequence[str]) -> str:
-    return " | ".join(map(_literal, texts))
-
-
 def _literal(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)
+
+
+LARK = Language("start", "E", "{}: {}".format, str.upper, _literal, _free_predicate)
