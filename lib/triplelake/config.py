@@ -87,6 +87,8 @@ class PromptSettings(_Section):
 
     dir: Path = Field(Path("prompts"), description="folder with one prompt file per language")
     shots: int | None = Field(None, ge=0, description="few-shot examples shown, of those in the file; all if not set")
+    gold: Path | None = Field(None, description="gold file whose likest texts are shown as further examples")
+    retrieved: int = Field(4, ge=1, le=32, description="how many of them each request is shown")
 
 
 class AnswerSettings(_Section):
@@ -120,6 +122,7 @@ class AskingSettings(_Section):
     max_retry_after_s: float = Field(
         60.0, ge=0, description="seconds that a server is left alone at most because its Retry-After asks for it"
     )
+    probabilities: bool = Field(True, description="ask for each token's probability, of which confidence is made")
     ca_file: Path | None = Field(
         None, description="PEM file of authorities to trust besides the public ones; the driver reads it for all tasks"
     )
@@ -155,6 +158,15 @@ class RunSettings(_Section):
     grace_s: float = Field(60.0, ge=0, description="seconds that a signal leaves to what is in flight")
     max_failure_rate: float = Field(0.2, ge=0, le=1, description="share of failed requests that ends the run")
     preflight: bool = Field(True, description="known texts must be answered before the first wave")
+    calibration: str = Field(
+        "auto", description="file of `jobs/calibrate.py`, of which confidence is made; `auto`: a shipped one; `none`"
+    )
+    min_confidence: float | None = Field(
+        None, ge=0, le=1, description="facts are what is at least so sure; if not set, all that is not flagged"
+    )
+    precision: float | None = Field(
+        None, gt=0, lt=1, description="the surest facts, a share of which is expected to be right, in place of it"
+    )
     on_suspicious: Literal["warn", "stop"] = Field(
         "warn", description="what to do if the first wave brings hardly a triple, or many answers that were cut"
     )

@@ -30,6 +30,7 @@ def idle_settings(settings: Settings, form: CorpusFormat, *, probing: bool = Fal
         "asking.timeout_s": asking.timeout_s > asking.deadline_s
         and f"asking.deadline_s, {asking.deadline_s:g}, is less",
         "asking.ca_file": embedded and "the embedded server is asked over http",
+        "prompt.retrieved": settings.prompt.gold is None and "prompt.gold names no examples to retrieve",
         "run.seed": not (run.sample or probing) and "nothing is drawn without --sample or --probe",
         "run.allow_removals": run.mode != "replace" and "only --mode replace removes",
         **{f"embedded.{key}": not embedded and "the pool is not `embedded`" for key in EmbeddedSettings.model_fields},

@@ -98,6 +98,9 @@ class Completion:
         latency_ms: from sending the request to holding the whole answer.
         model: the model's alias as the answer itself names it.
         endpoint: base URL of the server that answered.
+        token_logprobs: per decoded token, the natural logarithm of the probability that the model gave it, whatever
+            the grammar allowed; empty where it was not asked for.
+        token_chars: per decoded token, the characters of `text` that begin with it.
     """
 
     text: str
@@ -108,6 +111,8 @@ class Completion:
     latency_ms: float
     model: str
     endpoint: str
+    token_logprobs: tuple[float, ...] = ()
+    token_chars: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +172,8 @@ class Attempt:
         tries: how many times a server was asked.
         failed_tries: those of them that brought no good answer, in order. Of a chunk asked in halves each half has its
             own good answer.
+        token_logprobs, token_chars: of the tokens of `completion`, as a `Completion` has them; empty where they were
+            not asked for, and of a chunk asked in halves.
     """
 
     request_id: str
@@ -183,3 +190,5 @@ class Attempt:
     failed_tries: tuple[FailedTry, ...]
     endpoint: str | None
     model: str | None
+    token_logprobs: tuple[float, ...] = ()
+    token_chars: tuple[int, ...] = ()

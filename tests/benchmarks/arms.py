@@ -55,7 +55,7 @@ class PlainJson:
     def complete(self, request: Request) -> Completion:
         prompt = protect(self._renderer.render(request).parts, self._server.tokenize)
         grammar = schema_grammar(self._ontology, request.lang)
-        return self._server.complete(prompt, grammar=grammar, max_tokens=self._answer.max_tokens)
+        return self._server.complete(prompt, grammar=grammar, max_tokens=self._answer.max_tokens, probabilities=True)
 
     def ask(self, request: Request) -> Outcome:
         return read_plain(self.complete(request))
@@ -77,7 +77,11 @@ class Ours:
         prompt = protect(self._renderer.render(request).parts, self._server.tokenize)
         grammar = build_grammar(self._engine, request, self._ontology, self._answer, self._renderer.form)
         return self._server.complete(
-            prompt, grammar=grammar, max_tokens=self._answer.max_tokens, stop=self._renderer.stop
+            prompt,
+            grammar=grammar,
+            max_tokens=self._answer.max_tokens,
+            stop=self._renderer.stop,
+            probabilities=True,
         )
 
     def ask(self, request: Request) -> Outcome:

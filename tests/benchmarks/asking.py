@@ -4,8 +4,10 @@
 
 A model is a GGUF file, a name that `make models` knows, or `embedded`, the base model of that extra. An arm is `plain`
 (JSON objects under a plain schema, entities free, as other tools ask) or `EXAMPLES-ANSWER-EMPTY`, the keys of a model
-profile: `text-arrays-example`, `turns-objects-untold`. All arms of a model have the same sentences, the same examples
-with triples, limit of decoded tokens and requests in flight. A base model knows no turns, and such arms are left out.
+profile: `text-arrays-example`, `turns-objects-untold`; with `+K` behind it, each sentence is asked with the K
+likest of 2,000 other gold sentences of the half to choose on as further examples. All arms of a model have the same
+sentences, the same fixed examples with triples, limit of decoded tokens and requests in flight. A base model knows no
+turns, and such arms are left out.
 
 Answers are kept in the folder, so that an arm is asked once and more can be added later; the tables are made from what
 is there. Sentences are halved by a hash of their text: choose on `--split choose`, report on `--split report`.
@@ -27,7 +29,7 @@ from typing import get_args
 from arms import Arm, Ours, Outcome, PlainJson, read_ours, read_plain
 from plain_json import json_renderer
 from quality import format_interval
-from tasks import Split, Task, duie_task, fit, own_shots, text2kg_task, traditional
+from tasks import Split, Task, duie_task, fit, gold_examples, own_shots, text2kg_task, traditional
 
 from triplelake.config import AnswerSettings, EmbeddedSettings
 from triplelake.engine.opened import server_template
@@ -43,11 +45,13 @@ from triplelake.prompt.ontology import Ontology
 from triplelake.prompt.profile import Empty, Examples, ModelProfile
 from triplelake.prompt.prompts import load_prompts
 from triplelake.prompt.render import Renderer
+from triplelake.prompt.retrieval import Gallery
 from triplelake.types import Completion, Request
 
 PLAIN = "plain"
 EMBEDDED = "embedded"
 ARMS = (PLAIN, *("-".join(parts) for parts in product(get_args(Examples), FORMS, get_args(Empty))))
+_GALLERY = 2_000
 _TIMEOUT_S = 600.0
 _ANSWER = AnswerSettings()
 
@@ -71,7 +75,7 @@ class Asker:
 
     def ask(self, name: str, task: Task) -> Asked:
         """Ask an arm about every document of a task."""
-        arms = {ontology.name: self._arm(name, ontology) for _, ontology in task.documents}
+        arms = {ontology.name: self._arm(name, ontology, task) for _, ontology in task.documents}
 
         def ask(rank: int) -> tuple[int, Completion]:
             return rank, arms[task.documents[rank][1].name].complete(_request(task, rank))
@@ -80,15 +84,19 @@ class Asker:
         found = dict(windowed(range(len(task.documents)), ask, self.slots))
         return Asked(time.perf_counter() - started, tuple(found[rank] for rank in sorted(found)))
 
-    def _arm(self, name: str, ontology: Ontology) -> Arm:
+    def _arm(self, name: str, ontology: Ontology, task: Task) -> Arm:
         prompts = fit(load_prompts("prompts"), own_shots(), ontology)
+        name, _, retrieved = name.partition("+")
+        gallery = Gallery({task.lang: gold_examples(task, ontology, _GALLERY)}, int(retrieved)) if retrieved else None
         profile = _profile(name, is_chat=self.is_chat)
         template = server_template(self.server, profile) if self.is_chat else None
         if profile.examples == "turns" and template and not template.turns:
             raise SystemExit(f"{name}: the model's chat template does not write every turn alike")
         if name == PLAIN:
             return PlainJson(self.server, json_renderer(prompts, ontology, profile, None, template), ontology, _ANSWER)
-        return Ours(self.server, Renderer(prompts, ontology, profile, template), ontology, _ANSWER, self.engine)
+        return Ours(
+            self.server, Renderer(prompts, ontology, profile, template, gallery=gallery), ontology, _ANSWER, self.engine
+        )
 
 
 def _profile(name: str, *, is_chat: bool) -> ModelProfile:
@@ -174,7 +182,14 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--answers", type=Path, required=True, metavar="DIR", help="where answers are kept")
     parser.add_argument("--models", nargs="+", default=[EMBEDDED], metavar="MODEL", help=f"default: {EMBEDDED}")
-    parser.add_argument("--arms", nargs="+", choices=ARMS, default=ARMS, metavar="ARM", help=f"of: {', '.join(ARMS)}")
+    parser.add_argument(
+        "--arms",
+        nargs="+",
+        type=_arm,
+        default=ARMS,
+        metavar="ARM",
+        help=f"of: {', '.join(ARMS)}; each but the first with +K",
+    )
     parser.add_argument("--duie", type=Path, metavar="FILE", help="JSON Lines in the form of DuIE 2.0")
     parser.add_argument("--hant", action="store_true", help="the sentences of --duie in Traditional Chinese, too")
     parser.add_argument("--text2kg", type=Path, metavar="DIR", help="folder with `ontologies` and `train`")
@@ -183,6 +198,13 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--split", choices=get_args(Split), default="choose", help="default: choose")
     parser.add_argument("--slots", type=int, default=2, help="of the server, and requests in flight (default: 2)")
     return parser.parse_args()
+
+
+def _arm(text: str) -> str:
+    name, plus, retrieved = text.partition("+")
+    if name not in ARMS or (plus and (name == PLAIN or not retrieved.isdecimal())):
+        raise argparse.ArgumentTypeError(f"{text!r} is none of {', '.join(ARMS)}, nor one of them with +K")
+    return text
 
 
 def _tasks(options: argparse.Namespace) -> list[Task]:
@@ -213,7 +235,13 @@ def main() -> None:
         if missing:
             _ask(model, options.slots, missing, file)
         for task in tasks:
-            _print_table(label, task, {arm: _stored(file(task, arm)) for arm in ARMS if file(task, arm).exists()})
+            asked = sorted((each.stem for each in file(task, "*").parent.glob("*.jsonl")), key=_rank)
+            _print_table(label, task, {arm: _stored(file(task, arm)) for arm in asked})
+
+
+def _rank(arm: str) -> tuple[int, str]:
+    name, _, retrieved = arm.partition("+")
+    return ARMS.index(name), retrieved
 
 
 def _ask(

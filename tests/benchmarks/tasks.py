@@ -12,6 +12,7 @@ from typing import Literal
 import opencc
 import yaml
 
+from triplelake.errors import InputError
 from triplelake.evaluate.gold import GoldDocument, read_duie, read_text2kgbench, within
 from triplelake.evaluate.ontologies import from_duie, from_text2kgbench
 from triplelake.prompt.fewshot import Example, check_spans, foreign
@@ -24,11 +25,16 @@ _SHOTS = Path(__file__).with_name("shots.yaml")
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """Gold documents, each with the ontology it is asked with, those of one ontology side by side."""
+    """Gold documents, each with the ontology it is asked with, those of one ontology side by side.
+
+    Args:
+        others: by the name of an ontology, documents of the half to choose on that are not asked about.
+    """
 
     name: str
     lang: Lang
     documents: tuple[tuple[GoldDocument, Ontology], ...]
+    others: Mapping[str, Sequence[GoldDocument]]
 
 
 Split = Literal["all", "choose", "report"]
@@ -38,21 +44,26 @@ Split = Literal["all", "choose", "report"]
 def duie_task(path: Path, n: int, seed: int, split: Split = "all") -> Task:
     """`n` sentences of a DuIE file."""
     ontology = from_duie(path)
-    documents = _sample(_half(read_duie(path), split), n, seed)
-    return Task("DuIE", "zh-Hans", tuple((document, ontology) for document in documents))
+    read = read_duie(path)
+    documents = _sample(_half(read, split), n, seed)
+    others = {ontology.name: _without(_half(read, "choose"), documents)}
+    return Task("DuIE", "zh-Hans", tuple((document, ontology) for document in documents), others)
 
 
 def text2kg_task(folder: Path, n: int, seed: int, split: Split = "all") -> Task:
     """`n` sentences of Text2KGBench (`ontologies/`, `train/`), as evenly over its ontologies as `n` allows."""
     files = sorted(folder.glob("ontologies/*_ontology.json"), key=lambda file: int(file.stem.partition("_")[0]))
     documents: list[tuple[GoldDocument, Ontology]] = []
+    others: dict[str, Sequence[GoldDocument]] = {}
     for rank, file in enumerate(files):
         ontology = from_text2kgbench(file)
         train = folder / "train" / f"ont_{file.stem.removesuffix('_ontology')}_train.jsonl"
         usable = [document for document in within(read_text2kgbench(train), ontology)[0] if document.facts]
         share = n // len(files) + (rank < n % len(files))
-        documents += [(document, ontology) for document in _sample(_half(usable, split), share, seed)]
-    return Task("Text2KGBench", "en", tuple(documents))
+        drawn = _sample(_half(usable, split), share, seed)
+        documents += [(document, ontology) for document in drawn]
+        others[ontology.name] = _without(_half(usable, "choose"), drawn)
+    return Task("Text2KGBench", "en", tuple(documents), others)
 
 
 def traditional(task: Task) -> Task:
@@ -72,7 +83,22 @@ def traditional(task: Task) -> Task:
         return replace(document, text=text, facts=facts)
 
     documents = tuple((converted(document), ontology) for document, ontology in task.documents)
-    return Task(f"{task.name}, Traditional", "zh-Hant", documents)
+    others = {name: tuple(map(converted, each)) for name, each in task.others.items()}
+    return Task(f"{task.name}, Traditional", "zh-Hant", documents, others)
+
+
+def gold_examples(task: Task, ontology: Ontology, n: int) -> list[Example]:
+    """Examples of the documents of a task that are not asked about, at most `n`; only those that a prompt admits."""
+
+    def is_verbatim(example: Example) -> bool:
+        try:
+            check_spans(example, "gold")
+        except InputError:
+            return False
+        return True
+
+    others = [Example(each.text, each.title, "", each.facts) for each in task.others[ontology.name]]
+    return [each for each in others if is_verbatim(each)][:n]
 
 
 def own_shots() -> dict[Lang, tuple[Example, ...]]:
@@ -117,6 +143,11 @@ def _half(documents: Sequence[GoldDocument], split: Split) -> Sequence[GoldDocum
         return documents
     wanted = ("choose", "report").index(split)
     return [each for each in documents if hashlib.sha256(each.text.encode()).digest()[0] % 2 == wanted]
+
+
+def _without(documents: Sequence[GoldDocument], asked: Sequence[GoldDocument]) -> Sequence[GoldDocument]:
+    texts = {each.text for each in asked}
+    return [each for each in documents if each.text not in texts]
 
 
 def _sample(documents: Sequence[GoldDocument], n: int, seed: int) -> list[GoldDocument]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import importlib
 import json
 import re
@@ -15,6 +16,7 @@ from harness.lake import Lake
 from harness.servers import API_KEY, Counted, Scripted
 from pyspark.sql import SparkSession
 
+from triplelake.evaluate.review import ENCODING
 from triplelake.prompt.ontology_file import load_ontology
 from triplelake.prompt.profile import find_profile
 
@@ -68,6 +70,29 @@ def test_models(here: Path) -> None:
         for line in block.splitlines():
             type_in(line)
     assert json.loads((here / "a.json").read_text("utf-8"))
+
+
+def test_confidence(here: Path) -> None:
+    lines = (ROOT / "conf" / "demo" / "corpus.jsonl").read_text("utf-8")
+    (here / "corpus.jsonl").write_text(lines, "utf-8")
+    for block in blocks("confidence.md", "sh"):
+        for line in block.splitlines():
+            type_in(line)
+            if "--sample" in line:
+                judge(here / "out" / "kg" / "review.csv")
+    assert (here / "calibration.svg").read_text("utf-8").startswith("<?xml")
+    assert all(row["confidence"] is not None for row in Lake(here / "out" / "kg").view("current_triples"))
+
+
+def judge(sheet: Path) -> None:
+    """A verdict for every triple: long objects are right, and some of the others."""
+    with sheet.open(encoding=ENCODING, newline="") as lines:
+        rows = list(csv.DictReader(lines))
+    with sheet.open("w", encoding=ENCODING, newline="") as out:
+        writer = csv.DictWriter(out, rows[0].keys())
+        writer.writeheader()
+        for number, row in enumerate(rows):
+            writer.writerow(row | {"verdict": "yes" if len(row["object"]) > 4 or number % 7 == 0 else "no"})
 
 
 def test_tables(here: Path) -> None:

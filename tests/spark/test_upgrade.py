@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from zipfile import ZipFile
 
 import pytest
 from deltalake import DeltaTable
+from fill import put
 from pyspark.sql import DataFrame, SparkSession
 
 from triplelake.errors import OutputError
-from triplelake.tables.schemas import DOCUMENTS, PLANS, TABLES
+from triplelake.tables.schemas import ATTEMPTS, DOCUMENTS, PLANS, SCHEMA_VERSION, TABLES
 from triplelake.tables.store import Store
 from triplelake.tables.upgrade import steps, upgradable
 from triplelake.tables.views import select
@@ -32,7 +34,7 @@ def old(spark: SparkSession, tmp_path: Path) -> Store:
 def test_every_row_outlives_an_upgrade_that_is_killed_at_every_step(old: Store) -> None:
     before = {table.name: old.read(table).count() for table in TABLES}
     states = {tuple(row) for row in old.read(DOCUMENTS).select("doc_id", "state", "run_id", "at").collect()}
-    with pytest.raises(OutputError, match="has schema version 2, this is 3") as refused:
+    with pytest.raises(OutputError, match=f"has schema version 2, this is {SCHEMA_VERSION}") as refused:
         old.check()
     assert "jobs/maintain.py" in refused.value.remedy and "--upgrade" in refused.value.remedy
     assert upgradable(old)
@@ -40,7 +42,7 @@ def test_every_row_outlives_an_upgrade_that_is_killed_at_every_step(old: Store) 
     done = []
     while left := next(steps(old, "upgrade"), None):  # each time as a new command sees it
         words, step = left
-        if not words.endswith("schema version 3") and not words.startswith(DOCUMENTS.name):
+        if not words.endswith(f"schema version {SCHEMA_VERSION}") and not words.startswith(DOCUMENTS.name):
             # What the earlier version's views read of `documents` is still there.
             assert "at" in old.spark.read.table(old.sql_name(DOCUMENTS)).columns
         step()
@@ -60,6 +62,23 @@ def test_every_row_outlives_an_upgrade_that_is_killed_at_every_step(old: Store) 
         assert delta.protocol().min_reader_version == 1
         assert all(field.metadata.get("comment") for field in delta.schema().fields)
         assert delta.metadata().configuration["delta.enableDeletionVectors"] == "false"
+
+
+def test_tables_of_version_3_gain_the_probabilities_of_answers(spark: SparkSession, tmp_path: Path) -> None:
+    store = Store(spark, str(tmp_path / "kg"))
+    third = replace(ATTEMPTS, columns=tuple(each for each in ATTEMPTS.columns if not each.name.startswith("token_")))
+    store.create([third if table is ATTEMPTS else table for table in TABLES])
+    put(store, third, [{"request_id": "r", "status": "ok", "completion": "[]"}])
+    for table in TABLES:
+        spark.sql(f"ALTER TABLE {store.sql_name(table)} SET TBLPROPERTIES ('triplelake.schemaVersion' = '3')")
+    assert upgradable(store)
+    said = [words for words, step in steps(store, "upgrade") if step() is None]
+    assert said[0] == "attempts: token_logprobs, token_chars added"
+    assert len(said) == 1 + len(TABLES)
+    assert store.check() == []
+    (row,) = store.read(ATTEMPTS).collect()
+    assert (row["completion"], row["token_logprobs"], row["token_chars"]) == ("[]", None, None)
+    assert [field.name for field in DeltaTable(store.location(ATTEMPTS)).schema().fields] == ATTEMPTS.names
 
 
 def test_what_is_not_known_is_not_touched(old: Store) -> None:

@@ -1,5 +1,6 @@
 """The commands behind `jobs/`, one module each: arguments to settings, errors to messages and exit codes."""
 
+from triplelake.cli.calibrate import calibrate_command, calibrate_parser
 from triplelake.cli.demo import demo_command
 from triplelake.cli.evaluate import evaluate_command, evaluate_parser
 from triplelake.cli.export import export_command, export_parser
@@ -9,6 +10,8 @@ from triplelake.cli.report import report_command, report_parser
 from triplelake.cli.sql import sql_command
 
 __all__ = [
+    "calibrate_command",
+    "calibrate_parser",
     "demo_command",
     "evaluate_command",
     "evaluate_parser",

@@ -78,6 +78,13 @@ def extract_parser() -> Parser:
         help="draw N documents, and write a sheet to judge them in",
     )
     add(
+        "--precision",
+        dest="run.precision",
+        type=float,
+        metavar="P",
+        help="facts are the surest, of which a share P is expected to be right",
+    )
+    add(
         "--retry-failed",
         dest="run.retry_failed",
         action="store_true",

@@ -117,6 +117,7 @@ _CHANGE_ANSWERS = ("ontology", "profile", "chunking", "prompt", "answer")
 _FILES = {
     "relations": ("ontology", "the ontology has other relations, names, descriptions or patterns than it had"),
     **{f"prompt {lang}": ("prompt.dir", f"the prompt {lang}.yaml says something else than it did") for lang in LANGS},
+    "gold": ("prompt.gold", "the gold that examples are taken from says something else than it did"),
     "template": ("profile", "the model is asked in another form than it was: its profile, or the server's template"),
 }
 """Of the hashes in `Opened.versions`: the setting that names what is hashed, and what is said if only the hash differs.
@@ -157,10 +158,13 @@ def changes(store: Store, key: str, settings: Settings, versions: Mapping[str, s
     if not rows:
         return []
     stored, then = json.loads(rows[0]["settings"]), json.loads(rows[0]["versions"])
-    before = dict(leaves({part: stored.get(part) for part in _CHANGE_ANSWERS}))
+    defaults = Settings().public()
+    before = dict(leaves({part: _filled(stored.get(part), defaults[part]) for part in _CHANGE_ANSWERS}))
     now = dict(leaves({part: settings.public()[part] for part in _CHANGE_ANSWERS}))
-    before |= {name: then.get(name) for name in versions}
-    now |= versions
+    # The form of an answer is part of the profile, whose hash tells it.
+    told = {name: value for name, value in versions.items() if name != "form"}
+    before |= {name: then.get(name) for name in told}
+    now |= told
     differ = {name: value for name, value in now.items() if value != before.get(name)}
     found = []
     for name, value in differ.items():
@@ -169,6 +173,11 @@ def changes(store: Store, key: str, settings: Settings, versions: Mapping[str, s
         elif before.get(name) is not None and _FILES[name][0] not in differ:
             found.append(_FILES[name][1])
     return found or ["a file has other content than it had: the ontology, a prompt, or the model's profile or template"]
+
+
+def _filled(stored: Any, default: Any) -> Any:
+    """A stored section with today's keys: what a run of an earlier version could not set was as the default is."""
+    return {**default, **stored} if isinstance(stored, dict) and isinstance(default, dict) else stored
 
 
 def _shown(value: Any) -> str:
@@ -182,10 +191,11 @@ def last_key(store: Store, settings: Settings) -> str:
         OutputError: there is none.
     """
     wanted = {name: settings.public()[name] for name in _CHANGE_ANSWERS}
+    defaults = Settings().public()
     runs = store.read(RUNS).where("extraction_key IS NOT NULL").orderBy(F.desc(SEQUENCE), F.desc("ended_at"))
     for row in runs.select("extraction_key", "settings").toLocalIterator():
         stored = json.loads(row["settings"])
-        if {name: stored.get(name) for name in _CHANGE_ANSWERS} == wanted:
+        if {name: _filled(stored.get(name), defaults[name]) for name in _CHANGE_ANSWERS} == wanted:
             return str(row["extraction_key"])
     raise OutputError(
         store.output,

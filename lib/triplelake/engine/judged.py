@@ -16,6 +16,7 @@ from triplelake.errors import InputError
 from triplelake.evaluate.answers import Answered, Mention, Place, Reply
 from triplelake.evaluate.gold import GoldDocument
 from triplelake.evaluate.report import Run
+from triplelake.prompt.answer_form import ARRAYS
 from triplelake.tables.schemas import CHUNKS, RUNS, SEQUENCE
 from triplelake.tables.store import Store
 from triplelake.tables.views import register
@@ -91,13 +92,26 @@ def run_of(store: Store, found: Found) -> Run:
         .distinct()
         .collect()
     }
-    runs = (
-        store.read(RUNS).where(F.col("extraction_key").isin(list(keys))).orderBy(F.desc(SEQUENCE), F.desc("ended_at"))
-    )
+    return run_of_keys(store, keys)
+
+
+def run_of_keys(store: Store, keys: Iterable[str]) -> Run:
+    """What made the documents of extraction keys: of the newest run with one of them that knew its model.
+
+    Those that only read answers anew did not, before they took it over from the run that asked.
+    """
+    asked = F.col("extraction_key").isin(list(keys)) & F.col("versions").contains('"model"')
+    runs = store.read(RUNS).where(asked).orderBy(F.desc(SEQUENCE), F.desc("ended_at"))
     row = runs.select("settings", "versions").first()
     settings = json.loads(row["settings"]) if row and row["settings"] else {}
     versions = json.loads(row["versions"]) if row and row["versions"] else {}
-    return Run(output=store.output, model=versions.get("model"), extraction_keys=tuple(sorted(keys)), settings=settings)
+    return Run(
+        output=store.output,
+        model=versions.get("model"),
+        extraction_keys=tuple(sorted(keys)),
+        settings=settings,
+        form=versions.get("form", ARRAYS.name),
+    )
 
 
 def _by_id(store: Store, current: DataFrame, gold: Sequence[GoldDocument]) -> dict[str, Row]:
@@ -158,6 +172,7 @@ def _mention(row: Row) -> Mention:
         grounded=row["grounding"] != "none",
         flags=tuple(row["flags"] or ()),
         places=(*places, _place(row, "evidence", in_title=False)),
+        confidence=row["confidence"],
     )
 
 

@@ -6,8 +6,10 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 
 from triplelake.config import Settings
+from triplelake.prompt.fewshot import Example
 from triplelake.prompt.ontology import Ontology
 from triplelake.prompt.prompts import Prompt
 from triplelake.triples.identity import stable_hash
@@ -30,16 +32,20 @@ def extraction_key(settings: Settings, *, fingerprint: str, engine: str, prompt:
 
 
 def content_hashes(
-    prompts: Mapping[Lang, Prompt], ontology: Ontology | None, template: Sequence[str]
+    prompts: Mapping[Lang, Prompt],
+    ontology: Ontology | None,
+    template: Sequence[str],
+    gold: Mapping[Lang, Sequence[Example]] = MappingProxyType({}),
 ) -> Mapping[str, str]:
     """Short hashes of what the files say that can change an answer, so that a person can be told which has changed.
 
     Args:
         prompts: as the profile fills them in.
         template: what stands around messages, how an answer is written, and what ends it.
+        gold: the examples of which each request is shown the likest.
 
     Returns:
-        `relations`, `prompt` with each language, and `template`.
+        `relations`, `prompt` with each language, `template`, and `gold` where there is any.
     """
     relations = ontology.relations if ontology else ()
     asked = {lang: replace(prompt, file=Path(), shipped=False) for lang, prompt in prompts.items()}
@@ -47,6 +53,7 @@ def content_hashes(
         "relations": [repr((each.id, each.names, each.description, each.object_pattern)) for each in relations],
         **{f"prompt {lang}": [repr(prompt)] for lang, prompt in asked.items()},
         "template": template,
+        **({"gold": [repr(sorted(gold.items()))]} if gold else {}),
     }
     return {name: stable_hash(*each)[:_SHORT_HASH] for name, each in texts.items()}
 

@@ -47,7 +47,8 @@ class Method:
 
     Args:
         model: the name that every answer must declare.
-        prefix_tokens: tokens of the fixed prefix, by language, for the limit of tokens per second.
+        prefix_tokens: tokens of the fixed prefix and of retrieved examples, by language, for the limit of tokens per
+            second.
     """
 
     model: str
@@ -125,7 +126,7 @@ class Ladder:
             completion = answer.completion
             history.tried_in_vain(answer.failed_tries)
             history.completions.append(completion)
-            reply = self._read(request, completion.text, truncated=completion.truncated)
+            reply = self._read(request, completion.text, truncated=completion.truncated, completion=completion)
             code = reply.derived.error_code
             if code is None or (code == Code.TRUNCATED and put == _PUTS):
                 break
@@ -137,18 +138,19 @@ class Ladder:
                 limit *= 2
         return reply
 
-    def _read(self, request: Request, text: str, *, truncated: bool) -> _Reply:
+    def _read(self, request: Request, text: str, *, truncated: bool, completion: Completion | None = None) -> _Reply:
         with self._turn:
-            return _Reply(text, truncated, self._method.read(request, text, truncated=truncated))
+            return _Reply(text, truncated, self._method.read(request, text, truncated=truncated), completion)
 
 
 @dataclass(frozen=True, slots=True)
 class _Reply:
-    """The text that answers a request, and what it gives."""
+    """The text that answers a request, and what it gives; `completion` is the answer that has this text, if one has."""
 
     text: str
     truncated: bool
     derived: Derivation
+    completion: Completion | None
 
     @property
     def good(self) -> bool:
@@ -188,6 +190,8 @@ class _History:
             failed_tries=tuple(self.failed_tries),
             endpoint=last.endpoint,
             model=last.model,
+            token_logprobs=reply.completion.token_logprobs if reply.completion else (),
+            token_chars=reply.completion.token_chars if reply.completion else (),
         )
 
     def failed(self, code: Code, message: str, endpoint: str = "") -> Attempt:

@@ -19,6 +19,7 @@ from triplelake.engine.progress import duration
 from triplelake.engine.source import Source
 from triplelake.engine.suspicion import Suspicion
 from triplelake.engine.tally import Tally
+from triplelake.evaluate.calibration_file import CalibrationFile
 from triplelake.tables.lease import LEASE_S
 from triplelake.tables.maintain import Size, WorkList
 from triplelake.tables.records import Holder
@@ -81,6 +82,42 @@ def opened(console: Console, pool: Opened) -> None:
         say(console, f"          {note}")
     if pool.settings.pool == "embedded" and pool.settings.embedded.model is None:
         say(console, "          It is small: it shows that all works, and little of what a larger one finds")
+
+
+def confidence(console: Console, found: CalibrationFile | None, key: str) -> None:
+    """What confidence is made with."""
+    if found is None:
+        say(console, "Sure:     no calibration for this model, so `confidence` stays null: jobs/calibrate.py makes one")
+        return
+    fitted = (
+        f"{found.triples:,} triples of {found.documents:,} documents judged by {found.judged_by}, AUC {found.auc:.2f}"
+    )
+    say(console, f"Sure:     confidence as fitted on {fitted}")
+    if found.extraction_key != key:
+        say(console, "          These were asked with other settings, so that it may be off: judge some of yours")
+
+
+def sifted(console: Console, before: float, least: float, unknown: int) -> None:
+    """From which confidence on a triple counts as a fact, where that has changed.
+
+    Args:
+        unknown: current triples without a confidence.
+    """
+    if not least:
+        say(
+            console,
+            f"Facts:    all that nothing speaks against, with and without a confidence; it was at least {before:g}",
+        )
+        return
+    if least == 1.0:
+        say(console, "Facts:    none: not even the surest are as sure as run.precision wants; ask for less")
+        return
+    say(console, f"Facts:    those with a confidence of at least {least:g}; it was {before:g}")
+    if unknown:
+        say(
+            console,
+            f"          {unknown:,} triples have none, and are no facts: --republish gives it where it can be had",
+        )
 
 
 def notes(console: Console, pool: Opened, langs: Collection[Lang]) -> None:
@@ -163,7 +200,10 @@ def estimate(console: Console, store: Store, pool: Opened, draft: Draft) -> None
     """Tokens and time of a plan, by the rate of earlier runs with the same key."""
     plan = draft.plan
     cached = sum(count * pool.prefix_tokens[lang] for lang, count in draft.langs.items())
-    say(console, f"Tokens:   about {cached + plan.est_tokens:,} of prompt ({cached:,} from the cache)")
+    retrieved = sum(count * pool.retrieved_tokens[lang] for lang, count in draft.langs.items())
+    shown = f", at most {retrieved:,} of retrieved examples" if retrieved else ""
+    told = f"about {cached + plan.est_tokens + retrieved:,} of prompt ({cached:,} from the cache{shown})"
+    say(console, f"Tokens:   {told}")
     done = (
         store.read(RUNS)
         .where((F.col("command") == "extract") & (F.col("extraction_key") == pool.key) & (F.col("asking_s") > 0))

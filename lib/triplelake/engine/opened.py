@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from triplelake.codes import Code
-from triplelake.config import Settings
+from triplelake.config import Settings, find_conf
+from triplelake.engine.gallery import gallery, most_tokens, read_gallery
 from triplelake.engine.keys import content_hashes, extraction_key
 from triplelake.engine.ladder import Method
 from triplelake.errors import UsageError
+from triplelake.evaluate.calibration_file import AUTO, NONE, CalibrationFile, choose, read_calibration
 from triplelake.pool.client import LlamaServer
 from triplelake.pool.embedded import EmbeddedServer
 from triplelake.pool.endpoints import Endpoint, load_pool
@@ -54,8 +56,10 @@ class Opened:
         template: what the server's chat template does, where the profile uses it.
         renderer: makes its prompts.
         prefix_tokens: tokens of the fixed prefix, by language.
+        retrieved_tokens: those of the retrieved examples of a request at most, as estimated.
         key: the extraction key.
         contents: hashes of what the files say, as `content_hashes` has them.
+        calibrated: what confidence is made with, if there is any.
     """
 
     settings: Settings
@@ -65,8 +69,10 @@ class Opened:
     template: ServerTemplate | None
     renderer: Renderer
     prefix_tokens: Mapping[Lang, int]
+    retrieved_tokens: Mapping[Lang, int]
     key: str
     contents: Mapping[str, str]
+    calibrated: CalibrationFile | None
 
     @property
     def slots(self) -> int:
@@ -82,13 +88,18 @@ class Opened:
             engine=self.survey.engine,
             renderer=self.renderer,
             ontology=self.question.ontology,
-            prefix_tokens=self.prefix_tokens,
+            prefix_tokens={lang: self.prefix_tokens[lang] + self.retrieved_tokens[lang] for lang in LANGS},
         )
 
     @property
     def versions(self) -> Mapping[str, str]:
-        """What answers besides the settings: model and grammar engine, and hashes of what the files say."""
-        return {"model": self.survey.fingerprint, "grammar": self.survey.engine, **self.contents}
+        """What answers besides the settings: model, grammar engine, form of an answer, hashes of what the files say."""
+        return {
+            "model": self.survey.fingerprint,
+            "grammar": self.survey.engine,
+            "form": self.profile.answer,
+            **self.contents,
+        }
 
 
 def read_question(settings: Settings) -> Question:
@@ -97,6 +108,8 @@ def read_question(settings: Settings) -> Question:
     Raises:
         UsageError, InputError: a file is missing or cannot be used.
     """
+    if settings.run.calibration not in (AUTO, NONE):
+        read_calibration(find_conf(settings.run.calibration, kind="calibration"))
     return Question(load_ontology(settings.ontology), load_prompts(settings.prompt.dir))
 
 
@@ -107,13 +120,21 @@ def open_pool(settings: Settings, question: Question) -> Iterator[Opened]:
     Raises:
         PoolError, UsageError, InputError, SetupError: the pool, its model or its context cannot do the work.
     """
+    gold = read_gallery(settings, question.ontology)
     with _endpoints(settings) as endpoints:
         found = survey(endpoints, wanted_grammar=settings.answer.grammar, timeout_s=_SURVEY_TIMEOUT_S)
         profile = find_profile(settings.profile, found.alias)
 
         def ask(server: LlamaServer) -> tuple[ServerTemplate | None, Renderer, Mapping[Lang, int]]:
             template = server_template(server, profile) if profile.template == "server" else None
-            renderer = Renderer(question.prompts, question.ontology, profile, template, shots=settings.prompt.shots)
+            renderer = Renderer(
+                question.prompts,
+                question.ontology,
+                profile,
+                template,
+                shots=settings.prompt.shots,
+                gallery=gallery(gold, settings, profile),
+            )
             return (
                 template,
                 renderer,
@@ -121,12 +142,26 @@ def open_pool(settings: Settings, question: Question) -> Iterator[Opened]:
             )
 
         template, renderer, prefix_tokens = _of_any(found.endpoints, settings.asking.timeout_s, ask)
-        check_fits(max(prefix_tokens.values()), found.n_ctx, settings)
+        retrieved_tokens = {lang: most_tokens(renderer, lang, settings) for lang in LANGS}
+        check_fits(max(prefix_tokens[lang] + retrieved_tokens[lang] for lang in LANGS), found.n_ctx, settings)
         key = extraction_key(settings, fingerprint=found.fingerprint, engine=found.engine, prompt=renderer.identity())
         asked_in = (*template_text(profile, template), *profile.stop)
         asked = {lang: prompt.filled(profile) for lang, prompt in question.prompts.items()}
-        contents = content_hashes(asked, question.ontology, asked_in)
-        yield Opened(settings, question, found, profile, template, renderer, prefix_tokens, key, contents)
+        contents = content_hashes(asked, question.ontology, asked_in, gold)
+        calibrated = choose(settings.run.calibration, model=found.fingerprint, form=profile.answer)
+        yield Opened(
+            settings,
+            question,
+            found,
+            profile,
+            template,
+            renderer,
+            prefix_tokens,
+            retrieved_tokens,
+            key,
+            contents,
+            calibrated,
+        )
 
 
 def server_template(server: LlamaServer, profile: ModelProfile) -> ServerTemplate:

@@ -39,9 +39,10 @@ _WRITTEN = (
     "lang",
     "doc_id",
     "document",
+    "confidence",
 )
 """Columns of a sheet: those that it must have, and what helps to judge. `document` numbers the documents, since a
-spreadsheet may save a long `doc_id` as 1.2E+17."""
+spreadsheet may save a long `doc_id` as 1.2E+17. `confidence` stands last: who reads it first judges by it."""
 
 _ELSEWHERE: Mapping[Lang, Mapping[str, str]] = {
     "zh-Hans": {"title": "标题", "context": "上文"},
@@ -83,6 +84,7 @@ def sheet(triples: Iterable[dict[str, Any]]) -> str:
             "verdict": "",
             "marked": marked(triple),
             "document": numbers.setdefault(triple["doc_id"], len(numbers) + 1),
+            "confidence": None if triple["confidence"] is None else round(triple["confidence"], 2),
         }
         for triple in triples
     )

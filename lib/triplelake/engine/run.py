@@ -15,6 +15,7 @@ from triplelake.engine.buckets import Bucket, new_buckets, open_buckets
 from triplelake.engine.draft import Plan
 from triplelake.engine.found import find_input
 from triplelake.engine.journal import Journal, answers_by_key, changes, last_key, newest_key
+from triplelake.engine.judged import run_of_keys
 from triplelake.engine.opened import Opened, open_pool, read_question
 from triplelake.engine.plan import Planner
 from triplelake.engine.probe import tell
@@ -24,13 +25,15 @@ from triplelake.engine.source import Source, open_source
 from triplelake.engine.suggest import suggest
 from triplelake.engine.tally import check_failures
 from triplelake.errors import UsageError
+from triplelake.evaluate.calibration_file import NONE, CalibrationFile, check_confidence, choose
 from triplelake.idle import idle_for_republish, idle_settings
 from triplelake.tables.lease import Lease
 from triplelake.tables.outputs import check_output
 from triplelake.tables.publish import Publisher
-from triplelake.tables.schemas import RUNS, Table
+from triplelake.tables.schemas import RUNS, TRIPLES, Table
 from triplelake.tables.store import Store
-from triplelake.tables.views import create_views
+from triplelake.tables.views import confidences, create_views, register
+from triplelake.triples.confidence import least_confidence
 
 _REQUESTS_PER_SLOT_IN_A_BUCKET = 8
 
@@ -54,6 +57,9 @@ def extract(settings: Settings, console: Console, *, dry_run: bool = False, prob
     journal = Journal("probe" if probe else "extract", settings)
     with open_pool(settings, question) as opened:
         narrate.opened(console, opened)
+        if settings.run.calibration != NONE:
+            narrate.confidence(console, opened.calibrated, opened.key)
+        check_confidence(settings, opened.calibrated)
         spark = open_session("triplelake extract")
         store = Store(spark, settings.output)
         missing = store.check()
@@ -132,7 +138,14 @@ class _Job:
         )
 
     def run(self) -> None:
-        """Ask what is open and publish what is complete."""
+        """Ask what is open, publish what is complete, and say what of it counts as a fact.
+
+        A bound on confidence holds from the start, also of a run that ends early; one on precision is known at the end.
+        """
+        self._extract()
+        sift(self._store, self._settings, self._opened.calibrated, self._console)
+
+    def _extract(self) -> None:
         if RUNS not in self._missing:
             self._lease.take()
         plan = self._planner.find()
@@ -146,6 +159,8 @@ class _Job:
             plan = self._plan_anew()
         if plan is None:
             return
+        if self._settings.run.precision is None:
+            sift(self._store, self._settings, self._opened.calibrated, self._console)
         journal = self._journal
         journal.plan_id = plan.plan_id
         journal.chunks, journal.requests, journal.reused = plan.chunks, plan.requests, plan.reused
@@ -199,8 +214,25 @@ class _Job:
             self._journal.run_id,
             self._opened.question.ontology,
             self._settings.answer,
+            self._opened.calibrated.calibration if self._opened.calibrated else None,
             self._lease.check,
         )
+
+
+def sift(store: Store, settings: Settings, calibrated: CalibrationFile | None, console: Console) -> None:
+    """Say to the tables from which confidence on a triple counts as a fact, where that has changed."""
+    if not store.exists(TRIPLES):
+        return
+    least = settings.run.min_confidence or 0.0
+    if settings.run.precision is not None:
+        register(store)
+        least = least_confidence(settings.run.precision, confidences(store))
+    if least != (before := store.min_confidence()):
+        store.set_min_confidence(least)
+        create_views(store)
+        register(store)
+        unknown = store.spark.table("current_triples").where("confidence IS NULL").count()
+        narrate.sifted(console, before, least, unknown)
 
 
 def republish(settings: Settings, console: Console) -> Journal:
@@ -219,6 +251,12 @@ def republish(settings: Settings, console: Console) -> Journal:
     journal = Journal("republish", settings)
     journal.versions = versions(spark)
     journal.extraction_key = last_key(store, settings)
+    asked = run_of_keys(store, [journal.extraction_key])
+    journal.versions |= {"model": asked.model or "", "form": asked.form}
+    calibrated = choose(settings.run.calibration, model=asked.model or "", form=asked.form)
+    check_confidence(settings, calibrated)
+    if settings.run.calibration != NONE:
+        narrate.confidence(console, calibrated, journal.extraction_key)
     lease = Lease(store, journal.run_id, partial(narrate.waiting, console))
     with journal.recorded(store, lease):
         lease.take()
@@ -229,9 +267,11 @@ def republish(settings: Settings, console: Console) -> Journal:
             journal.run_id,
             question.ontology,
             settings.answer,
+            calibrated.calibration if calibrated else None,
             lease.check,
         )
         result = publisher.republish()
+        sift(store, settings, calibrated, console)
         journal.documents, journal.triples = result.documents, result.triples
     narrate.summary(console, store, journal)
     return journal

@@ -129,6 +129,8 @@ class Assignment:
             "failed_tries": [{"endpoint": each.endpoint, "code": each.code.value} for each in attempt.failed_tries],
             "endpoint": attempt.endpoint,
             "model": attempt.model,
+            "token_logprobs": attempt.token_logprobs or None,
+            "token_chars": attempt.token_chars or None,
             "finished_at": datetime.now(UTC),
         }
 

@@ -31,12 +31,14 @@ class Mention:
         grounded: subject and object were found in the text.
         flags: what to doubt; `facts` leaves out what has any.
         places: of subject, object and evidence.
+        confidence: None where it is not known.
     """
 
     fact: Fact
     grounded: bool
     flags: tuple[str, ...]
     places: tuple[Place, ...]
+    confidence: float | None = None
 
 
 @dataclass(frozen=True)

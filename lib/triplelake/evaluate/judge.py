@@ -9,10 +9,11 @@ from dataclasses import asdict, astuple, dataclass
 
 from triplelake.evaluate.answers import Answered
 from triplelake.evaluate.baselines import dictionary, nothing
+from triplelake.evaluate.calibrate import Graded, quality
 from triplelake.evaluate.gold import Fact, GoldDocument
 from triplelake.evaluate.metrics import Counts, by_relation, strict_counts, total
 from triplelake.evaluate.ratios import f1
-from triplelake.evaluate.report import GoldReport, Group, Precision, ReviewReport, Run, Scored
+from triplelake.evaluate.report import GoldReport, Group, Precision, ReviewReport, Run, Scored, Sureness
 from triplelake.evaluate.review import Review, Verdict
 from triplelake.evaluate.scores import EVERYTHING
 from triplelake.evaluate.shares import share
@@ -82,7 +83,26 @@ def judge(
         lacking=dict(sorted(lacking.items(), key=lambda each: (-each[1], each[0]))),
         notes=tuple(notes),
         rows=dict(zip(_keys(kept), map(astuple, tallies), strict=True)),
+        confidence=_confidence(judged, vocabulary),
     )
+
+
+def _confidence(judged: Sequence[Judged], vocabulary: Vocabulary) -> Sureness | None:
+    graded: list[Graded] = []
+    confidences: list[float] = []
+    for each in judged:
+        if each.answered is None:
+            continue
+        for mention in each.answered.mentions:
+            if mention.confidence is not None:
+                said = vocabulary.relations([mention.fact], each.answered.lang)
+                graded.append(Graded(each.gold.id, strict_counts(each.gold.facts, said).correct == 1, repr(said)))
+                confidences.append(mention.confidence)
+    if not graded:
+        return None
+    found = quality(graded, confidences)
+    kept = {round(100 * each.share): each.precision for each in found.kept}
+    return Sureness(triples=len(graded), auc=found.auc, ece=found.ece, kept=kept)
 
 
 def judge_review(review: Review, name: str) -> ReviewReport:

@@ -11,6 +11,7 @@ from triplelake.errors import InputError, OutputError
 from triplelake.evaluate.bootstrap import Interval
 from triplelake.evaluate.metrics import Counts
 from triplelake.evaluate.text2kgbench import Scorer
+from triplelake.prompt.answer_form import FormName
 
 _VERSION: Literal[1] = 1
 """Raised whenever a field changes its meaning."""
@@ -28,12 +29,14 @@ class Run(_Form):
         model: its fingerprint, as the newest run of the key tells it; None if no run tells.
         extraction_keys: of the judged documents.
         settings: effective settings of that run.
+        form: how the model was asked to write an answer.
     """
 
     output: str
     model: str | None = None
     extraction_keys: tuple[str, ...] = ()
     settings: dict[str, Any] = Field(default_factory=dict)
+    form: FormName = "arrays"
 
 
 class Group(_Form):
@@ -80,10 +83,27 @@ class Comparison(_Form):
     relations: dict[str, Change]
 
 
+class Sureness(_Form):
+    """How well confidence tells right triples from wrong ones.
+
+    Args:
+        triples: that have a confidence.
+        auc: None where all are right or all are wrong.
+        ece: see `triplelake.evaluate.calibrate.Quality`.
+        kept: precision of the surest triples, by the share that is kept in percent.
+    """
+
+    triples: int
+    auc: float | None
+    ece: float
+    kept: dict[int, Interval]
+
+
 class GoldReport(_Form):
     """A run against gold.
 
     Args:
+        confidence: None where no triple has one.
         groups: `all`, and each language where there are several.
         relations: by relation, the most frequent in gold first.
         baselines: what is had without a model, over the same documents.
@@ -105,6 +125,7 @@ class GoldReport(_Form):
     lacking: dict[str, int]
     notes: tuple[str, ...]
     rows: dict[str, tuple[int, ...]]
+    confidence: Sureness | None = None
     comparison: Comparison | None = None
 
 

@@ -55,6 +55,12 @@ def _gold(report: GoldReport, console: Console) -> None:
                 cells = _formatted(figure, value), ""
             grid.add_row(figure, *cells, MEANINGS[figure])
         _print(console, f"{name}, {group.documents:,} documents", grid)
+    if sure := report.confidence:
+        auc = "all are of one kind" if sure.auc is None else f"AUC {sure.auc:.3f}, ECE {sure.ece:.3f}"
+        grid = _grid("surest", "precision", "95 %")
+        for percent, found in sure.kept.items():
+            grid.add_row(f"{percent} %", _number(found.value), _bounds(found))
+        _print(console, f"Confidence of {sure.triples:,} triples: {auc}", grid)
     grid = _grid("baseline", "precision", "recall", "F1", "95 %", "")
     for name, scored in report.baselines.items():
         counts, f1 = scored.counts, scored.f1

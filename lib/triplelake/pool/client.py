@@ -18,6 +18,7 @@ from triplelake.pool import addresses
 from triplelake.pool.addresses import Finding
 from triplelake.pool.answers import (
     COMPLETION_FIELDS,
+    PROBABILITIES_FIELD,
     ModelInfo,
     NotAnAnswer,
     Props,
@@ -89,10 +90,11 @@ class LlamaServer:
         grammar: str | None,
         max_tokens: int,
         stop: Sequence[str] = (),
+        probabilities: bool = False,
         timeout_s: float | None = None,
     ) -> Completion:
         """Decode greedily; see `CompletionClient.complete`."""
-        body = completion_body(prompt, grammar=grammar, max_tokens=max_tokens, stop=stop)
+        body = completion_body(prompt, grammar=grammar, max_tokens=max_tokens, stop=stop, probabilities=probabilities)
         started = self._clock()
         raw = self._send("POST", "/completion", body, timeout_s)
         latency_ms = max(0.0, self._clock() - started) * 1000
@@ -213,7 +215,12 @@ class LlamaServer:
 
 
 def completion_body(
-    prompt: Prompt, *, grammar: str | None, max_tokens: int, stop: Sequence[str] = ()
+    prompt: Prompt,
+    *,
+    grammar: str | None,
+    max_tokens: int,
+    stop: Sequence[str] = (),
+    probabilities: bool = False,
 ) -> dict[str, Any]:
     """What `/completion` is asked with, to be sent as JSON; the arguments are those of `CompletionClient.complete`."""
     body: dict[str, Any] = {
@@ -227,6 +234,9 @@ def completion_body(
         "stop": list(stop),
         "response_fields": list(COMPLETION_FIELDS),
     }
+    if probabilities:
+        body["n_probs"] = 1
+        body["response_fields"].append(PROBABILITIES_FIELD)
     if grammar is not None:
         body["grammar"] = grammar
     return body

@@ -22,6 +22,7 @@ class CompletionClient(Protocol):
         grammar: str | None,
         max_tokens: int,
         stop: Sequence[str] = (),
+        probabilities: bool = False,
         timeout_s: float | None = None,
     ) -> Completion:
         """Decode at most `max_tokens` tokens after `prompt`.
@@ -29,6 +30,7 @@ class CompletionClient(Protocol):
         Args:
             grammar: what the answer must obey, GBNF or llguidance; None admits anything.
             stop: texts that end the answer; they are not part of it.
+            probabilities: tell the log probability of each token.
             timeout_s: seconds to wait, if fewer than the client's own limit.
 
         Raises:

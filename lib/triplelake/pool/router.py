@@ -256,7 +256,12 @@ class Router:
             left_s = max(0.001, course.deadline - time.monotonic())
             try:
                 completion = lane.client.complete(
-                    prompt, grammar=grammar, max_tokens=max_tokens, stop=stop, timeout_s=left_s
+                    prompt,
+                    grammar=grammar,
+                    max_tokens=max_tokens,
+                    stop=stop,
+                    probabilities=self._asking.probabilities,
+                    timeout_s=left_s,
                 )
                 self._check_model(completion)
             except ServerFailure as failure:

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import astuple, dataclass
+from hashlib import sha256
 
 import regex
 
@@ -27,6 +28,7 @@ from triplelake.prompt.answer_form import ARRAYS, FORMS, AnswerForm
 from triplelake.prompt.ontology import Note, Ontology
 from triplelake.prompt.profile import ModelProfile
 from triplelake.prompt.prompts import EMPTY, FORM, LANGS, Labels, Prompt
+from triplelake.prompt.retrieval import Gallery
 from triplelake.prompt.turns import BLANK_LINE, ServerTemplate, Turns
 from triplelake.readings import LINE_END, readings
 from triplelake.types import Lang, Request
@@ -72,6 +74,7 @@ class Renderer:
         profile: how the model wants to be asked.
         server_template: what the server's chat template does; needed for, and used with, `template: server` only.
         shots: examples shown at most; all if None.
+        gallery: examples of which each request is shown the likest, too.
 
     Raises:
         InputError: an example of a user's own prompt has a relation that the ontology lacks.
@@ -86,12 +89,13 @@ class Renderer:
         server_template: ServerTemplate | None = None,
         *,
         shots: int | None = None,
+        gallery: Gallery | None = None,
     ) -> None:
         notes: list[Note] = []
         self._form = FORMS[profile.answer]
         self._labels: dict[Lang, Labels] = {}
         self._prefixes: dict[Lang, str] = {}
-        self._suffixes: dict[Lang, str] = {}
+        self._turns: dict[Lang, Turns] = {}
         for lang in LANGS:
             prompt = prompts[lang]
             turns = _turns(profile, server_template, prompt.labels)
@@ -101,12 +105,13 @@ class Renderer:
             asked = [(_shown(prompt, each), fewshot.answer(each, ontology, lang, self._form)) for each in examples]
             self._labels[lang] = prompt.labels
             self._prefixes[lang] = turns.prefix(instructions, asked)
-            self._suffixes[lang] = turns.asked
+            self._turns[lang] = turns
         if profile.examples == "turns" and server_template is not None and server_template.turns is None:
             told = "the server's chat template refuses a conversation, or does not write every turn alike"
             notes.append(Note(f"{told}: the examples are shown in one message"))
         self._stop = profile.stop
         self._ontology = ontology
+        self._gallery = gallery
         self._notes = tuple(notes)
 
     @property
@@ -124,15 +129,46 @@ class Renderer:
         """Strings that end an answer."""
         return self._stop
 
+    @property
+    def retrieved(self) -> tuple[str, ...]:
+        """What tells the examples of which each request is shown the likest, as they are written; empty for none."""
+        if self._gallery is None:
+            return ()
+        written = ["\0".join(self.retrievable(lang)) for lang in LANGS]
+        return ("retrieved", str(self._gallery.shots), *(sha256(text.encode()).hexdigest() for text in written))
+
     def prefix(self, lang: Lang) -> str:
         """What the prompts of all requests of a language begin with, byte for byte."""
         return self._prefixes[lang]
+
+    def retrievable(self, lang: Lang) -> Iterator[str]:
+        """The text of each example of which a request is shown the likest, as it is written in a prompt."""
+        for example in self._gallery.of(lang) if self._gallery else ():
+            yield "".join(part.text for part in self._written(example, lang))
 
     def render(self, request: Request) -> RenderedPrompt:
         """The prompt of a request."""
         read = {source: reading.text for source, reading in readings(request).items()}
         lines = _question(self._labels[request.lang], read["title"], read["context"], read["chunk"])
-        return RenderedPrompt(_joined((Part(self._prefixes[request.lang]), *lines, Part(self._suffixes[request.lang]))))
+        parts = (
+            Part(self._prefixes[request.lang]),
+            *self._retrieved(request),
+            *lines,
+            Part(self._turns[request.lang].asked),
+        )
+        return RenderedPrompt(_joined(parts))
+
+    def _retrieved(self, request: Request) -> Iterator[Part]:
+        """Further examples for one request, written as the fixed ones are."""
+        for example in self._gallery.nearest(request) if self._gallery else ():
+            yield from self._written(example, request.lang)
+
+    def _written(self, example: fewshot.Example, lang: Lang) -> Iterator[Part]:
+        turns = self._turns[lang]
+        yield from _question(self._labels[lang], example.title, example.context, example.text)
+        yield Part(turns.to_answer)
+        yield _document_text(fewshot.answer(example, self._ontology, lang, self._form))
+        yield Part(turns.to_next)
 
     def identity(self) -> tuple[str, ...]:
         """All of the prompt and the ontology that can change an answer, for the extraction key.
@@ -146,7 +182,7 @@ class Renderer:
                 lang,
                 self._prefixes[lang],
                 *(part.text for part in _question(self._labels[lang], "title", "context", "text")),
-                self._suffixes[lang],
+                self._turns[lang].asked,
             )
         ]
         relations = [
@@ -156,14 +192,14 @@ class Renderer:
         ]
         # The form of arrays is not named: so it was before there was another, and its answers are still the same.
         form = () if self._form == ARRAYS else ("form", self._form.name)
-        return ("prompt 2", *prompts, "stop", *self._stop, "relations", *relations, *form)
+        return ("prompt 2", *prompts, "stop", *self._stop, "relations", *relations, *form, *self.retrieved)
 
 
 def check_fits(prefix_tokens: int, n_ctx: int, settings: Settings) -> None:
     """Refuse a prompt that leaves no room for the largest chunk and its answer in a slot.
 
     Args:
-        prefix_tokens: tokens of the longest prefix, as the server counts them.
+        prefix_tokens: tokens of the longest prefix, as the server counts them, with those of retrieved examples.
         n_ctx: tokens of a slot.
 
     Raises:
@@ -177,8 +213,8 @@ def check_fits(prefix_tokens: int, n_ctx: int, settings: Settings) -> None:
             f"asking with it needs {needed} tokens, a slot of the server has {n_ctx}: {prefix_tokens} for "
             f"instructions, relations and examples, up to {request} for title, context and chunk, "
             f"{settings.answer.max_tokens} for the answer",
-            "Use an ontology with fewer or shorter relations, fewer examples (prompt.shots), a smaller "
-            "answer.max_tokens, or servers with more context per slot (embedded.context_per_slot).",
+            "Use an ontology with fewer or shorter relations, fewer examples (prompt.shots, prompt.retrieved), a "
+            "smaller answer.max_tokens, or servers with more context per slot (embedded.context_per_slot).",
         )
 
 
@@ -223,7 +259,7 @@ def _examples(
     if shots is not None and shots > len(usable):
         notes.append(Note(f"prompt.shots is {shots}, but {prompt.file} has {len(usable)} examples", prompt.lang))
     if prompt.examples and not usable:
-        told = f"all examples of {prompt.file} are answered [], which model profile {profile.name} leaves out"
+        told = f"all examples of {prompt.file} are without triples, which model profile {profile.name} leaves out"
         notes.append(Note(told, prompt.lang))
     if ontology is not None and not prompt.shipped:
         fewshot.check_relations(prompt.examples, ontology, prompt.lang, str(prompt.file))

@@ -139,7 +139,7 @@ class _Gathering:
             flags = (*row["flags"], *(["not grounded"] if row["grounding"] == "none" else []))
             ends = (_place(row, "subject"), _place(row, "object"))
             mentions[row["doc_id"]].append(
-                Mention(row["subject"], row["predicate"], row["object"], ends[0], ends[1], flags)
+                Mention(row["subject"], row["predicate"], row["object"], ends[0], ends[1], flags, row["confidence"])
             )
         return mentions
 

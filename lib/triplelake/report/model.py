@@ -89,7 +89,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Mention:
-    """A triple in a document; a place is None where it was not grounded."""
+    """A triple in a document; a place is None where it was not grounded, a confidence where none is known."""
 
     subject: str
     predicate: str
@@ -97,6 +97,7 @@ class Mention:
     subject_at: Place | None
     object_at: Place | None
     flags: tuple[str, ...]
+    confidence: float | None = None
 
     @property
     def places(self) -> tuple[Place, ...]:

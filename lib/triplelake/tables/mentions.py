@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import repeat
 from typing import Any
 
 from triplelake.config import AnswerSettings
 from triplelake.prompt.ontology import Ontology
+from triplelake.triples.confidence import Calibration, Features, features
 from triplelake.triples.derive import derive
 from triplelake.triples.facts import Facts
 from triplelake.triples.identity import entity_id, fact_id, triple_id
@@ -24,6 +26,7 @@ class AnsweredChunk:
         completion: the raw answer; None if the request failed.
         truncated: the tail of the answer was cut.
         answered_at: when the answer was there.
+        token_logprobs, token_chars: of the answer's tokens, as a `Completion` has them, where they are known.
     """
 
     chunk_id: str
@@ -39,6 +42,8 @@ class AnsweredChunk:
     completion: str | None
     truncated: bool
     answered_at: datetime | None
+    token_logprobs: Sequence[float] | None = None
+    token_chars: Sequence[int] | None = None
 
     @property
     def request(self) -> Request:
@@ -50,10 +55,38 @@ class AnsweredChunk:
         return span.start + shift, span.end + shift
 
 
+@dataclass(frozen=True, slots=True)
+class Mention:
+    """A row of `triples`, and what is known of how sure it is; `features` is None where probabilities are not."""
+
+    row: dict[str, Any]
+    features: Features | None
+
+
 def document_rows(
-    chunks: Iterable[AnsweredChunk], ontology: Ontology | None, answer: AnswerSettings
+    chunks: Iterable[AnsweredChunk],
+    ontology: Ontology | None,
+    answer: AnswerSettings,
+    calibration: Calibration | None = None,
 ) -> Iterator[dict[str, Any]]:
     """Rows of `triples` of one document version, in the order of the text.
+
+    Args:
+        chunks: all chunks of the document version.
+        calibration: what `confidence` is made with; None leaves it null.
+
+    Yields:
+        As `mentions`, with `confidence`.
+    """
+    for mention in mentions(chunks, ontology, answer):
+        sure = None
+        if calibration is not None and mention.features is not None:
+            sure = calibration.confidence(mention.features, mention.row["predicate"])
+        yield mention.row | {"confidence": sure}
+
+
+def mentions(chunks: Iterable[AnsweredChunk], ontology: Ontology | None, answer: AnswerSettings) -> Iterator[Mention]:
+    """The triples of one document version, in the order of the text.
 
     Args:
         chunks: all chunks of the document version.
@@ -67,12 +100,14 @@ def document_rows(
         if chunk.completion is None:
             continue
         derived = derive(chunk.request, chunk.completion, truncated=chunk.truncated, ontology=ontology, answer=answer)
-        for triple in derived.triples:
+        told = features(chunk.request, derived, chunk.token_logprobs or (), chunk.token_chars or ())
+        known: Iterable[Features | None] = repeat(None) if told is None else told
+        for triple, of_triple in zip(derived.triples, known, strict=False):
             row = _row(chunk, triple, facts)
             same = (row["fact_id"], row["evidence"])
             row["triple_id"] = triple_id(chunk.doc_id, *same, ranks[same])
             ranks[same] += 1
-            yield row
+            yield Mention(row, of_triple)
 
 
 def _row(chunk: AnsweredChunk, triple: Triple, facts: Facts) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from triplelake.tables.mentions import AnsweredChunk, document_rows
 from triplelake.tables.schemas import ATTEMPTS, CHUNKS, DOCUMENTS, TRIPLES
 from triplelake.tables.store import Store
 from triplelake.tables.views import select
+from triplelake.triples.confidence import Calibration
 from triplelake.triples.derive import derivation_id
 
 _VERSION = ["doc_id", "doc_version"]
@@ -47,7 +48,7 @@ class Publisher:
     Args:
         store: the output.
         plan_id, key, run_id: what is published and by whom.
-        ontology, answer: what the answers are read with.
+        ontology, answer, calibration: what the answers are read with.
         check: raises where this run may not write any more; asked before each commit.
     """
 
@@ -57,6 +58,7 @@ class Publisher:
     run_id: str
     ontology: Ontology | None
     answer: AnswerSettings
+    calibration: Calibration | None
     check: Callable[[], None]
 
     def publish(self) -> Published:
@@ -75,7 +77,7 @@ class Publisher:
 
     @property
     def _derivation(self) -> str:
-        return derivation_id(self.ontology, self.answer)
+        return derivation_id(self.ontology, self.answer, self.calibration.identity() if self.calibration else None)
 
     def _open_documents(self) -> DataFrame:
         mine = self.store.read_now(DOCUMENTS).where(F.col("plan_id") == self.plan_id)
@@ -116,6 +118,8 @@ class Publisher:
             F.when(F.col("status") != "failed", F.col("completion")).alias("completion"),
             F.coalesce(F.col("error_code") == "truncated", F.lit(False)).alias("truncated"),
             F.col("finished_at").alias("answered_at"),
+            "token_logprobs",
+            "token_chars",
         )
         return chunks.join(documents.select(*_VERSION), _VERSION, "left_semi").join(replies, "request_id", "left")
 
@@ -132,10 +136,9 @@ class Publisher:
             .repartition(*_VERSION)
             .sortWithinPartitions(*_VERSION)
             .select(*dict.fromkeys((*_ANSWERED, *_READING)))
-            .mapInArrow(_Deriver(self.ontology, self.answer), schema=from_arrow_schema(_DERIVED))
+            .mapInArrow(_Deriver(self.ontology, self.answer, self.calibration), schema=from_arrow_schema(_DERIVED))
             .withColumns(
                 {
-                    "confidence": F.lit(None).cast("double"),
                     "extraction_key": F.lit(self.key),
                     "run_id": F.lit(self.run_id),
                 }
@@ -160,7 +163,7 @@ class Publisher:
         return int(count.get["rows"])
 
 
-_FROM_DOCUMENT = [name for name in TRIPLES.names if name not in {"confidence", "extraction_key", "run_id"}]
+_FROM_DOCUMENT = [name for name in TRIPLES.names if name not in {"extraction_key", "run_id"}]
 _DERIVED = pa.schema([TRIPLES.arrow.field(name) for name in _FROM_DOCUMENT])
 _ANSWERED = tuple(field.name for field in fields(AnsweredChunk))
 
@@ -186,9 +189,10 @@ class _Deriver:
     short document itself.
     """
 
-    def __init__(self, ontology: Ontology | None, answer: AnswerSettings) -> None:
+    def __init__(self, ontology: Ontology | None, answer: AnswerSettings, calibration: Calibration | None) -> None:
         self._ontology = ontology
         self._answer = answer
+        self._calibration = calibration
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         yield from record_batches(self._rows(batches), _DERIVED)
@@ -198,5 +202,5 @@ class _Deriver:
         for reading, version in groupby(rows, key=itemgetter(*_READING)):
             chunks = [AnsweredChunk(**{name: row[name] for name in _ANSWERED}) for row in version]
             derivation = dict(zip(_READING, reading, strict=True))
-            for triple in document_rows(chunks, self._ontology, self._answer):
+            for triple in document_rows(chunks, self._ontology, self._answer, self._calibration):
                 yield triple | derivation

@@ -13,12 +13,13 @@ from pyspark.sql.pandas.types import from_arrow_type
 from pyspark.sql.types import StructField, StructType
 
 STRING, INT, LONG, DOUBLE, BOOLEAN = pa.string(), pa.int32(), pa.int64(), pa.float64(), pa.bool_()
+FLOAT, SHORT = pa.float32(), pa.int16()
 TIMESTAMP = pa.timestamp("us", tz="UTC")
 
 SEQUENCE = "sequence"
 """The column by which a table's rows are ordered; `Store.append` fills it."""
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """Raised whenever a column changes; kept as a property of each table."""
 
 
@@ -175,6 +176,12 @@ ATTEMPTS = Table(
         ),
         Column("endpoint", STRING, "Server that answered"),
         Column("model", STRING, "Model alias in the answer"),
+        Column(
+            "token_logprobs",
+            pa.list_(FLOAT),
+            "Log probability of each token of the answer, before the grammar; null: not asked, or asked in halves",
+        ),
+        Column("token_chars", pa.list_(SHORT), "Characters of the answer that each of these tokens begins"),
         _SEQUENCE,
         Column("finished_at", TIMESTAMP, "When the answer was there, by the executor's clock"),
     ),
@@ -208,7 +215,11 @@ TRIPLES = Table(
         Column("evidence_start", INT, "Code points into the document's text"),
         Column("evidence_end", INT, "Code point after the last"),
         Column("grounding", STRING, "exact, normalised or none"),
-        Column("confidence", DOUBLE, "Null: not asked"),
+        Column(
+            "confidence",
+            DOUBLE,
+            "Probability that it is right; null where no calibration or no probabilities are known",
+        ),
         _LANG,
         Column("flags", pa.list_(STRING), "What to doubt"),
         Column("chunk_id", STRING, "The chunk"),

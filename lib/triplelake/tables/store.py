@@ -23,12 +23,13 @@ from triplelake.filesystems import (
     looks_like_catalog,
     one_line,
 )
-from triplelake.tables.schemas import RUNS, SCHEMA_VERSION, SEQUENCE, TABLES, Table
+from triplelake.tables.schemas import RUNS, SCHEMA_VERSION, SEQUENCE, TABLES, TRIPLES, Table
 
 _NO_TABLE = ("DELTA_MISSING_DELTA_TABLE", "DELTA_PATH_DOES_NOT_EXIST")
 """What Delta says of a path where there is nothing of its own."""
 
 _VERSION_PROPERTY = "triplelake.schemaVersion"
+_CONFIDENCE_PROPERTY = "triplelake.minConfidence"
 _PROPERTIES = {
     # What DuckDB, Polars, delta-rs and Trino read without options: reader version 1.
     "delta.enableDeletionVectors": "false",
@@ -249,6 +250,17 @@ class Store:
         """Say that a table has today's columns."""
         self.change(
             f"ALTER TABLE {self.sql_name(table)} SET TBLPROPERTIES ({quoted(_VERSION_PROPERTY)} = '{SCHEMA_VERSION}')"
+        )
+
+    def min_confidence(self) -> float:
+        """The confidence from which on a triple counts as a fact, as the newest run said; 0 for all."""
+        found = self._properties(TRIPLES).get(_CONFIDENCE_PROPERTY) if self.exists(TRIPLES) else None
+        return float(found) if found else 0.0
+
+    def set_min_confidence(self, least: float) -> None:
+        """Say from which confidence on a triple counts as a fact."""
+        self.change(
+            f"ALTER TABLE {self.sql_name(TRIPLES)} SET TBLPROPERTIES ({quoted(_CONFIDENCE_PROPERTY)} = '{least!r}')"
         )
 
     def _properties(self, table: Table) -> dict[str, str]:

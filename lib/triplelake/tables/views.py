@@ -39,7 +39,10 @@ SELECT t.* FROM $triples t
 JOIN $current_documents d
   ON t.doc_id = d.doc_id AND t.doc_version = d.doc_version
  AND t.extraction_key = d.extraction_key AND t.derivation = d.derivation""",
+    # The probability that at least one text is right, were their errors independent: a noisy-or. A text counts once, by
+    # its surest mention, since copies of a sentence err together.
     "facts": """
+SELECT * FROM (
 SELECT fact_id,
        min(subject) AS subject, predicate, min(object) AS object,
        subject_id, object_id,
@@ -47,10 +50,13 @@ SELECT fact_id,
        count(*) AS mentions,
        count(DISTINCT doc_id) AS documents,
        count(DISTINCT evidence) AS texts,
+       1 - exp(sum(CASE WHEN text_rank = 1 AND confidence IS NOT NULL THEN ln(1 - least(confidence, 0.999999)) END))
+         AS confidence,
        min(extracted_at) AS first_seen, max(extracted_at) AS last_seen,
        min(evidence) AS example
 FROM (
-  SELECT fact_id, coalesce(fact_predicate, predicate) AS predicate, doc_id, evidence, extracted_at,
+  SELECT fact_id, coalesce(fact_predicate, predicate) AS predicate, doc_id, evidence, extracted_at, confidence,
+         row_number() OVER (PARTITION BY fact_id, evidence ORDER BY coalesce(confidence, 0) DESC) AS text_rank,
          CASE WHEN inverted THEN object ELSE subject END AS subject,
          CASE WHEN inverted THEN subject ELSE object END AS object,
          CASE WHEN inverted THEN object_id ELSE subject_id END AS subject_id,
@@ -59,7 +65,8 @@ FROM (
          CASE WHEN inverted THEN subject_type ELSE object_type END AS object_type
   FROM $current_triples
   WHERE grounding <> 'none' AND $flag_count = 0) read_as_facts
-GROUP BY fact_id, predicate, subject_id, object_id""",
+GROUP BY fact_id, predicate, subject_id, object_id) with_confidence
+WHERE coalesce(confidence, 0) >= $least_confidence""",
     "entities": """
 SELECT entity_id, min(surface) AS name, min(type) AS type,
        count(*) AS mentions, count(DISTINCT doc_id) AS documents,
@@ -112,8 +119,9 @@ def create_views(store: Store) -> None:
     if store.in_catalog:
         names = {name: f"{store.output}.{name}" for name in VIEWS}
         names |= {table.name: store.sql_name(table) for table in TABLES}
+        least = store.min_confidence()
         for view, query in VIEWS.items():
-            store.spark.sql(f"CREATE OR REPLACE VIEW {names[view]} AS {render(query, names)}")
+            store.spark.sql(f"CREATE OR REPLACE VIEW {names[view]} AS {render(query, names, least=least)}")
         return
     try:
         place = locate(store.beside("sql"))
@@ -140,8 +148,9 @@ def script(store: Store, dialect: str) -> str:
         source = delta_name(location) if dialect == "spark" else "delta_scan('{}')".format(location.replace("'", "''"))
         lines.append(f"CREATE OR REPLACE TEMPORARY VIEW {table.name} AS SELECT * FROM {source};")
     names = {name: name for name in (*VIEWS, *(table.name for table in TABLES))}
+    least = store.min_confidence()
     for view, query in VIEWS.items():
-        lines.append(f"CREATE OR REPLACE TEMPORARY VIEW {view} AS {render(query, names, dialect)};")
+        lines.append(f"CREATE OR REPLACE TEMPORARY VIEW {view} AS {render(query, names, dialect, least=least)};")
     return "\n".join(lines) + "\n"
 
 
@@ -167,10 +176,27 @@ def register(store: Store, *, fixed: bool = False) -> None:
         # In this order: a document that is published in the one has its triples in the other.
         (store.read_now(table) if fixed else store.read(table)).createOrReplaceTempView(table.name)
     names = {name: name for name in (*VIEWS, *(table.name for table in TABLES))}
+    least = store.min_confidence()
     for view, query in VIEWS.items():
-        store.spark.sql(f"CREATE OR REPLACE TEMPORARY VIEW {view} AS {render(query, names)}")
+        store.spark.sql(f"CREATE OR REPLACE TEMPORARY VIEW {view} AS {render(query, names, least=least)}")
 
 
-def render(query: str, names: Mapping[str, str], dialect: str = "spark") -> str:
-    """A query of `VIEWS` with the names that it reads filled in."""
-    return Template(query).substitute(names, flag_count=_FLAG_COUNT[dialect]).strip()
+def confidences(store: Store) -> list[tuple[float, int, float]]:
+    """Facts by confidence, whether or not they count by now: in thousandths, their lowest, their number and their sum.
+
+    `register` must have made the tables visible.
+    """
+    names = {name: name for name in (*VIEWS, *(table.name for table in TABLES))}
+    query = f"""
+SELECT min(confidence), count(*), sum(confidence) FROM ({render(VIEWS["facts"], names)}) every_fact
+WHERE confidence IS NOT NULL GROUP BY floor(1000 * confidence)"""
+    return [(row[0], row[1], row[2]) for row in store.spark.sql(query).collect()]
+
+
+def render(query: str, names: Mapping[str, str], dialect: str = "spark", *, least: float = 0.0) -> str:
+    """A query of `VIEWS` with the names that it reads filled in.
+
+    Args:
+        least: confidence from which on a fact is one.
+    """
+    return Template(query).substitute(names, flag_count=_FLAG_COUNT[dialect], least_confidence=repr(least)).strip()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import regex
 
@@ -19,7 +19,7 @@ from triplelake.text import comparison_key
 from triplelake.triples.facts import Facts
 from triplelake.triples.ground import Grounder, span_text
 from triplelake.triples.identity import stable_hash
-from triplelake.triples.parse import AnswerError, parse_answer
+from triplelake.triples.parse import AnswerError, Place, parse_answer
 from triplelake.triples.predicates import Predicates, free_predicate
 from triplelake.triples.pronouns import is_pronoun
 from triplelake.triples.signatures import assign_types
@@ -42,12 +42,16 @@ class Derivation:
             `too_long`, `unknown_predicate`, `self_loop`, `duplicate` (the same fact again, also by a
             symmetric relation or the inverse one with subject and object exchanged), `not_in_chunk` (both
             arguments stand in title or context only), `over_limit` (more than `max_triples`).
+        ranks: of each triple, which of the answer's it is, the left out ones counted.
+        places: of every triple of the answer, where its strings stand there, as `ParsedAnswer.places`.
     """
 
     triples: tuple[Triple, ...]
     error_code: Code | None
     error_message: str | None
     dropped: Mapping[str, int]
+    ranks: tuple[int, ...] = field(default=(), compare=False)
+    places: tuple[tuple[Place, Place, Place], ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,11 +112,16 @@ def account(
     dropped = Counter(outcome for outcome in outcomes if isinstance(outcome, str))
     code = None if parsed.complete else Code.TRUNCATED
     message = None if parsed.complete else f"the answer was cut off after {len(parsed.items)} whole triples"
-    return Account(items, Derivation(triples, code, message, dropped))
+    ranks = tuple(rank for rank, outcome in enumerate(outcomes) if not isinstance(outcome, str))
+    return Account(items, Derivation(triples, code, message, dropped, ranks, parsed.places))
 
 
-def derivation_id(ontology: Ontology | None, answer: AnswerSettings) -> str:
-    """A hash of all that can change the triples made of a given raw answer; stored as `derivation`."""
+def derivation_id(ontology: Ontology | None, answer: AnswerSettings, calibration: str | None = None) -> str:
+    """A hash of all that can change the triples made of a given raw answer; stored as `derivation`.
+
+    Args:
+        calibration: the identity of what confidence is made with; None for none.
+    """
     facts = Facts(ontology)
     relations = [
         {
@@ -132,7 +141,9 @@ def derivation_id(ontology: Ontology | None, answer: AnswerSettings) -> str:
         "max_triples": answer.max_triples,
         "max_entity_chars": answer.max_entity_chars,
     }
-    return stable_hash(DERIVATION_VERSION, forms_digest(), json.dumps(rules, sort_keys=True, ensure_ascii=False))
+    # What has no confidence is named as it was before there was any.
+    sure = () if calibration is None else (calibration,)
+    return stable_hash(DERIVATION_VERSION, forms_digest(), json.dumps(rules, sort_keys=True, ensure_ascii=False), *sure)
 
 
 def _draft_all(

@@ -177,13 +177,22 @@ class Scripted:
         slots: that it declares.
         refused: questions that get HTTP 400, so that they fail.
 
+        logprob: of a character of an answer; each is a token of its own.
+
     Attributes:
         key: the one that it takes.
     """
 
-    def __init__(self, *, slots: int = 2, refused: Callable[[str], bool] = lambda _: False) -> None:
+    def __init__(
+        self,
+        *,
+        slots: int = 2,
+        refused: Callable[[str], bool] = lambda _: False,
+        logprob: Callable[[str], float] = lambda _: -0.1,
+    ) -> None:
         self._slots = slots
         self.refused = refused
+        self.logprob = logprob
         self.key = API_KEY
 
     def reply(self, method: str, path: str, body: bytes, key: str) -> tuple[int, bytes]:
@@ -214,8 +223,10 @@ class Scripted:
             return _json({"error": {"message": "refused by the test", "type": "invalid_request_error"}}, 400)
         else:
             content = scripted_answer(question)
+        entries = [{"logprob": self.logprob(char), "bytes": list(char.encode())} for char in content]
         return _json(
             {
+                **({"completion_probabilities": entries} if body.get("n_probs") else {}),
                 "content": content,
                 "model": _ALIAS,
                 "truncated": False,

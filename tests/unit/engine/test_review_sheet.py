@@ -25,7 +25,14 @@ def triple(text: str, subject: tuple[int, int], object: tuple[int, int], **more:
         for end, place in zip(("start", "end"), span, strict=True)
     }
     surfaces = {"subject": text[slice(*subject)], "object": text[slice(*object)]}
-    named = {"triple_id": "t1", "predicate": "founded_by", "relation": "创始人", "lang": "zh-Hans", "doc_id": "d1"}
+    named: dict[str, Any] = {
+        "triple_id": "t1",
+        "predicate": "founded_by",
+        "relation": "创始人",
+        "lang": "zh-Hans",
+        "doc_id": "d1",
+    }
+    named["confidence"] = None
     from_text = {"subject_from": "chunk", "object_from": "chunk", "evidence": text, "evidence_start": 100}
     return {**named, **spans, **surfaces, **from_text, **more}
 
@@ -63,11 +70,15 @@ def test_without_its_marks_it_is_the_text(data: st.DataObject) -> None:
 
 
 def test_it_is_read_again_and_computes_nothing(tmp_path: Path) -> None:
-    rows = [triple(TEXT, (11, 15), (0, 3)), triple("=1+1 is a sum", (0, 4), (10, 13), triple_id="t2")]
+    rows = [
+        triple(TEXT, (11, 15), (0, 3), confidence=0.6249),
+        triple("=1+1 is a sum", (0, 4), (10, 13), triple_id="t2"),
+    ]
     text = sheet(rows)
     cells = list(csv.DictReader(StringIO(text)))
     assert set(COLUMNS) < set(cells[0])
     assert [cells[0][name] for name in ("subject", "relation", "verdict")] == ["岚砚科技", "创始人", ""]
+    assert [row["confidence"] for row in cells] == ["0.62", ""]
     assert cells[1]["subject"] == "'=1+1"
     file = tmp_path / "review.csv"
     file.write_text(text.replace(f"{TEXT},,", f"{TEXT},对,"), encoding=ENCODING)

@@ -14,6 +14,7 @@ from pytest_httpserver import HTTPServer
 
 from triplelake.codes import Code
 from triplelake.pool.answers import (
+    LEAST_LOGPROB,
     NotAnAnswer,
     read_completion,
     read_metrics,
@@ -142,6 +143,44 @@ def test_whole_bodies_are_read_as_well_as_short_ones() -> None:
     for body, cached in ((whole, 0), (whole | {"timings": {"cache_n": 3}}, 3), (COMPLETION, 4)):
         answer = read_completion(json.dumps(body).encode(), endpoint="http://a", latency_ms=1.0)
         assert answer.cached_tokens == cached
+
+
+def entries(*tokens: tuple[bytes, float]) -> list[dict[str, Any]]:
+    return [{"id": 1, "token": "", "bytes": list(raw), "logprob": value, "top_logprobs": []} for raw, value in tokens]
+
+
+def probabilities(content: str, found: object) -> tuple[tuple[float, ...], tuple[int, ...]]:
+    raw = json.dumps(COMPLETION | {"content": content, "completion_probabilities": found}).encode()
+    answer = read_completion(raw, endpoint="http://a", latency_ms=1.0)
+    assert answer.text == content
+    return answer.token_logprobs, answer.token_chars
+
+
+def test_probabilities_are_those_of_the_tokens_that_stand_in_the_answer() -> None:
+    ended = entries((b'["', -0.5), ("晨雾".encode(), -1.236), (b'"]', 0.0), (b"", -2.0))
+    assert probabilities('["晨雾"]', ended) == ((-0.5, -1.24, 0.0), (2, 2, 2))
+    in_bytes = entries(("é".encode()[:1], -1.0), ("é".encode()[1:], -2.0))
+    assert probabilities("é", in_bytes) == ((-1.0, -2.0), (1, 0))
+    assert probabilities("ab", entries((b"a", -1.0), (b"b", -3.5e38)))[0] == (-1.0, LEAST_LOGPROB)
+    # A limit cut a character: the server writes a mark for it, and tells no token.
+    assert probabilities("ab\ufffd", entries((b"a", -1.0), (b"b", -2.0)))[0] == (-1.0, -2.0)
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        None,
+        "text",
+        [{"logprob": "x"}],
+        [{"logprob": -1.0, "bytes": [300]}],
+        entries((b"x", -1.0), (b"y", -1.0)),
+        entries((b"a", -1.0)),
+        entries((b"a", 0.5), (b"b", -1.0)),
+        entries((b"a", -1.0), (b"b", 0.0)),
+    ],
+)
+def test_an_answer_is_kept_without_probabilities_that_cannot_be_believed(found: object) -> None:
+    assert probabilities("ab", found) == ((), ())
 
 
 def test_metrics_without_a_value_are_not_told() -> None:

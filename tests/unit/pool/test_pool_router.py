@@ -71,6 +71,7 @@ class Client:
         grammar: str | None,
         max_tokens: int,
         stop: Sequence[str] = (),
+        probabilities: bool = False,
         timeout_s: float | None = None,
     ) -> Completion:
         return self._pool.visit(self._url, timeout_s)

@@ -224,7 +224,7 @@ def test_examples_without_triples_are_left_out_before_they_are_counted(
     none = {lang: replace(each, examples=(Example("x", "", "", ()),)) for lang, each in prompts.items()}
     notes = Renderer(none, general, told).notes
     assert {note.lang for note in notes} == set(LANGS)
-    assert all("answered [], which model profile base leaves out" in note.text for note in notes)
+    assert all("without triples, which model profile base leaves out" in note.text for note in notes)
     assert Renderer(none, general, PLAIN).notes == ()
 
 

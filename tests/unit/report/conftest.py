@@ -23,7 +23,7 @@ DOCUMENTS = (
         False,
         (
             Mention("林若兰", "born_in", "临川城", Place(0, 3, False), Place(5, 8, False), ()),
-            Mention("林若兰", "employer", "云梦书院", Place(0, 3, True), Place(10, 14, False), ()),
+            Mention("林若兰", "employer", "云梦书院", Place(0, 3, True), Place(10, 14, False), (), 0.876),
             Mention("云梦书院", "located_in", "云梦", Place(10, 14, False), Place(10, 12, False), ("type_conflict",)),
         ),
     ),

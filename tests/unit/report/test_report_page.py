@@ -70,6 +70,7 @@ def test_both_languages_say_everything(lang: PageLang, report: Make) -> None:
     assert {"zh": "从 4,321 篇文档中随机抽取 3 篇", "en": "3 of 4,321 documents, chosen at random"}[lang] in everything
     assert {"zh": "共 87,654 条事实", "en": "3 of 87,654 facts"}[lang] in everything
     assert {"zh": "存疑：类型与另一条三元组矛盾", "en": "doubtful: types contradict another triple"}[lang] in everything
+    assert everything.count("88 %") == 1
     # Only this report has nothing to say of what is empty; a word of a count is filled in.
     unsaid = {"no_failures", "no_graph", "interrupted", "none", "between"}
     unsaid |= {"pattern_conflict", "pronoun_subject", "pronoun_object", "not_in_chunk"}

@@ -10,8 +10,8 @@ import pytest
 from triplelake.tables.views import script
 
 
-def at(output: str) -> Any:
-    return SimpleNamespace(output=output, location=lambda table: f"{output}/{table.name}")
+def at(output: str, least: float = 0.0) -> Any:
+    return SimpleNamespace(output=output, location=lambda table: f"{output}/{table.name}", min_confidence=lambda: least)
 
 
 @pytest.mark.parametrize("scheme", ["s3", "s3a", "s3n", "S3A"])
@@ -27,3 +27,9 @@ def test_other_places_need_no_secret_of_s3() -> None:
     for output in ("/知 识/kg", "abfss://c@a/kg"):
         assert "SECRET" not in script(at(output), "duckdb")
         assert "SECRET" not in script(at(output), "spark")
+
+
+def test_facts_are_what_is_sure_enough() -> None:
+    for dialect in ("duckdb", "spark"):
+        assert "coalesce(confidence, 0) >= 0.0" in script(at("/kg"), dialect)
+        assert "coalesce(confidence, 0) >= 0.75" in script(at("/kg", 0.75), dialect)

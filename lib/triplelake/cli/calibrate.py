@@ -1,0 +1,76 @@
+"""The command of `jobs/calibrate.py`."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from triplelake.cli.guard import guarded
+from triplelake.cli.parsing import EXIT_CODES, Parser, file_here
+from triplelake.errors import OutputError, UsageError
+from triplelake.evaluate.calibrate import need_libraries
+from triplelake.evaluate.gold import READERS, gold_format
+from triplelake.evaluate.review import read_review
+
+
+def calibrate_command(argv: Sequence[str]) -> int:
+    """`jobs/calibrate.py`; returns the exit code."""
+    return guarded(lambda console: _calibrate(argv, console))
+
+
+def calibrate_parser() -> Parser:
+    """The command line of `jobs/calibrate.py`."""
+    parser = Parser(
+        prog="calibrate.py",
+        description="Fit the confidence of triples on gold, or on a sheet that people have judged.",
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("--output", dest="tables", required=True, metavar="PATH", help="path, or catalog.schema, of the tables")
+    add("--gold", type=file_here, metavar="FILE", help="JSON Lines with gold triples, as for jobs/evaluate.py")
+    add("--gold-format", choices=READERS, help="format of the gold file, if its first line does not tell")
+    add("--review", type=file_here, metavar="FILE", help="review.csv with its column `verdict` filled in")
+    add("--ontology", dest="names", metavar="FILE", help="whose relations count; else that of the run")
+    add(
+        "--to",
+        type=file_here,
+        default=Path("calibration.yaml"),
+        metavar="FILE",
+        help="file to write (calibration.yaml)",
+    )
+    add("--plot", type=file_here, metavar="FILE", help="SVG file of the reliability plot (beside --to)")
+    add("--lang", choices=("zh", "en"), default="en", help="language of the plot (en)")
+    add("--overwrite", action="store_true", help="replace an earlier file")
+    return parser
+
+
+def _calibrate(argv: Sequence[str], console: Console) -> None:
+    options = calibrate_parser().parse(argv)
+    if (options.gold is None) == (options.review is None):
+        raise UsageError("--gold, --review", "one of them is needed, and not both", "Name the file to judge by.")
+    plot = options.plot or options.to.with_suffix(".svg")
+    # What is wrong with the place, or not installed, is told before Spark is started.
+    need_libraries()
+    for file in (options.to, plot):
+        if file.exists() and not options.overwrite:
+            raise OutputError(str(file), "is there already", "Name another file, or add --overwrite.")
+        if not file.parent.is_dir():
+            raise OutputError(str(file), "is in a folder that is not there", "Make the folder, or name another one.")
+    review = read_review(options.review) if options.review else None
+    format = None if review else options.gold_format or gold_format(options.gold)
+    # Spark is imported late, so that bad usage is answered at once.
+    from triplelake.engine.calibrate import Judgement, calibrate
+    from triplelake.evaluate.calibration_file import write_calibration
+    from triplelake.evaluate.reliability import draw
+    from triplelake.evaluate.show_calibration import show_calibration
+
+    by = Judgement(options.gold or options.review, format, review)
+    made = calibrate(options.tables, by, ontology=options.names)
+    write_calibration(options.to, made.file, overwrite=options.overwrite)
+    draw(made.quality.bins, plot, lang=options.lang)
+    show_calibration(console, made.file, made.quality, unknown=made.unknown, file=options.to, plot=plot)

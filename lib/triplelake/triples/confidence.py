@@ -1,0 +1,139 @@
+"""How sure a triple is: the probability that people would call it right.
+
+What a model's own probabilities say of a triple, and what can be seen of it, is weighed by a logistic regression that
+was fitted on judged triples (`triplelake.evaluate.calibrate`). To apply it takes a sum and no library.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+
+from triplelake.triples.derive import Derivation
+from triplelake.triples.identity import stable_hash
+from triplelake.triples.likelihood import likelihoods
+from triplelake.types import Request, Triple
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """What is known of a triple before anybody judges it; probabilities as natural logarithms.
+
+    Args:
+        subject, predicate, object: what the model gave to the tokens of each.
+        onward: what it gave to going on with this triple instead of ending the answer.
+        rank: triples before it in its answer.
+        triples: of its answer.
+        subject_chars, object_chars: code points.
+        distance: code points between subject and object in the text; 0 where they stand in different fields.
+        chunk_chars: code points of the chunk.
+        is_ambiguous: subject or object stands there more than once.
+        is_flagged: something is doubtful by itself (`Triple.flags`).
+    """
+
+    subject: float
+    predicate: float
+    object: float
+    onward: float
+    rank: float
+    triples: float
+    subject_chars: float
+    object_chars: float
+    distance: float
+    chunk_chars: float
+    is_ambiguous: float
+    is_flagged: float
+
+
+NAMES = tuple(field.name for field in fields(Features))
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """A fitted logistic regression.
+
+    Args:
+        bias: what is added to the weighed features.
+        weights: of features by name; what it lacks weighs nothing.
+        relations: what a triple of a relation has more, by the relation's id.
+    """
+
+    bias: float
+    weights: Mapping[str, float]
+    relations: Mapping[str, float]
+
+    def confidence(self, features: Features, predicate: str) -> float:
+        """The probability that a triple of these features is right."""
+        values = asdict(features)
+        score = self.bias + self.relations.get(predicate, 0.0)
+        score += sum(weight * values[name] for name, weight in self.weights.items())
+        # Beyond this the exponential overflows, and nothing is as sure.
+        return 1 / (1 + math.exp(-max(-30.0, min(30.0, score))))
+
+    def identity(self) -> str:
+        """A hash of all that changes a confidence."""
+        return stable_hash(repr((self.bias, sorted(self.weights.items()), sorted(self.relations.items()))))
+
+
+def least_confidence(precision: float, groups: Sequence[tuple[float, int, float]]) -> float:
+    """The confidence from which on as many as may be are kept, a share `precision` of which is expected to be right.
+
+    What is expected of several is the mean of their confidences.
+
+    Args:
+        groups: of what is there: the lowest confidence of a group, how many it holds, and the sum of theirs.
+
+    Returns:
+        1.0 where not even the surest group has that mean.
+    """
+    kept = total = 0.0
+    least = 1.0
+    for lowest, count, confidence in sorted(groups, reverse=True):
+        kept += count
+        total += confidence
+        if total < precision * kept:
+            break
+        # In thousandths, since an engine's logarithms may differ from another's in the last digit.
+        least = math.floor(1000 * lowest) / 1000
+    return least
+
+
+def features(
+    request: Request, derived: Derivation, logprobs: Sequence[float], chars: Sequence[int]
+) -> Iterator[Features] | None:
+    """The features of each triple of an answer.
+
+    Args:
+        logprobs, chars: of the answer's tokens, as a `Completion` has them.
+
+    Returns:
+        None where the probabilities were not asked for or are not those of this answer.
+    """
+    found = likelihoods(derived.places, logprobs, chars) if logprobs else None
+    if found is None:
+        return None
+    return (
+        Features(
+            subject=found[rank].subject,
+            predicate=found[rank].predicate,
+            object=found[rank].object,
+            onward=found[rank].onward,
+            rank=rank,
+            triples=len(derived.places),
+            subject_chars=len(triple.subject),
+            object_chars=len(triple.object),
+            distance=_distance(triple),
+            chunk_chars=len(request.text),
+            is_ambiguous=triple.span_ambiguous,
+            is_flagged=bool(triple.flags),
+        )
+        for triple, rank in zip(derived.triples, derived.ranks, strict=True)
+    )
+
+
+def _distance(triple: Triple) -> int:
+    one, other = triple.subject_span, triple.object_span
+    if one is None or other is None or one.source != other.source:
+        return 0
+    return max(0, max(one.start, other.start) - min(one.end, other.end))

@@ -1,0 +1,180 @@
+"""From a sample by a judged sheet and a calibration to facts of a precision, on a server of known probabilities."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import random
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from harness.bench import Bench
+from pyspark.sql import SparkSession
+from rich.console import Console
+
+from triplelake.engine.calibrate import Calibrated, Judgement, calibrate
+from triplelake.engine.evaluate import AgainstGold, evaluate
+from triplelake.errors import InputError, UsageError
+from triplelake.evaluate.calibration_file import write_calibration
+from triplelake.evaluate.review import ENCODING, read_review
+from triplelake.evaluate.show import show
+from triplelake.tables.store import Store
+from triplelake.tables.views import register
+
+pytestmark = pytest.mark.spark
+
+DOCUMENTS = 200
+JUDGED = 120
+SURE, DOUBTFUL = "金银铜铁锡江河湖海山", "木火土风云雷雨雪霜雾"
+
+
+def logprob(char: str) -> float:
+    """Of a character of an answer: the model is sure of some, and doubts others."""
+    return {**dict.fromkeys(SURE, -0.05), **dict.fromkeys(DOUBTFUL, -0.9)}.get(char, -0.01)
+
+
+def corpus() -> list[dict[str, str]]:
+    rng = random.Random(1)
+    documents = []
+    for number in range(DOCUMENTS):
+        objects = ["".join(rng.choices(rng.choice([SURE, DOUBTFUL]), k=2)) for _ in range(2)]
+        documents.append({"id": f"d{number}", "text": f"甲乙，{'，'.join(objects)}。{number}"})
+    return documents
+
+
+def is_right(doc_id: str, obj: str) -> bool:
+    """The truth: a triple is right with the probability that the model gave to its object."""
+    return random.Random(f"{doc_id} {obj}").random() < math.exp(sum(map(logprob, obj)))
+
+
+def judge(sheet: Path) -> Path:
+    with sheet.open(encoding=ENCODING, newline="") as lines:
+        rows = list(csv.DictReader(lines))
+    filled = sheet.with_name("judged.csv")
+    with filled.open("w", encoding=ENCODING, newline="") as out:
+        writer = csv.DictWriter(out, rows[0].keys())
+        writer.writeheader()
+        for row in rows:
+            writer.writerow(row | {"verdict": "对" if is_right(row["doc_id"], row["object"]) else "错"})
+    return filled
+
+
+def gold_of(bench: Bench, triples: Sequence[Mapping[str, Any]]) -> Path:
+    """A gold file of what is right in an output."""
+    said: dict[str, list[list[str]]] = {}
+    for row in triples:
+        right = is_right(row["doc_id"], row["object"])
+        triple = [row["subject"], row["predicate"], row["object"]]
+        said.setdefault(row["doc_id"], []).extend([triple] if right else [])
+    file = bench.folder / "gold.jsonl"
+    lines = [json.dumps({"id": doc_id, "triples": facts}, ensure_ascii=False) for doc_id, facts in said.items()]
+    file.write_text("\n".join(lines) + "\n", "utf-8")
+    return file
+
+
+def by_sheet(bench: Bench, sheet: Path) -> Calibrated:
+    return calibrate(str(bench.output), Judgement(sheet, review=read_review(sheet)))
+
+
+def facts(spark: SparkSession, bench: Bench) -> list[Any]:
+    register(Store(spark, str(bench.output)))
+    return spark.table("facts").collect()
+
+
+def test_from_a_sample_to_facts_of_a_precision(bench: Bench, spark: SparkSession) -> None:
+    bench.backend.logprob = logprob
+    file = bench.corpus(corpus())
+    bench.extract(file, corpus__id_column="id", run__sample=JUDGED)
+    assert "no calibration for this model" in bench.said
+    assert {row["confidence"] for row in bench.lake.view("current_triples")} == {None}
+    stored = bench.lake.rows("attempts")
+    assert all(sum(row["token_chars"]) == len(row["completion"]) for row in stored)
+    assert {round(value, 2) for row in stored for value in row["token_logprobs"]} == {-0.05, -0.9, -0.01}
+
+    sheet = judge(bench.output / "review.csv")
+    made = by_sheet(bench, sheet)
+    assert (made.file.triples, made.unknown) == (len(read_review(sheet).verdicts), 0)
+    assert made.file.auc > 0.8
+    assert made.file.ece < 0.15  # some 240 triples in ten bins
+    calibration = bench.folder / "calibration.yaml"
+    write_calibration(calibration, made.file, overwrite=False)
+
+    # What is new gets its confidence as it is published, and what was there by --republish; nothing is asked for it.
+    chosen = {"corpus__id_column": "id", "run__calibration": str(calibration)}
+    bench.extract(file, **chosen)
+    assert f"fitted on {made.file.triples} triples of" in bench.said
+    null = [row["confidence"] is None for row in bench.lake.view("current_triples")]
+    assert 0 < sum(null) < len(null)
+    bench.server.forget()
+    bench.republish(file, **chosen)
+    assert bench.server.asked == []
+    triples = bench.lake.view("current_triples")
+    assert len(triples) == len(null)
+    for row in triples:
+        assert row["confidence"] == pytest.approx(math.exp(sum(map(logprob, row["object"]))), abs=0.2)
+
+    # Whoever reads the answers once more still knows whose they are.
+    bench.republish(file, **chosen)
+    again = by_sheet(bench, sheet).file
+    assert (again.model, again.form, again.auc) == (made.file.model, made.file.form, made.file.auc)
+
+    everything = facts(spark, bench)
+    bench.extract(file, **chosen, run__precision=0.8)
+    assert "Facts:    those with a confidence of at least" in bench.said
+    kept = facts(spark, bench)
+    assert 0 < len(kept) < len(everything)
+    assert {row["fact_id"] for row in kept} < {row["fact_id"] for row in everything}
+    # A fact is right where one of its texts is. Their errors are independent here, as a noisy-or takes them to be.
+    truth: dict[str, bool] = {}
+    for row in triples:
+        truth[row["fact_id"]] = truth.get(row["fact_id"], False) or is_right(row["doc_id"], row["object"])
+    found = sum(truth[row["fact_id"]] for row in kept) / len(kept)
+    assert found == pytest.approx(0.8, abs=0.1)
+    assert found > sum(truth.values()) / len(truth) + 0.1
+    mean = sum(row["confidence"] for row in everything) / len(everything)
+    assert mean == pytest.approx(sum(truth.values()) / len(truth), abs=0.08)
+    least = min(row["confidence"] for row in kept)
+    assert (
+        f">= {Store(spark, str(bench.output)).min_confidence()!r}" in (bench.output / "sql" / "duckdb.sql").read_text()
+    )
+    assert least >= Store(spark, str(bench.output)).min_confidence()
+
+    report = evaluate(AgainstGold(str(bench.output), gold_of(bench, triples), "jsonl"))
+    assert report.confidence is not None
+    assert (report.confidence.triples, [*report.confidence.kept]) == (len(triples), [10, 25, 50, 75, 100])
+    assert report.confidence.auc is not None and report.confidence.auc > 0.8
+    assert report.confidence.kept[25].value > report.confidence.kept[100].value
+    shown = io.StringIO()
+    show(report, Console(file=shown, width=200))
+    assert f"Confidence of {len(triples)} triples: AUC 0." in shown.getvalue()
+
+
+def test_gold_judges_as_a_sheet_does_and_both_must_fit(bench: Bench) -> None:
+    bench.backend.logprob = logprob
+    documents = corpus()
+    bench.extract(bench.corpus(documents), corpus__id_column="id", run__sample=JUDGED)
+    gold = gold_of(bench, bench.lake.view("current_triples"))
+    by_gold = calibrate(str(bench.output), Judgement(gold, "jsonl"))
+    sheet = judge(bench.output / "review.csv")
+    found = by_sheet(bench, sheet)
+    assert by_gold.file.model_dump(exclude={"judged_by", "thresholds"}) == found.file.model_dump(
+        exclude={"judged_by", "thresholds"}
+    )
+    assert by_gold.quality.best is not None
+
+    few = gold.with_name("few.jsonl")
+    few.write_text("".join(gold.read_text("utf-8").splitlines(keepends=True)[:3]), "utf-8")
+    with pytest.raises(InputError, match="confidence needs 50"):
+        calibrate(str(bench.output), Judgement(few, "jsonl"))
+    with pytest.raises(UsageError, match="needs a calibration"):
+        bench.extract(bench.corpus(documents), corpus__id_column="id", run__precision=0.9)
+
+
+def test_answers_without_probabilities_have_no_confidence(bench: Bench) -> None:
+    bench.extract(bench.corpus(corpus()[:3]), corpus__id_column="id", asking__probabilities=False)
+    assert {row["token_logprobs"] for row in bench.lake.rows("attempts")} == {None}
+    assert {row["confidence"] for row in bench.lake.view("facts")} == {None}

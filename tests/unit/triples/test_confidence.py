@@ -1,0 +1,86 @@
+"""Confidence from features, without the library that fitted it."""
+
+from __future__ import annotations
+
+import math
+import pickle
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from triplelake.config import AnswerSettings
+from triplelake.prompt.ontology import Ontology, Relation
+from triplelake.triples.confidence import NAMES, Calibration, Features, features, least_confidence
+from triplelake.triples.derive import derive
+from triplelake.types import Request
+
+NAMED = {"zh-Hans": "作者", "zh-Hant": "作者", "en": "author"}
+ONTOLOGY = Ontology("test", (Relation("author", NAMED, symmetric=False),))
+REQUEST = Request("r", "林知远写了《晨雾》，又写了《暮雨》。", "", "", "zh-Hans")
+ANSWER = '[["晨雾","作者","林知远"],["晨雾","作者","林知远"],["暮雨","作者","林知远"]]'
+NOTHING = Features(*[0.0] * len(NAMES))
+
+
+def told(logprobs: list[float]) -> list[Features] | None:
+    derived = derive(REQUEST, ANSWER, truncated=False, ontology=ONTOLOGY, answer=AnswerSettings())
+    found = features(REQUEST, derived, logprobs, [1] * len(logprobs))
+    return None if found is None else list(found)
+
+
+def test_features_are_those_of_the_triples_that_are_kept() -> None:
+    found = told([-1.0] * len(ANSWER))
+    assert found is not None
+    first, second = found
+    assert (first.subject, first.predicate, first.object) == (-2, -2, -3)
+    assert (first.rank, second.rank, first.triples) == (0, 2, 3)  # the second of the answer says the first again
+    assert (first.subject_chars, first.object_chars, first.chunk_chars) == (2, 3, len(REQUEST.text))
+    assert (first.distance, second.distance) == (3, 11)
+    assert first.is_ambiguous == first.is_flagged == 0
+
+
+def test_without_probabilities_nothing_is_known() -> None:
+    assert told([]) is None
+    assert told([-1.0]) is None
+
+
+def test_confidence_is_the_logistic_of_the_weighed_features() -> None:
+    made = Calibration(-1.0, {"object": 0.5, "rank": -2.0}, {"author": 0.25})
+    known = replace(NOTHING, object=-2.0, rank=1.0, subject=-99.0)
+    assert made.confidence(known, "author") == pytest.approx(1 / (1 + math.exp(1 + 1 + 2 - 0.25)))
+    assert made.confidence(known, "other") == pytest.approx(1 / (1 + math.exp(1 + 1 + 2)))
+    assert (
+        0
+        < made.confidence(replace(known, rank=1e6), "author")
+        < made.confidence(replace(known, rank=-1e6), "author")
+        < 1
+    )
+    assert pickle.loads(pickle.dumps(made)) == made
+
+
+def test_its_identity_follows_what_changes_a_confidence() -> None:
+    made = Calibration(-1.0, {"object": 0.5, "rank": 1.0}, {"author": 0.25})
+    same = Calibration(-1.0, {"rank": 1.0, "object": 0.5}, {"author": 0.25})
+    others = [replace(made, bias=0.0), replace(made, weights={"object": 0.5}), replace(made, relations={})]
+    assert made.identity() == same.identity()
+    assert len({each.identity() for each in (made, *others)}) == 4
+
+
+def test_as_many_are_kept_as_the_precision_allows() -> None:
+    groups = [(0.9, 2, 1.8), (0.5, 1, 0.5), (0.1, 10, 1.0)]
+    assert least_confidence(0.95, groups) == 1.0
+    assert least_confidence(0.9, groups) == 0.9
+    assert least_confidence(0.76, groups) == 0.5
+    assert least_confidence(0.25, groups) == 0.1
+    assert least_confidence(0.5, []) == 1.0
+
+
+@given(st.lists(st.floats(0.001, 0.999), max_size=40, unique=True), st.floats(0.05, 0.95))
+def test_what_is_kept_has_the_precision_and_one_more_has_not(values: list[float], precision: float) -> None:
+    least = least_confidence(precision, [(value, 1, value) for value in values])
+    kept = [value for value in values if value >= least]
+    assert sum(kept) >= precision * len(kept) - 1e-9
+    rest = sorted((value for value in values if value < least), reverse=True)
+    if rest:
+        assert sum(kept) + rest[0] < precision * (len(kept) + 1) + 1e-9
