@@ -26,7 +26,9 @@ most of its facts are wrong. A real model, asked about the same passages:
   python jobs/demo.py --model path/to/model.gguf                         a model file on this machine
 """
 _COLUMNS = ("language", "match", "texts", "gold", "said", "right", "precision", "recall", "F1", "95 %")
-_FACTS = "SELECT subject, predicate, object, example FROM facts ORDER BY fact_id LIMIT 10"
+_FACTS = """\
+SELECT subject, predicate, object, round(confidence, 2) AS confidence, example
+FROM facts ORDER BY confidence DESC NULLS LAST, fact_id LIMIT 10"""
 _USED = """
 SELECT DISTINCT doc_id, subject, predicate, object FROM current_triples
 WHERE grounding <> 'none' AND size(flags) = 0"""

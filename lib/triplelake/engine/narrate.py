@@ -94,7 +94,7 @@ def confidence(console: Console, found: CalibrationFile | None, key: str) -> Non
     )
     say(console, f"Sure:     confidence as fitted on {fitted}")
     if found.extraction_key != key:
-        say(console, "          These were asked with other settings, so that it may be off: judge some of yours")
+        say(console, "          Those were asked with other settings, so that it may be off: judge some of yours")
 
 
 def sifted(console: Console, before: float, least: float, unknown: int) -> None:

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from sklearn.metrics import brier_score_loss, roc_auc_score
 
-from triplelake.config import Settings
+from triplelake.config import Settings, conf_dir
 from triplelake.errors import InputError, OutputError, UsageError
-from triplelake.evaluate.calibrate import JudgedTriple, cross_validated, fit, quality, threshold
+from triplelake.evaluate.calibrate import FEWEST_TRIPLES, JudgedTriple, cross_validated, fit, quality, threshold
 from triplelake.evaluate.calibration_file import (
     CalibrationFile,
     check_confidence,
@@ -169,3 +169,13 @@ def test_a_bound_on_confidence_needs_a_calibration() -> None:
             check(None, **run)
     with pytest.raises(UsageError, match=r"goes without run\.min_confidence"):
         check(file_of(), precision=0.7, min_confidence=0.3)
+
+
+def test_what_is_shipped_can_be_used_with_the_profile_of_its_model() -> None:
+    files = sorted((conf_dir() / "calibrations").glob("*.yaml"))
+    assert files
+    for file in files:
+        found = read_calibration(file)
+        assert choose("auto", model=found.model, form=found.form) == found
+        assert found.judged_by == "conf/demo/gold.jsonl"
+        assert found.triples >= FEWEST_TRIPLES
