@@ -85,11 +85,13 @@ def facts(spark: SparkSession, bench: Bench) -> list[Any]:
     return spark.table("facts").collect()
 
 
+@pytest.mark.infra
 def test_from_a_sample_to_facts_of_a_precision(bench: Bench, spark: SparkSession) -> None:
     bench.backend.logprob = logprob
     file = bench.corpus(corpus())
     bench.extract(file, corpus__id_column="id", run__sample=JUDGED)
-    assert "no calibration for this model" in bench.said
+    assert f"jobs/calibrate.py --output {bench.output} --review" in bench.said
+    assert "Sure:" not in bench.said
     assert {row["confidence"] for row in bench.lake.view("current_triples")} == {None}
     stored = bench.lake.rows("attempts")
     assert all(sum(row["token_chars"]) == len(row["completion"]) for row in stored)
@@ -153,6 +155,7 @@ def test_from_a_sample_to_facts_of_a_precision(bench: Bench, spark: SparkSession
     assert f"Confidence of {len(triples)} triples: AUC 0." in shown.getvalue()
 
 
+@pytest.mark.infra
 def test_gold_judges_as_a_sheet_does_and_both_must_fit(bench: Bench) -> None:
     bench.backend.logprob = logprob
     documents = corpus()

@@ -84,11 +84,8 @@ def opened(console: Console, pool: Opened) -> None:
         say(console, "          It is small: it shows that all works, and little of what a larger one finds")
 
 
-def confidence(console: Console, found: CalibrationFile | None, key: str) -> None:
+def confidence(console: Console, found: CalibrationFile, key: str) -> None:
     """What confidence is made with."""
-    if found is None:
-        say(console, "Sure:     no calibration for this model, so `confidence` stays null: jobs/calibrate.py makes one")
-        return
     fitted = (
         f"{found.triples:,} triples of {found.documents:,} documents judged by {found.judged_by}, AUC {found.auc:.2f}"
     )

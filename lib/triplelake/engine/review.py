@@ -73,6 +73,9 @@ def leave_review(store: Store, documents: DataFrame, ontology: Ontology | None, 
     written = place.written(place.path)
     say(console, f"Review:   {len(triples):,} triples to judge: fill in `verdict` in {written}, then:")
     say(console, f"          python jobs/evaluate.py --review {shlex.quote(written)}")
+    say(console, "          and for how sure each triple is:")
+    output = shlex.quote(store.output)
+    say(console, f"          python jobs/calibrate.py --output {output} --review {shlex.quote(written)}")
 
 
 def sheet(triples: Iterable[dict[str, Any]]) -> str:

@@ -25,7 +25,7 @@ from triplelake.engine.source import Source, open_source
 from triplelake.engine.suggest import suggest
 from triplelake.engine.tally import check_failures
 from triplelake.errors import UsageError
-from triplelake.evaluate.calibration_file import NONE, CalibrationFile, check_confidence, choose
+from triplelake.evaluate.calibration_file import CalibrationFile, check_confidence, choose
 from triplelake.idle import idle_for_republish, idle_settings
 from triplelake.tables.lease import Lease
 from triplelake.tables.outputs import check_output
@@ -57,7 +57,7 @@ def extract(settings: Settings, console: Console, *, dry_run: bool = False, prob
     journal = Journal("probe" if probe else "extract", settings)
     with open_pool(settings, question) as opened:
         narrate.opened(console, opened)
-        if settings.run.calibration != NONE:
+        if opened.calibrated is not None:
             narrate.confidence(console, opened.calibrated, opened.key)
         check_confidence(settings, opened.calibrated)
         spark = open_session("triplelake extract")
@@ -255,7 +255,7 @@ def republish(settings: Settings, console: Console) -> Journal:
     journal.versions |= {"model": asked.model or "", "form": asked.form}
     calibrated = choose(settings.run.calibration, model=asked.model or "", form=asked.form)
     check_confidence(settings, calibrated)
-    if settings.run.calibration != NONE:
+    if calibrated is not None:
         narrate.confidence(console, calibrated, journal.extraction_key)
     lease = Lease(store, journal.run_id, partial(narrate.waiting, console))
     with journal.recorded(store, lease):
