@@ -126,6 +126,7 @@ def test_a_changed_sentence_asks_what_it_touches_and_shows_when_it_is_whole(benc
     check_unique(bench.lake)
 
 
+@pytest.mark.infra
 def test_only_replace_removes(bench: Bench, first: Bench) -> None:
     file = bench.corpus(corpus())
     fewer = bench.corpus(corpus()[1:], "fewer.jsonl")

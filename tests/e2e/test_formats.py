@@ -135,6 +135,7 @@ def test_a_file_gives_the_same_documents_in_every_encoding(spark: SparkSession, 
     assert sorted(text for _, _, text, _ in documents) == sorted(text.split())
 
 
+@pytest.mark.infra
 def test_records_that_cannot_be_read_are_listed_and_stop_nothing(bench: Any) -> None:
     file = bench.folder / "broken.jsonl"
     good = [json.dumps({"id": number, "text": text}, ensure_ascii=False) for number, text in enumerate(TEXTS)]

@@ -24,6 +24,7 @@ DOCUMENTS = [
 _WAVES = {"run__bucket_size": 4, "run__wave_s": 0.001}
 
 
+@pytest.mark.infra
 def test_too_many_failures_end_the_run_and_can_be_asked_again(bench: Any) -> None:
     refused = set(_FAMILIES[:3])
     bench.backend.refused = lambda question: any(family in question for family in refused)
