@@ -19,8 +19,10 @@ from triplelake.text import detect_language
 from triplelake.types import Lang
 
 
-def read_gallery(settings: Settings, ontology: Ontology | None) -> dict[Lang, tuple[Example, ...]]:
-    """The examples of `prompt.gold`, by language; nothing where it is not set.
+def read_gallery(settings: Settings, ontology: Ontology | None) -> tuple[Mapping[Lang, tuple[Example, ...]], str]:
+    """The examples of `prompt.gold`, by language, and how many of its texts are none and why, for a person.
+
+    There is nothing of either where it is not set.
 
     An example is what the grammar could say: subject and object stand verbatim in the text, every relation is one of
     the ontology, and the text is no longer than a chunk may be.
@@ -30,7 +32,7 @@ def read_gallery(settings: Settings, ontology: Ontology | None) -> dict[Lang, tu
     """
     file = settings.prompt.gold
     if file is None:
-        return {}
+        return {}, ""
     found: dict[Lang, list[Example]] = defaultdict(list)
     reasons: Counter[str] = Counter()
     for lang, example, reason in _examples(READERS[gold_format(file)](file), settings, ontology):
@@ -38,11 +40,12 @@ def read_gallery(settings: Settings, ontology: Ontology | None) -> dict[Lang, tu
             reasons[reason] += 1
         else:
             found[lang].append(example)
+    told = "; ".join(f"{count:,} {reason}" for reason, count in reasons.most_common())
     if not found:
-        told = "; ".join(f"{count:,} {reason}" for reason, count in reasons.most_common()) or "it holds no documents"
         remedy = "It needs the ontology's relations, and subject and object copied from the text."
-        raise InputError(str(file), f"none of its documents can be an example: {told}", remedy)
-    return {lang: tuple(each) for lang, each in found.items()}
+        raise InputError(str(file), f"none of its documents can be an example: {told or 'it holds none'}", remedy)
+    left_out = f"{file}: {sum(reasons.values()):,} of its texts are no examples: {told}" if told else ""
+    return {lang: tuple(each) for lang, each in found.items()}, left_out
 
 
 def gallery(examples: Mapping[Lang, tuple[Example, ...]], settings: Settings, profile: ModelProfile) -> Gallery | None:

@@ -125,6 +125,8 @@ def notes(console: Console, pool: Opened, langs: Collection[Lang]) -> None:
         for note in (*(ontology.notes if ontology else ()), *pool.renderer.notes)
         if note.lang is None or note.lang in langs
     ]
+    if pool.left_out:
+        told.append(pool.left_out)
     for number, text in enumerate(told):
         say(console, f"{'Note:' if not number else '':9} {text}")
 

@@ -60,6 +60,7 @@ class Opened:
         key: the extraction key.
         contents: hashes of what the files say, as `content_hashes` has them.
         calibrated: what confidence is made with, if there is any.
+        left_out: texts of `prompt.gold` that are no examples, and why; empty for none.
     """
 
     settings: Settings
@@ -73,6 +74,7 @@ class Opened:
     key: str
     contents: Mapping[str, str]
     calibrated: CalibrationFile | None
+    left_out: str = ""
 
     @property
     def slots(self) -> int:
@@ -120,7 +122,7 @@ def open_pool(settings: Settings, question: Question) -> Iterator[Opened]:
     Raises:
         PoolError, UsageError, InputError, SetupError: the pool, its model or its context cannot do the work.
     """
-    gold = read_gallery(settings, question.ontology)
+    gold, left_out = read_gallery(settings, question.ontology)
     with _endpoints(settings) as endpoints:
         found = survey(endpoints, wanted_grammar=settings.answer.grammar, timeout_s=_SURVEY_TIMEOUT_S)
         profile = find_profile(settings.profile, found.alias)
@@ -161,6 +163,7 @@ def open_pool(settings: Settings, question: Question) -> Iterator[Opened]:
             key,
             contents,
             calibrated,
+            left_out,
         )
 
 

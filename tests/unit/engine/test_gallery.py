@@ -36,17 +36,20 @@ def settings(file: Path, *documents: dict[str, Any], **prompt: Any) -> Settings:
 
 
 def test_each_language_has_the_examples_that_the_grammar_could_say(tmp_path: Path) -> None:
-    found = read_gallery(settings(tmp_path / "gold.jsonl", BOOK, NOVEL, NOTHING, *BAD), ONTOLOGY)
+    found, left_out = read_gallery(settings(tmp_path / "gold.jsonl", BOOK, NOVEL, NOTHING, *BAD), ONTOLOGY)
     assert {lang: [each.text for each in examples] for lang, examples in found.items()} == {
         "zh-Hans": [BOOK["text"], NOTHING["text"]],
         "en": [NOVEL["text"]],
     }
+    assert left_out.startswith(f"{tmp_path / 'gold.jsonl'}: 4 of its texts are no examples: 1 ")
+    assert "1 have no text" in left_out
     assert found["zh-Hans"][0].triples == (("暮雨", "author", "何若兰"),)
 
 
 def test_a_profile_that_shows_no_empty_answer_shows_none_here_either(tmp_path: Path) -> None:
     chosen = settings(tmp_path / "gold.jsonl", BOOK, NOTHING)
-    examples = read_gallery(chosen, ONTOLOGY)
+    examples, left_out = read_gallery(chosen, ONTOLOGY)
+    assert left_out == ""
     shown = gallery(examples, chosen, BASE)
     told = gallery(examples, chosen, ModelProfile("chat", "server", empty="told"))
     assert shown is not None and told is not None
@@ -61,13 +64,14 @@ def test_gold_without_any_example_is_refused_with_the_reasons(tmp_path: Path) ->
     for reason in ("relation that the ontology lacks", "does not stand in their text", "have no text", "longer than"):
         assert f"1 {'have' if reason != 'longer than' else 'are'}" in refused.value.reason
         assert reason in refused.value.reason
-    assert read_gallery(Settings(), ONTOLOGY) == {}
+    assert read_gallery(Settings(), ONTOLOGY) == ({}, "")
 
 
 def test_room_is_left_for_the_longest(tmp_path: Path) -> None:
     long = {**BOOK, "id": "9", "text": BOOK["text"] * 9}
     chosen = settings(tmp_path / "gold.jsonl", BOOK, long, NOVEL, retrieved=1)
-    examples = read_gallery(chosen, ONTOLOGY)
+    examples, left_out = read_gallery(chosen, ONTOLOGY)
+    assert left_out == ""
     renderer = Renderer(load_prompts("prompts"), ONTOLOGY, BASE, gallery=gallery(examples, chosen, BASE))
     assert most_tokens(renderer, "zh-Hans", chosen) > 9 * most_tokens(renderer, "en", chosen) / 2
     assert most_tokens(renderer, "zh-Hant", chosen) == 0
