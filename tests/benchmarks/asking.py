@@ -78,7 +78,7 @@ class Asker:
         arms = {ontology.name: self._arm(name, ontology, task) for _, ontology in task.documents}
 
         def ask(rank: int) -> tuple[int, Completion]:
-            return rank, arms[task.documents[rank][1].name].complete(_request(task, rank))
+            return rank, arms[task.documents[rank][1].name].complete(request_of(task, rank))
 
         started = time.perf_counter()
         found = dict(windowed(range(len(task.documents)), ask, self.slots))
@@ -105,7 +105,8 @@ def _profile(name: str, *, is_chat: bool) -> ModelProfile:
     return chat if is_chat else ModelProfile(name, "plain", stop=("\n",), answer=chat.answer, empty=chat.empty)
 
 
-def _request(task: Task, rank: int) -> Request:
+def request_of(task: Task, rank: int) -> Request:
+    """What is asked about a document of a task."""
     document, _ = task.documents[rank]
     return Request(document.id, document.text, document.title, "", task.lang)
 
@@ -114,7 +115,7 @@ def _outcomes(name: str, task: Task, asked: Asked) -> list[Outcome]:
     if name == PLAIN:
         return [read_plain(completion) for completion in asked.completions]
     return [
-        read_ours(_request(task, rank), completion, task.documents[rank][1], _ANSWER)
+        read_ours(request_of(task, rank), completion, task.documents[rank][1], _ANSWER)
         for rank, completion in enumerate(asked.completions)
     ]
 
@@ -167,7 +168,13 @@ def _store(file: Path, asked: Asked) -> None:
     part.replace(file)
 
 
-def _stored(file: Path) -> Asked:
+def kept_in(answers: Path, model: str, task: Task, split: Split, n: int, seed: int, slots: int) -> Path:
+    """The folder of the answers to so many sentences of a split, a file for each arm."""
+    return answers / model / f"{task.name} {split} {n} {seed} {slots}".replace(", ", " ")
+
+
+def stored(file: Path) -> Asked:
+    """The answers of a file of that folder."""
     head, *rows = map(json.loads, file.read_text(encoding="utf-8").splitlines())
     return Asked(head["seconds"], tuple(Completion(**row) for row in rows))
 
@@ -207,28 +214,29 @@ def _arm(text: str) -> str:
     return text
 
 
-def _tasks(options: argparse.Namespace) -> list[Task]:
+def tasks_of(options: argparse.Namespace, split: Split, n: int, seed: int) -> list[Task]:
+    """So many sentences of a split, of each corpus that the options `duie`, `hant` and `text2kg` name."""
     tasks = []
     if options.duie:
-        tasks.append(duie_task(options.duie, options.n, options.seed, options.split))
+        tasks.append(duie_task(options.duie, n, seed, split))
         if options.hant:
             tasks.append(traditional(tasks[0]))
     if options.text2kg:
-        tasks.append(text2kg_task(options.text2kg, options.n, options.seed, options.split))
+        tasks.append(text2kg_task(options.text2kg, n, seed, split))
     return tasks
 
 
 def main() -> None:
     """Ask what was not asked yet, and print a table for each model and task."""
     options = _options()
-    tasks = _tasks(options)
+    tasks = tasks_of(options, options.split, options.n, options.seed)
     for name in options.models:
         model = _model(name)
         label = model.stem if model else EMBEDDED
 
         def file(task: Task, arm: str, label: str = label) -> Path:
-            what = f"{task.name} {options.split} {options.n} {options.seed} {options.slots}".replace(", ", " ")
-            return options.answers / label / what / f"{arm}.jsonl"
+            folder = kept_in(options.answers, label, task, options.split, options.n, options.seed, options.slots)
+            return folder / f"{arm}.jsonl"
 
         arms = [arm for arm in options.arms if model or not arm.startswith("turns-")]
         missing = [(task, arm) for task in tasks for arm in arms if not file(task, arm).exists()]
@@ -236,7 +244,7 @@ def main() -> None:
             _ask(model, options.slots, missing, file)
         for task in tasks:
             asked = sorted((each.stem for each in file(task, "*").parent.glob("*.jsonl")), key=_rank)
-            _print_table(label, task, {arm: _stored(file(task, arm)) for arm in asked})
+            _print_table(label, task, {arm: stored(file(task, arm)) for arm in asked})
 
 
 def _rank(arm: str) -> tuple[int, str]:

@@ -2,8 +2,8 @@
 
     python tests/benchmarks/confidence.py --answers DIR --duie FILE --text2kg DIR --models NAME … --n 60 [--report-n 60]
 
-Options as of `asking.py`. Every figure of `choose` is cross-validated by document; with `--report-n` a fit on all of
-`choose` is tried on `report`, whose sentences no choice was made on.
+Options as of `asking.py`. Every figure of `choose` is cross-validated by document, its threshold the one of the largest
+F1; with `--report-n` the fit and that threshold are tried on `report`, whose sentences no choice was made on.
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from asking import _request, _stored
-from tasks import Task, duie_task, text2kg_task, traditional
+from asking import kept_in, request_of, stored, tasks_of
+from tasks import Task
 
 from triplelake.config import AnswerSettings
+from triplelake.errors import InputError
 from triplelake.evaluate.calibrate import JudgedTriple, Quality, cross_validated, fit, quality
 from triplelake.text import comparison_key
 from triplelake.triples.confidence import features
@@ -27,23 +28,15 @@ _ANSWER = AnswerSettings()
 def judged(task: Task, file: Path) -> list[JudgedTriple]:
     """The triples of stored answers, each judged by gold."""
     found = []
-    for rank, completion in enumerate(_stored(file).completions):
+    for rank, completion in enumerate(stored(file).completions):
         document, ontology = task.documents[rank]
-        request = _request(task, rank)
+        request = request_of(task, rank)
         derived = derive(request, completion.text, truncated=completion.truncated, ontology=ontology, answer=_ANSWER)
         gold = {_key(*fact) for fact in document.facts}
         known = features(request, derived, completion.token_logprobs, completion.token_chars)
         for triple, of_triple in zip(derived.triples, known or (), strict=False):
-            right = _key(triple.subject, triple.predicate, triple.object) in gold
-            found.append(
-                JudgedTriple(
-                    request.request_id,
-                    right,
-                    repr(_key(triple.subject, triple.predicate, triple.object)),
-                    triple.predicate,
-                    of_triple,
-                )
-            )
+            key = _key(triple.subject, triple.predicate, triple.object)
+            found.append(JudgedTriple(request.request_id, key in gold, repr(key), triple.predicate, of_triple))
     return found
 
 
@@ -55,36 +48,50 @@ def _gold(task: Task) -> int:
     return sum(len({_key(*fact) for fact in document.facts}) for document, _ in task.documents)
 
 
-def _print(name: str, triples: Sequence[JudgedTriple], found: Quality) -> None:
-    everything, quarter = found.kept[-1], found.kept[1]
-    gain = found.best.f1 / everything.f1 if found.best and found.best.f1 and everything.f1 else 0.0
+def _print(name: str, triples: Sequence[JudgedTriple], found: Quality, least: float, kept_f1: float) -> None:
+    everything, quarter = found.kept[-1].precision.value, found.kept[1].precision.value
+    said = found.kept[-1].f1 or 0.0
     cells = (
         name,
         len(triples),
-        f"{everything.precision.value:.3f}",
-        f"{found.auc or 0.0:.3f}",
+        f"{everything:.3f}",
+        "" if found.auc is None else f"{found.auc:.3f}",
         f"{found.ece:.3f}",
-        f"{quarter.precision.value:.3f} ({quarter.precision.value / everything.precision.value:.1f} ×)",
-        f"{everything.f1:.3f}",
-        f"{found.best.f1:.3f} ({gain:.2f} ×)" if found.best else "",
-        f"{found.best.share:.0%} from {found.best.confidence:.2f}" if found.best else "",
+        f"{quarter:.3f} ({quarter / everything:.1f} ×)" if everything else "",
+        f"{said:.3f}",
+        f"{kept_f1:.3f} ({kept_f1 / said:.2f} ×) from {least:.2f}" if said else "",
     )
     print(f"| {' | '.join(map(str, cells))} |")
 
 
-def _tasks(options: argparse.Namespace, split: str, n: int) -> list[Task]:
-    tasks = []
-    if options.duie:
-        tasks.append(duie_task(options.duie, n, options.seed if split == "choose" else 0, split))  # type: ignore[arg-type]  # choose or report
-        if options.hant:
-            tasks.append(traditional(tasks[0]))
-    if options.text2kg:
-        tasks.append(text2kg_task(options.text2kg, n, options.seed if split == "choose" else 0, split))  # type: ignore[arg-type]
-    return tasks
+def _kept_f1(triples: Sequence[JudgedTriple], confidences: Sequence[float], least: float, gold: int) -> float:
+    """F1 of the facts that are said with a confidence of at least `least`."""
+    kept = [each for each, sure in zip(triples, confidences, strict=True) if sure >= least]
+    said = {(each.document, each.fact): each.right for each in kept}
+    return 2 * sum(said.values()) / (len(said) + gold)
+
+
+def _compare(name: str, chosen: tuple[Task, Path], other: tuple[Task, Path] | None) -> None:
+    """A line for answers that were chosen on, and one for others under the fit and the threshold of the first."""
+    triples, gold = judged(*chosen), _gold(chosen[0])
+    try:
+        made = fit(triples, source=name)
+    except InputError as error:
+        print(f"| {name}: {error.reason} |")
+        return
+    confidences = cross_validated(triples)
+    found = quality(triples, confidences, gold=gold)
+    least = found.best.confidence if found.best else 0.0
+    _print(f"{name}, cross-validated", triples, found, least, _kept_f1(triples, confidences, least, gold))
+    told = judged(*other) if other else []
+    if other and told:  # answers of earlier were stored without probabilities
+        confidences, gold = [made.confidence(each.features, each.predicate) for each in told], _gold(other[0])
+        found = quality(told, confidences, gold=gold)
+        _print(f"{name}, kept apart", told, found, least, _kept_f1(told, confidences, least, gold))
 
 
 def main() -> None:
-    """Print a line for each arm of each model."""
+    """Print a line for each arm of each model, or two."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--answers", type=Path, required=True, metavar="DIR")
     parser.add_argument("--models", nargs="+", default=["embedded"], metavar="MODEL")
@@ -96,37 +103,28 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="of the sentences of `choose`; those of `report`: 0")
     parser.add_argument("--slots", type=int, default=2)
     options = parser.parse_args()
-
-    def files(model: str, task: Task, split: str, n: int) -> list[Path]:
-        what = f"{task.name} {split} {n} {options.seed if split == 'choose' else 0} {options.slots}".replace(", ", " ")
-        return sorted(each for each in (options.answers / model / what).glob("*.jsonl") if each.stem != "plain")
-
-    heads = ("arm", "triples", "precision", "AUC", "ECE", "precision of the surest quarter", "F1", "best F1", "keeping")
+    chosen = tasks_of(options, "choose", options.n, options.seed)
+    reported = tasks_of(options, "report", options.report_n, 0) if options.report_n else [None] * len(chosen)
+    heads = (
+        "arm",
+        "triples",
+        "precision",
+        "AUC",
+        "ECE",
+        "precision of the surest quarter",
+        "F1",
+        "F1 from a threshold",
+    )
     for model in options.models:
-        reported = _tasks(options, "report", options.report_n) if options.report_n else []
-        for number, task in enumerate(_tasks(options, "choose", options.n)):
+        for task, other in zip(chosen, reported, strict=True):
             print(f"\n{model}, {task.name}\n| {' | '.join(heads)} |\n|{'---|' * len(heads)}")
-            for file in files(model, task, "choose", options.n):
-                triples = judged(task, file)
-                if not triples:
-                    continue
-                _print(
-                    f"{file.stem}, cross-validated",
-                    triples,
-                    quality(triples, cross_validated(triples), gold=_gold(task)),
-                )
-                for other in reported[number : number + 1]:
-                    kept = next(
-                        (f for f in files(model, other, "report", options.report_n) if f.name == file.name), None
-                    )
-                    if kept is None:
-                        continue
-                    made = fit(triples, source=str(file))
-                    told = judged(other, kept)
-                    if not told:  # stored without probabilities
-                        continue
-                    confidences = [made.confidence(each.features, each.predicate) for each in told]
-                    _print(f"{file.stem}, kept apart", told, quality(told, confidences, gold=_gold(other)))
+            folder = kept_in(options.answers, model, task, "choose", options.n, options.seed, options.slots)
+            for file in sorted(folder.glob("*-*.jsonl")):
+                there = other and kept_in(
+                    options.answers, model, other, "report", options.report_n, 0, options.slots
+                ).joinpath(file.name)
+                if judged(task, file):
+                    _compare(file.stem, (task, file), (other, there) if other and there and there.exists() else None)
 
 
 if __name__ == "__main__":
