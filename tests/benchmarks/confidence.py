@@ -17,7 +17,8 @@ from tasks import Task
 
 from triplelake.config import AnswerSettings
 from triplelake.errors import InputError
-from triplelake.evaluate.calibrate import JudgedTriple, Quality, cross_validated, fit, quality
+from triplelake.evaluate.calibrate import JudgedTriple, cross_validated, fit
+from triplelake.evaluate.sureness import Quality, quality
 from triplelake.text import comparison_key
 from triplelake.triples.confidence import features
 from triplelake.triples.derive import derive

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,13 @@ from triplelake.config import AnswerSettings
 from triplelake.engine.judged import find, run_of_keys
 from triplelake.engine.session import open_session
 from triplelake.errors import InputError
-from triplelake.evaluate.calibrate import JudgedTriple, Kept, Quality, cross_validated, fit, quality, threshold
+from triplelake.evaluate.calibrate import JudgedTriple, cross_validated, fit
 from triplelake.evaluate.calibration_file import CalibrationFile, thresholds
-from triplelake.evaluate.gold import READERS, GoldDocument
+from triplelake.evaluate.gold import READERS, Fact, GoldDocument
 from triplelake.evaluate.metrics import strict_counts
 from triplelake.evaluate.ontologies import read_ontology
 from triplelake.evaluate.review import Review
+from triplelake.evaluate.sureness import Kept, Quality, quality, threshold
 from triplelake.evaluate.vocabulary import Vocabulary
 from triplelake.prompt.ontology import Ontology
 from triplelake.tables.mentions import AnsweredChunk, Mention, mentions
@@ -39,19 +40,24 @@ FROM chunks c
 JOIN current_documents d
   ON c.doc_id = d.doc_id AND c.doc_version = d.doc_version AND c.extraction_key = d.extraction_key
 JOIN {_WANTED} w ON c.doc_id = w.doc_id
-LEFT JOIN answers a ON c.request_id = a.request_id AND c.extraction_key = a.extraction_key
+LEFT JOIN answers a ON c.request_id = a.request_id
 ORDER BY c.doc_id, c.ordinal"""
 _FIELDS = tuple(field.name for field in fields(AnsweredChunk))
 
 
 @dataclass(frozen=True, slots=True)
 class Calibrated:
-    """A fit and what was judged: the file to write, and the figures to show."""
+    """A fit.
+
+    Args:
+        file: what is to be written.
+        quality: its figures, cross-validated.
+        unknown: judged triples whose probabilities are not known.
+    """
 
     file: CalibrationFile
     quality: Quality
     unknown: int
-    """Judged triples whose probabilities are not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +101,9 @@ def calibrate(output: str, by: Judgement, *, ontology: str | None = None) -> Cal
     run = run_of_keys(store, keys)
     relations = read_ontology(ontology or str(run.settings.get("ontology")))
     made = _mentions(rows, relations, AnswerSettings.model_validate(run.settings.get("answer", {})))
-    judged = _by_sheet(made, by.review) if by.review is not None else _by_gold(made, wanted, relations)
+    vocabulary = Vocabulary(relations)
+    facts = {doc: set(each.facts) for doc, each in zip(wanted, vocabulary.gold([*wanted.values()])[0], strict=True)}
+    judged = _by_sheet(made, by.review) if by.review is not None else _by_gold(made, facts, vocabulary)
     triples = [
         JudgedTriple(doc, right, m.row["fact_id"], m.row["predicate"], m.features)
         for doc, m, right in judged
@@ -103,8 +111,7 @@ def calibrate(output: str, by: Judgement, *, ontology: str | None = None) -> Cal
     ]
     calibration = fit(triples, source=str(by.file))
     confidences = cross_validated(triples)
-    facts = sum(len(set(each.facts)) for each in Vocabulary(relations).gold(list(wanted.values()))[0]) or None
-    told = quality(triples, confidences, gold=facts)
+    told = quality(triples, confidences, gold=sum(map(len, facts.values())) or None)
     lines: list[Kept] = [kept for p in PRECISIONS if (kept := threshold(triples, confidences, p))]
     file = CalibrationFile(
         model=run.model or "",
@@ -157,15 +164,11 @@ def _by_sheet(made: Sequence[tuple[str, Mention]], review: Review) -> list[tuple
 
 
 def _by_gold(
-    made: Sequence[tuple[str, Mention]], gold: Mapping[str, GoldDocument], ontology: Ontology | None
+    made: Sequence[tuple[str, Mention]], gold: Mapping[str, Collection[Fact]], vocabulary: Vocabulary
 ) -> list[tuple[str, Mention, bool]]:
-    vocabulary = Vocabulary(ontology)
-    facts = dict(zip(gold, (each.facts for each in vocabulary.gold(list(gold.values()))[0]), strict=True))
-
-    def judged() -> Iterator[tuple[str, Mention, bool]]:
-        for doc_id, mention in made:
-            row = mention.row
-            said = vocabulary.relations([(row["subject"], row["predicate"], row["object"])], row["lang"])
-            yield doc_id, mention, strict_counts(facts[doc_id], said).correct == 1
-
-    return list(judged())
+    judged = []
+    for doc_id, mention in made:
+        row = mention.row
+        said = vocabulary.relations([(row["subject"], row["predicate"], row["object"])], row["lang"])
+        judged.append((doc_id, mention, strict_counts(gold[doc_id], said).correct == 1))
+    return judged

@@ -252,7 +252,8 @@ def republish(settings: Settings, console: Console) -> Journal:
     journal.versions = versions(spark)
     journal.extraction_key = last_key(store, settings)
     asked = run_of_keys(store, [journal.extraction_key])
-    journal.versions |= {"model": asked.model or "", "form": asked.form}
+    if asked.model is not None:
+        journal.versions |= {"model": asked.model, "form": asked.form}
     calibrated = choose(settings.run.calibration, model=asked.model or "", form=asked.form)
     check_confidence(settings, calibrated)
     if calibrated is not None:

@@ -12,7 +12,7 @@ import yaml
 
 from triplelake.config import Settings, conf_dir, find_conf
 from triplelake.errors import InputError, OutputError, UsageError
-from triplelake.evaluate.calibrate import Kept, Quality
+from triplelake.evaluate.sureness import Kept, Quality
 from triplelake.prompt.answer_form import FormName
 from triplelake.prompt.files import Section, read_yaml_as
 from triplelake.triples.confidence import NAMES, Calibration
@@ -45,7 +45,7 @@ class CalibrationFile(Section):
         judged_by: the file that judged them.
         documents, triples, right: how many were judged, and how many triples are right.
         thresholds: what is kept from each confidence on, the surest first.
-        auc, brier, ece: see `triplelake.evaluate.calibrate.Quality`.
+        auc, brier, ece: see `triplelake.evaluate.sureness.Quality`.
     """
 
     model: str

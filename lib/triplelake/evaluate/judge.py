@@ -9,7 +9,6 @@ from dataclasses import asdict, astuple, dataclass
 
 from triplelake.evaluate.answers import Answered
 from triplelake.evaluate.baselines import dictionary, nothing
-from triplelake.evaluate.calibrate import Graded, quality
 from triplelake.evaluate.gold import Fact, GoldDocument
 from triplelake.evaluate.metrics import Counts, by_relation, strict_counts, total
 from triplelake.evaluate.ratios import f1
@@ -17,6 +16,7 @@ from triplelake.evaluate.report import GoldReport, Group, Precision, ReviewRepor
 from triplelake.evaluate.review import Review, Verdict
 from triplelake.evaluate.scores import EVERYTHING
 from triplelake.evaluate.shares import share
+from triplelake.evaluate.sureness import Graded, quality
 from triplelake.evaluate.tally import FIGURES, Tally, tally
 from triplelake.evaluate.text2kgbench import scorer
 from triplelake.evaluate.vocabulary import Vocabulary

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from triplelake.errors import OutputError
-from triplelake.evaluate.calibrate import Bin
+from triplelake.evaluate.sureness import Bin
 
 _WORDS = {
     "en": ("confidence", "share of right triples", "{} triples in each of {} groups; the bars are intervals of 95 %"),

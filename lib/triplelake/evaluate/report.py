@@ -89,7 +89,7 @@ class Sureness(_Form):
     Args:
         triples: that have a confidence.
         auc: None where all are right or all are wrong.
-        ece: see `triplelake.evaluate.calibrate.Quality`.
+        ece: see `triplelake.evaluate.sureness.Quality`.
         kept: precision of the surest triples, by the share that is kept in percent.
     """
 

@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.table import Table as Grid
 
 from triplelake.console import say
-from triplelake.evaluate.calibrate import Quality
 from triplelake.evaluate.calibration_file import CalibrationFile
+from triplelake.evaluate.sureness import Quality
 
 
 def show_calibration(

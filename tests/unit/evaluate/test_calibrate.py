@@ -12,7 +12,7 @@ from sklearn.metrics import brier_score_loss, roc_auc_score
 
 from triplelake.config import Settings, conf_dir
 from triplelake.errors import InputError, OutputError, UsageError
-from triplelake.evaluate.calibrate import FEWEST_TRIPLES, JudgedTriple, cross_validated, fit, quality, threshold
+from triplelake.evaluate.calibrate import FEWEST_TRIPLES, JudgedTriple, cross_validated, fit
 from triplelake.evaluate.calibration_file import (
     CalibrationFile,
     check_confidence,
@@ -21,6 +21,7 @@ from triplelake.evaluate.calibration_file import (
     thresholds,
     write_calibration,
 )
+from triplelake.evaluate.sureness import quality, threshold
 from triplelake.triples.confidence import NAMES, Features
 
 NOTHING = Features(*[0.0] * len(NAMES))
