@@ -16,26 +16,36 @@ Said: TypeAlias = tuple[str, str, str]
 """Subject, relation and object as an answer says them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Listed:
-    """Triples one after another.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Form:
+    """What every form has.
 
     Args:
         name: as a profile names it.
-        joints: before the subject, between subject and relation, between relation and object, after the object;
-            the strings themselves are JSON without their quotation marks.
+        opening, separator, closing: around all of an answer, and between its triples or groups.
     """
 
     name: FormName
-    joints: tuple[str, str, str, str]
-    opening: str = "["
+    opening: str
+    closing: str
     separator: str = ","
-    closing: str = "]"
 
     @property
     def empty(self) -> str:
         """The answer without triples."""
         return self.opening + self.closing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed(_Form):
+    """Triples one after another.
+
+    Args:
+        joints: before the subject, between subject and relation, between relation and object, after the object;
+            the strings themselves are JSON without their quotation marks.
+    """
+
+    joints: tuple[str, str, str, str]
 
     def write(self, triples: Iterable[Said], relations: Sequence[str] = ()) -> str:
         """An answer of these triples, in their order; `relations` says nothing here."""
@@ -47,8 +57,8 @@ class Listed:
         return f"{before}{subject}{to_relation}{relation}{to_object}{obj}{after}"
 
 
-@dataclass(frozen=True, slots=True)
-class Grouped:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grouped(_Form):
     """Triples by their subject and then by relation, or by relation alone.
 
     What they share is said once, and within a group each relation comes at most once, in the order in which the prompt
@@ -56,7 +66,6 @@ class Grouped:
     another; within a relation it may still repeat an item.
 
     Args:
-        name: as a profile names it.
         joints: of what a relation holds: between the relation and its first item, between two items, after the last.
             An item is an object (`subjects`), or a subject and an object (`relations`).
         pair: between subject and object of an item; None where a group has one subject, which stands before its
@@ -64,19 +73,10 @@ class Grouped:
         key: what stands around the subject of a group, and what ends the group.
     """
 
-    name: FormName
     joints: tuple[str, str, str]
     pair: str | None = None
     key: tuple[str, str, str] | None = None
-    opening: str = "{"
-    separator: str = ","
-    closing: str = "}"
     quote: str = '"'
-
-    @property
-    def empty(self) -> str:
-        """The answer without triples."""
-        return self.opening + self.closing
 
     def write(self, triples: Iterable[Said], relations: Sequence[str] = ()) -> str:
         """An answer of these triples: groups in order of appearance.
@@ -110,10 +110,12 @@ class Grouped:
 
 AnswerForm: TypeAlias = Listed | Grouped
 
-ARRAYS = Listed("arrays", ('["', '","', '","', '"]'))
-OBJECTS = Listed("objects", ('{"subject":"', '","relation":"', '","object":"', '"}'))
-BY_SUBJECT = Grouped("subjects", ('":["', '","', '"]'), key=('"', '":{', "}"))
-BY_RELATION = Grouped("relations", ('":[["', '"],["', '"]]'), pair='","')
+ARRAYS = Listed(name="arrays", opening="[", joints=('["', '","', '","', '"]'), closing="]")
+OBJECTS = Listed(
+    name="objects", opening="[", joints=('{"subject":"', '","relation":"', '","object":"', '"}'), closing="]"
+)
+BY_SUBJECT = Grouped(name="subjects", opening="{", key=('"', '":{', "}"), joints=('":["', '","', '"]'), closing="}")
+BY_RELATION = Grouped(name="relations", opening="{", joints=('":[["', '"],["', '"]]'), pair='","', closing="}")
 FORMS: Mapping[FormName, AnswerForm] = {form.name: form for form in (ARRAYS, OBJECTS, BY_SUBJECT, BY_RELATION)}
 
 
