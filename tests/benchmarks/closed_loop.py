@@ -16,7 +16,7 @@ from typing import Any
 
 import aiohttp
 
-from triplelake.pool.answers import read_completion
+from triplelake.pool.completions import read_completion
 from triplelake.pool.endpoints import Endpoint
 from triplelake.pool.shares import capacity
 

@@ -12,39 +12,13 @@ import re
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
 
-from pydantic import AliasChoices, AliasPath, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic_core import from_json
-
-from triplelake.types import Completion
-
-COMPLETION_FIELDS = (
-    "content",
-    "model",
-    "truncated",
-    "stop_type",
-    "tokens_evaluated",
-    "tokens_predicted",
-    "timings/cache_n",
-)
-"""The `response_fields` to ask for: without them every answer repeats the prompt and all settings."""
-
-PROBABILITIES_FIELD = "completion_probabilities"
-"""The further field of an answer that was asked for with `n_probs`."""
-
-_REPLACEMENT = "\ufffd"
-"""What a server writes for a character that a limit has cut."""
-
-_LOGPROB_DIGITS = 2
-"""Hundredths are as much as confidence can use, and take a third of the space that all digits would."""
-
-LEAST_LOGPROB = -100.0
-"""Of a token that the model would never have said; llama-server sends the lowest number that it has."""
 
 _MOST_INT = 2**31 - 1
 _MOST_LONG = 2**63 - 1
 _MOST_SLOTS = 4096
-_MOST_CHARS = 1_000_000
-_MOST_NAME_CHARS = 1_000
+MOST_NAME_CHARS = 1_000
 _METRIC = re.compile(r"^(?:llamacpp:)?(\w+)(?:\{[^}]*\})?\s+(\S+)", re.MULTILINE)
 
 
@@ -107,81 +81,61 @@ class NotAnAnswer(ValueError):
 Count = Annotated[int, Field(ge=0, le=_MOST_INT)]
 _Long = Annotated[int, Field(ge=0, le=_MOST_LONG)]
 _Size = Annotated[int, Field(ge=1, le=_MOST_INT)]
-_Name = Annotated[str, Field(max_length=_MOST_NAME_CHARS)]
+Name = Annotated[str, Field(max_length=MOST_NAME_CHARS)]
 
 
-class _Body(BaseModel):
+class Body(BaseModel):
     # Strict: a count that is a text, a fraction or a truth value comes from something that is no llama-server.
     model_config = ConfigDict(strict=True, frozen=True, extra="ignore", protected_namespaces=())
 
 
-class _Entry(_Body):
-    """A decoded token, or several that make one character, with the logprob of the last; none for the answer's end."""
-
-    logprob: float
-    bytes: Annotated[list[Annotated[int, Field(ge=0, le=255)]], Field(max_length=_MOST_NAME_CHARS)] = []
-
-
-class _CompletionBody(_Body):
-    content: Annotated[str, Field(max_length=_MOST_CHARS)]
-    model: _Name
-    truncated: bool = False
-    stop_type: str | None = None
-    tokens_evaluated: Count
-    tokens_predicted: Count
-    cached: Count = Field(0, validation_alias=AliasChoices("timings/cache_n", AliasPath("timings", "cache_n")))
-    entries: Any = Field(None, validation_alias=PROBABILITIES_FIELD)
-
-
-class _Generation(_Body):
+class _Generation(Body):
     n_ctx: _Size
 
 
-class _PropsBody(_Body):
+class _PropsBody(Body):
     total_slots: Annotated[int, Field(ge=1, le=_MOST_SLOTS)]
     default_generation_settings: _Generation
-    model_alias: _Name | None = None
+    model_alias: Name | None = None
     model_path: str | None = None
     chat_template: str | None = None
-    bos_token: _Name | None = None
-    eos_token: _Name | None = None
-    build_info: _Name | None = None
+    bos_token: Name | None = None
+    eos_token: Name | None = None
+    build_info: Name | None = None
 
 
-class _Meta(_Body):
-    ftype: _Name | None = None
+class _Meta(Body):
+    ftype: Name | None = None
     n_params: _Long
     n_vocab: _Size
     n_ctx_train: Count
     size: _Long
 
 
-class _Model(_Body):
-    id: _Name
+class _Model(Body):
+    id: Name
     meta: _Meta
 
 
-class _ModelsBody(_Body):
+class _ModelsBody(Body):
     data: Annotated[list[_Model], Field(min_length=1)]
 
 
-class _SlotBody(_Body):
+class _SlotBody(Body):
     id: Count
     n_ctx: Count
     is_processing: bool
 
 
-class _TokensBody(_Body):
+class _TokensBody(Body):
     tokens: list[Count]
 
 
-class _PromptBody(_Body):
+class _PromptBody(Body):
     prompt: str
 
 
 B = TypeVar("B")
-_COMPLETION = TypeAdapter(_CompletionBody)
-_ENTRIES = TypeAdapter(Annotated[list[_Entry], Field(max_length=_MOST_CHARS)])
 _PROPS = TypeAdapter(_PropsBody)
 _MODELS = TypeAdapter(_ModelsBody)
 _SLOTS = TypeAdapter(list[_SlotBody])
@@ -190,54 +144,9 @@ _PROMPT = TypeAdapter(_PromptBody)
 _COUNT = TypeAdapter(Count)
 
 
-def read_completion(raw: bytes, *, endpoint: str, latency_ms: float) -> Completion:
-    """A body of `/completion`.
-
-    Raises:
-        NotAnAnswer: it is none, or says what cannot be.
-    """
-    body = _read(_COMPLETION, raw)
-    if body.cached > body.tokens_evaluated:
-        raise NotAnAnswer(f"{body.cached} tokens of a prompt of {body.tokens_evaluated} were in the cache")
-    logprobs, chars = _tokens(body.entries, body.content)
-    return Completion(
-        text=body.content,
-        truncated=body.truncated or body.stop_type == "limit",
-        prompt_tokens=body.tokens_evaluated,
-        cached_tokens=body.cached,
-        completion_tokens=body.tokens_predicted,
-        latency_ms=latency_ms,
-        model=body.model,
-        endpoint=endpoint,
-        token_logprobs=logprobs,
-        token_chars=chars,
-    )
-
-
-def _tokens(entries: Any, text: str) -> tuple[tuple[float, ...], tuple[int, ...]]:
-    """Log probability and characters of each entry that stands in a text; none of either where they cannot be believed.
-
-    An answer is no worse for want of them, so that it is kept: where they are of another form, spell another text (the
-    server leaves out a character that a limit cut, and what stood before a stop word), or are all 0, as a server with
-    speculative decoding sends them.
-    """
-    try:
-        shown = [entry for entry in _ENTRIES.validate_python(entries or []) if entry.bytes]
-    except ValidationError:
-        return (), ()
-    spelled = b"".join(bytes(entry.bytes) for entry in shown)
-    logprobs = [entry.logprob for entry in shown]
-    is_of_text = spelled.startswith(text.rstrip(_REPLACEMENT).encode())
-    if not is_of_text or any(not -math.inf <= value <= 0 for value in logprobs) or not any(logprobs[1:]):
-        return (), ()
-    # A byte that goes on with a character begins none.
-    chars = tuple(sum(byte & 0xC0 != 0x80 for byte in entry.bytes) for entry in shown)
-    return tuple(round(max(value, LEAST_LOGPROB), _LOGPROB_DIGITS) for value in logprobs), chars
-
-
 def read_props(raw: bytes) -> Props:
     """A body of `/props`; raises NotAnAnswer."""
-    body = _read(_PROPS, raw)
+    body = read_body(_PROPS, raw)
     alias = body.model_alias or body.model_path
     if not alias:
         raise NotAnAnswer("neither `model_alias` nor `model_path` is there")
@@ -254,7 +163,7 @@ def read_props(raw: bytes) -> Props:
 
 def read_model(raw: bytes) -> ModelInfo:
     """A body of `/v1/models`; raises NotAnAnswer."""
-    model = _read(_MODELS, raw).data[0]
+    model = read_body(_MODELS, raw).data[0]
     meta = model.meta
     return ModelInfo(
         alias=model.id,
@@ -268,17 +177,17 @@ def read_model(raw: bytes) -> ModelInfo:
 
 def read_slots(raw: bytes) -> tuple[Slot, ...]:
     """A body of `/slots`; raises NotAnAnswer."""
-    return tuple(Slot(slot.id, slot.n_ctx, slot.is_processing) for slot in _read(_SLOTS, raw))
+    return tuple(Slot(slot.id, slot.n_ctx, slot.is_processing) for slot in read_body(_SLOTS, raw))
 
 
 def read_tokens(raw: bytes) -> list[int]:
     """A body of `/tokenize`; raises NotAnAnswer."""
-    return _read(_TOKENS, raw).tokens
+    return read_body(_TOKENS, raw).tokens
 
 
 def read_prompt(raw: bytes) -> str:
     """A body of `/apply-template`; raises NotAnAnswer."""
-    return _read(_PROMPT, raw).prompt
+    return read_body(_PROMPT, raw).prompt
 
 
 def read_metrics(raw: bytes) -> dict[str, float]:
@@ -289,7 +198,7 @@ def read_metrics(raw: bytes) -> dict[str, float]:
     try:
         told = {name: float(value) for name, value in _METRIC.findall(raw.decode())}
     except ValueError as error:
-        raise NotAnAnswer(str(error)[:_MOST_NAME_CHARS]) from None
+        raise NotAnAnswer(str(error)[:MOST_NAME_CHARS]) from None
     return {name: value for name, value in told.items() if math.isfinite(value)}
 
 
@@ -327,7 +236,7 @@ def read_refusal(raw: bytes) -> Refusal:
     )
 
 
-def _read(form: TypeAdapter[B], raw: bytes) -> B:
+def read_body(form: TypeAdapter[B], raw: bytes) -> B:
     try:
         return form.validate_json(raw)
     except ValidationError as error:

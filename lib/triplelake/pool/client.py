@@ -17,13 +17,10 @@ from triplelake.codes import Code
 from triplelake.pool import addresses
 from triplelake.pool.addresses import Finding
 from triplelake.pool.answers import (
-    COMPLETION_FIELDS,
-    PROBABILITIES_FIELD,
     ModelInfo,
     NotAnAnswer,
     Props,
     Slot,
-    read_completion,
     read_metrics,
     read_model,
     read_prompt,
@@ -33,6 +30,7 @@ from triplelake.pool.answers import (
     read_tokens,
 )
 from triplelake.pool.bounds import MOST_BYTES, TooLong
+from triplelake.pool.completions import COMPLETION_FIELDS, PROBABILITIES_FIELD, read_completion
 from triplelake.pool.connections import Connections, SessionFactory, plain_session
 from triplelake.pool.endpoints import Endpoint
 from triplelake.pool.failures import ServerFailure

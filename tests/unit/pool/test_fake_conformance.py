@@ -23,8 +23,9 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from fake.pool import FakePool
 
 from triplelake.engine.opened import server_template
-from triplelake.pool.answers import COMPLETION_FIELDS, read_metrics
+from triplelake.pool.answers import read_metrics
 from triplelake.pool.client import LlamaServer
+from triplelake.pool.completions import COMPLETION_FIELDS
 from triplelake.pool.endpoints import Endpoint
 from triplelake.pool.failures import ServerFailure
 from triplelake.pool.survey import survey

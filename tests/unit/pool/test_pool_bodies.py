@@ -14,9 +14,7 @@ from pytest_httpserver import HTTPServer
 
 from triplelake.codes import Code
 from triplelake.pool.answers import (
-    LEAST_LOGPROB,
     NotAnAnswer,
-    read_completion,
     read_metrics,
     read_model,
     read_prompt,
@@ -26,6 +24,7 @@ from triplelake.pool.answers import (
     read_tokens,
 )
 from triplelake.pool.client import LlamaServer
+from triplelake.pool.completions import LEAST_LOGPROB, read_completion
 from triplelake.pool.endpoints import Endpoint
 from triplelake.pool.failures import ServerFailure
 from triplelake.pool.sampler import Sample, look_at
