@@ -82,7 +82,7 @@ def least_confidence(precision: float, groups: Sequence[tuple[float, int, float]
     What is expected of several is the mean of their confidences.
 
     Args:
-        groups: of what is there: the lowest confidence of a group, how many it holds, and the sum of theirs.
+        groups: thousandths of confidence: the lowest of each, how many it holds, and the sum of theirs.
 
     Returns:
         1.0 where not even the surest group has that mean.

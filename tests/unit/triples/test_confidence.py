@@ -76,8 +76,9 @@ def test_as_many_are_kept_as_the_precision_allows() -> None:
     assert least_confidence(0.5, []) == 1.0
 
 
-@given(st.lists(st.floats(0.001, 0.999), max_size=40, unique=True), st.floats(0.05, 0.95))
-def test_what_is_kept_has_the_precision_and_one_more_has_not(values: list[float], precision: float) -> None:
+@given(st.lists(st.integers(1, 998), max_size=40, unique=True), st.floats(0.05, 0.95))
+def test_what_is_kept_has_the_precision_and_one_more_has_not(thousandths: list[int], precision: float) -> None:
+    values = [each / 1000 + 0.0004 for each in thousandths]
     least = least_confidence(precision, [(value, 1, value) for value in values])
     kept = [value for value in values if value >= least]
     assert sum(kept) >= precision * len(kept) - 1e-9
