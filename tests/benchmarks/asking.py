@@ -1,6 +1,6 @@
 """Ways of asking, on several models and in several languages: what each finds and what it costs.
 
-    python tests/benchmarks/asking.py --answers DIR --duie FILE --text2kg DIR --models NAME … --arms ARM … --n 60
+    python tests/benchmarks/asking.py --answers DIR --duie FILE --text2kg DIR --hard --models NAME … --arms ARM … --n 60
 
 A model is a GGUF file, a name that `make models` knows, or `embedded`, the base model of that extra. An arm is `plain`
 (JSON objects under a plain schema, entities free, as other tools ask) or `EXAMPLES-ANSWER-EMPTY`, the keys of a model
@@ -11,6 +11,8 @@ turns, and such arms are left out.
 
 Answers are kept in the folder, so that an arm is asked once and more can be added later; the tables are made from what
 is there. Sentences are halved by a hash of their text: choose on `--split choose`, report on `--split report`.
+Of the hard set, in `hard/`, all 40 passages of each language are asked, or with `--split` all of a half. Their tables
+have a column for each kind: F1, or how many of the passages without facts were answered so.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from itertools import product
@@ -29,12 +31,14 @@ from typing import get_args
 from arms import Arm, Ours, Outcome, PlainJson, read_ours, read_plain
 from plain_json import json_renderer
 from quality import format_interval
-from tasks import Split, Task, duie_task, fit, gold_examples, own_shots, text2kg_task, traditional
+from tasks import Split, Task, duie_task, fit, gold_examples, hard_task, own_shots, text2kg_task, traditional
 
 from triplelake.config import AnswerSettings, EmbeddedSettings
 from triplelake.engine.opened import server_template
-from triplelake.evaluate.metrics import pair_counts, repeated_share, strict_counts, total
+from triplelake.evaluate.gold import Fact
+from triplelake.evaluate.metrics import Counts, pair_counts, repeated_share, strict_counts, total
 from triplelake.evaluate.ratios import f1, f1_gain
+from triplelake.evaluate.vocabulary import Vocabulary
 from triplelake.pool.client import LlamaServer
 from triplelake.pool.embedded import EmbeddedServer
 from triplelake.pool.gguf import cache_dir
@@ -43,17 +47,20 @@ from triplelake.pool.window import windowed
 from triplelake.prompt.answer_form import FORMS
 from triplelake.prompt.ontology import Ontology
 from triplelake.prompt.profile import Empty, Examples, ModelProfile
-from triplelake.prompt.prompts import load_prompts
+from triplelake.prompt.prompts import LANGS, load_prompts
 from triplelake.prompt.render import Renderer
 from triplelake.prompt.retrieval import Gallery
 from triplelake.types import Completion, Request
 
 PLAIN = "plain"
 EMBEDDED = "embedded"
+EMPTY = "empty"
 ARMS = (PLAIN, *("-".join(parts) for parts in product(get_args(Examples), FORMS, get_args(Empty))))
 _GALLERY = 2_000
 _TIMEOUT_S = 600.0
 _ANSWER = AnswerSettings()
+_WHOLE = AnswerSettings(max_triples=24, max_tokens=960)
+"""Of the hard passages, which are asked whole: a run asks a long text in parts, each with the limits of `_ANSWER`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,17 +92,18 @@ class Asker:
         return Asked(time.perf_counter() - started, tuple(found[rank] for rank in sorted(found)))
 
     def _arm(self, name: str, ontology: Ontology, task: Task) -> Arm:
-        prompts = fit(load_prompts("prompts"), own_shots(), ontology)
+        prompts = fit(load_prompts("prompts"), {} if task.is_hard else own_shots(), ontology)
         name, _, retrieved = name.partition("+")
         gallery = Gallery({task.lang: gold_examples(task, ontology, _GALLERY)}, int(retrieved)) if retrieved else None
         profile = _profile(name, is_chat=self.is_chat)
         template = server_template(self.server, profile) if self.is_chat else None
+        answer = _answer_of(task)
         if profile.examples == "turns" and template and not template.turns:
             raise SystemExit(f"{name}: the model's chat template does not write every turn alike")
         if name == PLAIN:
-            return PlainJson(self.server, json_renderer(prompts, ontology, profile, None, template), ontology, _ANSWER)
+            return PlainJson(self.server, json_renderer(prompts, ontology, profile, None, template), ontology, answer)
         return Ours(
-            self.server, Renderer(prompts, ontology, profile, template, gallery=gallery), ontology, _ANSWER, self.engine
+            self.server, Renderer(prompts, ontology, profile, template, gallery=gallery), ontology, answer, self.engine
         )
 
 
@@ -111,30 +119,53 @@ def request_of(task: Task, rank: int) -> Request:
     return Request(document.id, document.text, document.title, "", task.lang)
 
 
+def _answer_of(task: Task) -> AnswerSettings:
+    """The limits of an answer to a document of a task."""
+    return _WHOLE if task.is_hard else _ANSWER
+
+
 def _outcomes(name: str, task: Task, asked: Asked) -> list[Outcome]:
     if name == PLAIN:
         return [read_plain(completion) for completion in asked.completions]
     return [
-        read_ours(request_of(task, rank), completion, task.documents[rank][1], _ANSWER)
+        read_ours(request_of(task, rank), completion, task.documents[rank][1], _answer_of(task))
         for rank, completion in enumerate(asked.completions)
     ]
 
 
+def _alike(task: Task, facts: Iterable[Iterable[Fact]]) -> list[list[Fact]]:
+    """Facts by document, with the ids of relations where `plain` has names, and symmetric ones the same way round."""
+    words = {ontology.name: Vocabulary(ontology) for _, ontology in task.documents}
+    return [
+        words[ontology.name].relations(each, task.lang)
+        for (_, ontology), each in zip(task.documents, facts, strict=True)
+    ]
+
+
+def _of_kind(kind: str, task: Task, strict: Sequence[Counts], empty: Sequence[bool]) -> str:
+    """The F1 of a kind of passages, or of those without facts how many were answered so."""
+    ranks = [rank for rank, each in enumerate(task.kinds) if each == kind]
+    if kind == EMPTY:
+        return f"{sum(empty[rank] for rank in ranks)} of {len(ranks)}"
+    return f"{total(strict[rank] for rank in ranks).f1:.3f}"
+
+
 def _print_table(model: str, task: Task, answers: Mapping[str, Asked]) -> None:
     documents = [document for document, _ in task.documents]
+    gold = _alike(task, (document.facts for document in documents))
     outcomes = {name: _outcomes(name, task, asked) for name, asked in answers.items()}
-    strict = {
-        name: [strict_counts(document.facts, found.facts) for document, found in zip(documents, each, strict=True)]
-        for name, each in outcomes.items()
-    }
+    facts = {name: _alike(task, (found.facts for found in each)) for name, each in outcomes.items()}
+    strict = {name: list(map(strict_counts, gold, each)) for name, each in facts.items()}
     without = sum(not document.facts for document in documents)
     print(f"\n{model}, {task.name}: {len(documents)} documents, {without} without facts")
     heads = ("arm", "F1 [95 %]", "F1 − plain [95 %]", "P", "R", "pair F1", "empty", "rightly", "repeated", "decoded")
     heads += ("per true triple", "prompt, not cached", "documents/s", "cut", "bad")
+    kinds = tuple(dict.fromkeys(task.kinds))
+    heads += tuple(f"{kind}, rightly" if kind == EMPTY else f"{kind} F1" for kind in kinds)
     print(f"| {' | '.join(heads)} |\n|{'---|' * len(heads)}")
     for name, found in outcomes.items():
         sums = total(strict[name])
-        pairs = total(pair_counts(document.facts, each.facts) for document, each in zip(documents, found, strict=True))
+        pairs = total(map(pair_counts, gold, facts[name]))
         empty = [not each.said and each.error is None for each in found]
         decoded = sum(each.completion.completion_tokens for each in found)
         read = sum(each.completion.prompt_tokens - each.completion.cached_tokens for each in found)
@@ -155,6 +186,7 @@ def _print_table(model: str, task: Task, answers: Mapping[str, Asked]) -> None:
             f"{len(documents) / answers[name].seconds:.2f}",
             sum(each.completion.truncated for each in found),
             sum(each.error is not None for each in found),
+            *(_of_kind(kind, task, strict[name], empty) for kind in kinds),
         )
         print(f"| {' | '.join(map(str, cells))} |")
 
@@ -200,9 +232,10 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--duie", type=Path, metavar="FILE", help="JSON Lines in the form of DuIE 2.0")
     parser.add_argument("--hant", action="store_true", help="the sentences of --duie in Traditional Chinese, too")
     parser.add_argument("--text2kg", type=Path, metavar="DIR", help="folder with `ontologies` and `train`")
+    parser.add_argument("--hard", action="store_true", help="our own hard passages in all three languages, too")
     parser.add_argument("--n", type=int, default=60, help="sentences of each (default: 60)")
     parser.add_argument("--seed", type=int, default=0, help="of the choice of sentences (default: 0)")
-    parser.add_argument("--split", choices=get_args(Split), default="choose", help="default: choose")
+    parser.add_argument("--split", choices=get_args(Split), help="default: choose; all of --hard")
     parser.add_argument("--slots", type=int, default=2, help="of the server, and requests in flight (default: 2)")
     return parser.parse_args()
 
@@ -229,13 +262,19 @@ def tasks_of(options: argparse.Namespace, split: Split, n: int, seed: int) -> li
 def main() -> None:
     """Ask what was not asked yet, and print a table for each model and task."""
     options = _options()
-    tasks = tasks_of(options, options.split, options.n, options.seed)
+    split = options.split or "choose"
+    tasks = tasks_of(options, split, options.n, options.seed)
+    if options.hard:
+        tasks += [hard_task(lang, options.split or "all") for lang in LANGS]
     for name in options.models:
         model = _model(name)
         label = model.stem if model else EMBEDDED
 
         def file(task: Task, arm: str, label: str = label) -> Path:
-            folder = kept_in(options.answers, label, task, options.split, options.n, options.seed, options.slots)
+            drawn = (split, options.n, options.seed)
+            if task.is_hard:
+                drawn = (options.split or "all", len(task.documents), 0)
+            folder = kept_in(options.answers, label, task, *drawn, options.slots)
             return folder / f"{arm}.jsonl"
 
         arms = [arm for arm in options.arms if model or not arm.startswith("turns-")]

@@ -1,4 +1,4 @@
-"""What the quality benchmark asks about: gold sentences, their ontologies, and examples for these."""
+"""What the quality benchmarks ask about: gold sentences, their ontologies, and examples for these."""
 
 from __future__ import annotations
 
@@ -13,14 +13,16 @@ import opencc
 import yaml
 
 from triplelake.errors import InputError
-from triplelake.evaluate.gold import GoldDocument, read_duie, read_text2kgbench, within
+from triplelake.evaluate.gold import GoldDocument, read_duie, read_gold, read_text2kgbench, within
 from triplelake.evaluate.ontologies import from_duie, from_text2kgbench
 from triplelake.prompt.fewshot import Example, check_spans, foreign
 from triplelake.prompt.ontology import Ontology
+from triplelake.prompt.ontology_file import load_ontology
 from triplelake.prompt.prompts import Prompt
 from triplelake.types import Lang
 
 _SHOTS = Path(__file__).with_name("shots.yaml")
+_HARD = Path(__file__).with_name("hard")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +31,19 @@ class Task:
 
     Args:
         others: by the name of an ontology, documents of the half to choose on that are not asked about.
+        is_hard: the ids of its documents begin with their kinds, and the shipped examples are of its relations.
     """
 
     name: str
     lang: Lang
     documents: tuple[tuple[GoldDocument, Ontology], ...]
     others: Mapping[str, Sequence[GoldDocument]]
+    is_hard: bool = False
+
+    @property
+    def kinds(self) -> list[str]:
+        """The kind of each document of a hard task; other tasks have none."""
+        return [document.id.partition("-")[0] for document, _ in self.documents if self.is_hard]
 
 
 Split = Literal["all", "choose", "report"]
@@ -64,6 +73,20 @@ def text2kg_task(folder: Path, n: int, seed: int, split: Split = "all") -> Task:
         documents += [(document, ontology) for document in drawn]
         others[ontology.name] = _without(_half(usable, "choose"), drawn)
     return Task("Text2KGBench", "en", tuple(documents), others)
+
+
+def hard_task(lang: Lang, split: Split = "all") -> Task:
+    """All of our own passages that deny, plan, state nothing, are long or state much, with the shipped ontology.
+
+    Their gold is written as that of `conf/demo`: what is denied, planned, supposed or asked is no fact, a fact of a
+    symmetric relation is written once, and no passage turns on a relation that has ended.
+    """
+    ontology = load_ontology("ontologies/general.yaml")
+    assert ontology is not None  # only `none` names no ontology
+    read = read_gold(_HARD / f"{lang}.jsonl")
+    documents = _half(read, split)
+    others = {ontology.name: _without(_half(read, "choose"), documents)}
+    return Task(f"Hard, {lang}", lang, tuple((document, ontology) for document in documents), others, is_hard=True)
 
 
 def traditional(task: Task) -> Task:
