@@ -123,6 +123,9 @@ class AskingSettings(_Section):
         60.0, ge=0, description="seconds that a server is left alone at most because its Retry-After asks for it"
     )
     probabilities: bool = Field(True, description="ask for each token's probability, of which confidence is made")
+    stop_repeats: bool = Field(
+        True, description="an answer ends before the first triple that it repeats; it is read while it is decoded"
+    )
     ca_file: Path | None = Field(
         None, description="PEM file of authorities to trust besides the public ones; the driver reads it for all tasks"
     )

@@ -16,6 +16,7 @@ from triplelake.prompt.ontology import Ontology
 from triplelake.prompt.render import Renderer
 from triplelake.triples.derive import derive
 from triplelake.triples.parse import AnswerError, parse_answer
+from triplelake.triples.repeats import Repeats
 from triplelake.types import Completion, Request
 
 
@@ -82,6 +83,7 @@ class Ours:
             max_tokens=self._answer.max_tokens,
             stop=self._renderer.stop,
             probabilities=True,
+            watch=Repeats(),
         )
 
     def ask(self, request: Request) -> Outcome:

@@ -173,7 +173,12 @@ def write(body: Mapping[str, Any], prompt: Prompt, said: Said, job: Job, alias: 
 def probabilities(said: Said) -> list[dict[str, Any]]:
     """An entry for each token of an answer, and for its end where it ended by itself."""
     pieces = [piece(number) for number in tokenize(said.content, special=False)]
-    return [_entry(text) for text in (*pieces, *([""] if said.stop_type == "eos" else []))]
+    return entries([*pieces, *([""] if said.stop_type == "eos" else [])])
+
+
+def entries(pieces: Sequence[str]) -> list[dict[str, Any]]:
+    """An entry for each of these tokens."""
+    return [_entry(text) for text in pieces]
 
 
 def _entry(text: str) -> dict[str, Any]:

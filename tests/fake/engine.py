@@ -84,6 +84,11 @@ class Engine:
         self._advance()
         return [(slot.job, slot.last, self._decoded(slot.job)) for slot in self._slots]
 
+    def decoded(self, job: Job) -> int:
+        """Tokens of a request that are decoded by now."""
+        self._advance()
+        return self._decoded(job)
+
     async def run(self, job: Job) -> None:
         """Wait until a request is done.
 

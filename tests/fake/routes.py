@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
-from fake import bodies, completion
+from fake import bodies, completion, stream
 from fake.answers import text_asked
 from fake.bodies import Refusal
 from fake.engine import Failed
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from fake.server import FakeServer
 
 _HEADERS = {"Server": "llama.cpp", "Access-Control-Allow-Origin": "", "Content-Type": "application/json; charset=utf-8"}
+_STREAMED = {"Content-Type": "text/event-stream", "X-Accel-Buffering": "no"}
 _KEPT = {"Keep-Alive": f"timeout={IDLE_S:g}, max={MAX_REQUESTS}"}
 _OPEN = frozenset({"/health", "/v1/health", "/"})
 _AT_ONCE = {
@@ -48,9 +49,11 @@ async def respond(server: FakeServer, request: web.BaseRequest, line: Line) -> w
         response = _json(bodies.LOST.body, 500)
     # Before it is written: a client that has its answer may ask at once, and is not to be counted twice.
     line.end(server.counts, str(response.status))
+    if response.prepared:
+        return response
     if line.requests >= MAX_REQUESTS or response.status >= 400:
         response.force_close()
-    elif not response.prepared:
+    else:
         response.headers.update(_KEPT)
     return response
 
@@ -99,6 +102,13 @@ async def _complete(
         await _strike(server, fault)
     answers = [_prepare(server, body, prompt, text, fault) for prompt in prompts]
     line.jobs = [job for _, job in answers]
+    if body.get("stream") is True and len(answers) == 1:
+        response = web.StreamResponse(headers={**_HEADERS, **_STREAMED, **_KEPT})
+        if line.requests >= MAX_REQUESTS:
+            response.force_close()
+        said, job = answers[0]
+        drops = fault is not None and fault.kind == "drop"
+        return await stream.send(server, request, line, response, body, prompts[0], said, job, drops=drops)
     await asyncio.gather(*(server.engine.run(job) for job in line.jobs))
     step_s = 1 / server.settings.speed.decode_tokens_s
     written = [
@@ -154,6 +164,7 @@ def _prepare(
         number=server.tasks,
         may_reuse=body.get("cache_prompt", True) is not False,
         slowness=slowness,
+        streamed=body.get("stream") is True,
     )
     return said, job
 

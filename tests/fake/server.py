@@ -92,10 +92,11 @@ class FakeServer:
         self.counts.note("open_connections", -1)
         line.end(self.counts, "left")
         unfinished = [job for job in line.jobs if not job.done.done()]
-        if unfinished and self.zombies:
+        heard = [job for job in unfinished if self.zombies and not job.streamed]
+        if heard:
             self.counts.note("zombies")
-        elif unfinished:
-            for job in unfinished:
+        for job in unfinished:
+            if job not in heard:
                 self.engine.leave(job)
 
     def begin(self, fault: Fault) -> None:

@@ -25,7 +25,7 @@ class ServerSettings:
         api_key: None lets everybody in.
         alias, ftype, n_params: of the model; the fingerprint of a pool is made of them.
         llguidance: whether it has that engine; without it such a grammar is refused.
-        zombies: whether it works on after a client left, as the real one does.
+        zombies: whether it works on after a client left that waited for a whole answer, as the real one does.
         labels: what a prompt's text line begins with, one per language.
         keep_texts: count questions by their text; by a hash of it if not, for millions of them.
         speed: how long requests take.

@@ -53,6 +53,7 @@ class Job:
         n_predict: the limit that was asked for.
         number: of the request, for `/slots`.
         may_reuse: whether a slot's cache may be used.
+        streamed: its client is sent each token, so that the server notices when it leaves.
         slowness: factor of the work; infinite for a request that never ends.
         cached, slot, ends_at: set when it begins: tokens reused, the slot, and the clock of work at its end.
     """
@@ -63,6 +64,7 @@ class Job:
     n_predict: int = -1
     number: int = 0
     may_reuse: bool = True
+    streamed: bool = False
     slowness: float = 1.0
     cached: int = 0
     slot: int = -1

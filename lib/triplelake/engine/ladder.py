@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import regex
@@ -18,6 +18,7 @@ from triplelake.config import AnswerSettings
 from triplelake.corpus.sentences import sentence_ends
 from triplelake.pool.failures import ServerFailure
 from triplelake.pool.protect import protect
+from triplelake.pool.protocol import Watch
 from triplelake.pool.router import Router, Stopped
 from triplelake.pool.survey import Engine
 from triplelake.prompt.answer_form import ARRAYS
@@ -27,6 +28,7 @@ from triplelake.prompt.render import Renderer
 from triplelake.text import unit_bounds
 from triplelake.triples.derive import Derivation, derive
 from triplelake.triples.parse import parse_answer
+from triplelake.triples.repeats import Repeats
 from triplelake.types import Attempt, Completion, FailedTry, Lang, Request
 
 log = logging.getLogger(__name__)
@@ -47,6 +49,7 @@ class Method:
 
     Args:
         model: the name that every answer must declare.
+        stop_repeats: leave the server where an answer begins to repeat itself.
         prefix_tokens: tokens of the fixed prefix and of retrieved examples, by language, for the limit of tokens per
             second.
     """
@@ -56,11 +59,17 @@ class Method:
     engine: Engine
     renderer: Renderer
     ontology: Ontology | None
+    stop_repeats: bool
     prefix_tokens: Mapping[Lang, int]
 
     def grammar(self, request: Request) -> str:
         """The grammar to send with a request."""
         return build_grammar(self.engine, request, self.ontology, self.answer, self.renderer.form)
+
+    @property
+    def new_watch(self) -> Callable[[], Watch] | None:
+        """Makes what sees an answer while it is decoded."""
+        return Repeats if self.stop_repeats else None
 
     def read(self, request: Request, text: str, *, truncated: bool) -> Derivation:
         """What an answer to a request gives."""
@@ -120,6 +129,7 @@ class Ladder:
                 grammar=grammar,
                 max_tokens=limit,
                 stop=method.renderer.stop,
+                new_watch=method.new_watch,
                 est_tokens=method.prefix_tokens[request.lang] + limit,
                 avoid=avoid,
             )

@@ -90,6 +90,7 @@ class Opened:
             engine=self.survey.engine,
             renderer=self.renderer,
             ontology=self.question.ontology,
+            stop_repeats=self.settings.asking.stop_repeats,
             prefix_tokens={lang: self.prefix_tokens[lang] + self.retrieved_tokens[lang] for lang in LANGS},
         )
 

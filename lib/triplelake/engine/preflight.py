@@ -105,6 +105,7 @@ def ask_patiently(method: Method, server: LlamaServer, request: Request) -> Comp
         grammar=method.grammar(request),
         max_tokens=method.answer.max_tokens,
         stop=method.renderer.stop,
+        watch=method.new_watch() if method.new_watch else None,
     )
 
 

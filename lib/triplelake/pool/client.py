@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from email.utils import parsedate_to_datetime
 from functools import partial
 from http.client import HTTPException
-from typing import Any, Literal, NoReturn, TypeVar
+from typing import Any, Literal, NoReturn, TypeAlias, TypeVar
 
 import requests
 import urllib3
@@ -30,11 +30,18 @@ from triplelake.pool.answers import (
     read_tokens,
 )
 from triplelake.pool.bounds import MOST_BYTES, TooLong
-from triplelake.pool.completions import COMPLETION_FIELDS, PROBABILITIES_FIELD, read_completion
+from triplelake.pool.completions import (
+    COMPLETION_FIELDS,
+    PROBABILITIES_FIELD,
+    Broken,
+    Streamed,
+    read_completion,
+    read_stream,
+)
 from triplelake.pool.connections import Connections, SessionFactory, plain_session
 from triplelake.pool.endpoints import Endpoint
 from triplelake.pool.failures import ServerFailure
-from triplelake.pool.protocol import Prompt
+from triplelake.pool.protocol import Prompt, Watch
 from triplelake.types import Completion
 
 _CONNECT_TIMEOUT_S = 10.0
@@ -50,6 +57,7 @@ _STATUS_CODES: Mapping[int, Code] = {
 }
 
 T = TypeVar("T")
+_Verb: TypeAlias = Literal["GET", "POST"]
 
 
 class WrongAddress(ServerFailure):
@@ -89,14 +97,27 @@ class LlamaServer:
         max_tokens: int,
         stop: Sequence[str] = (),
         probabilities: bool = False,
+        watch: Watch | None = None,
         timeout_s: float | None = None,
     ) -> Completion:
         """Decode greedily; see `CompletionClient.complete`."""
         body = completion_body(prompt, grammar=grammar, max_tokens=max_tokens, stop=stop, probabilities=probabilities)
+        if watch is not None:
+            # The event that tells how much of the prompt was cached comes with the progress alone.
+            body |= {"stream": True, "return_progress": True}
         started = self._clock()
-        raw = self._send("POST", "/completion", body, timeout_s)
+        raw = self._ask(
+            "POST", "/completion", body, timeout_s, _whole if watch is None else partial(_streamed, watch=watch)
+        )
         latency_ms = max(0.0, self._clock() - started) * 1000
-        return self._parse(raw, lambda data: read_completion(data, endpoint=self.endpoint.url, latency_ms=latency_ms))
+        url = self.endpoint.url
+        if isinstance(raw, bytes):
+            return self._parse(raw, lambda data: read_completion(data, endpoint=url, latency_ms=latency_ms))
+        model = raw.last.model if raw.last else self.props().alias
+        try:
+            return raw.completion(endpoint=url, latency_ms=latency_ms, model=model)
+        except NotAnAnswer as error:
+            self._fail(Code.BAD_ANSWER, f"not an answer of llama-server ({error})")
 
     def tokenize(self, text: str, *, special: bool = False) -> list[int]:
         """Token ids of a text, no BOS added; `special` reads `</s>` and its like as tokens, not as text."""
@@ -147,9 +168,12 @@ class LlamaServer:
         """Close the connections that are idle."""
         self._connections.close()
 
-    def _send(
-        self, method: Literal["GET", "POST"], path: str, body: Any = None, timeout_s: float | None = None
-    ) -> bytes:
+    def _send(self, method: _Verb, path: str, body: Any = None) -> bytes:
+        return self._ask(method, path, body, None, _whole)
+
+    def _ask(
+        self, method: _Verb, path: str, body: Any, timeout_s: float | None, read: Callable[[requests.Response], T]
+    ) -> T:
         seconds = self._timeout_s if timeout_s is None else min(timeout_s, self._timeout_s)
         try:
             with self._connections.borrow() as session:
@@ -162,7 +186,13 @@ class LlamaServer:
                     allow_redirects=False,
                     stream=True,
                 )
-                raw = b"".join(response.raw.stream(_PIECE, decode_content=False))
+                if response.status_code == 200:
+                    return read(response)
+                raw = _whole(response)
+        except Broken as broken:
+            self._fail(Code.HTTP_500, f"{path}: gave up its answer: {broken.refusal.message[:_MESSAGE_CHARS]}")
+        except NotAnAnswer as error:
+            self._fail(Code.BAD_ANSWER, f"not an answer of llama-server ({error})")
         except TooLong:
             self._fail(Code.BAD_ANSWER, f"{path}: answers with more than {MOST_BYTES >> 20} MB")
         except (requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError):
@@ -171,9 +201,7 @@ class LlamaServer:
         except (OSError, ValueError, urllib3.exceptions.HTTPError, HTTPException) as error:
             self._mistaken(addresses.of_tls(self.endpoint.url, error), Code.CONNECTION)
             self._fail(Code.CONNECTION, f"{path}: {_root_cause(error)}")
-        if response.status_code != 200:
-            self._refused(path, response, raw)
-        return raw
+        self._refused(path, response, raw)
 
     def _parse(self, raw: bytes, read: Callable[[bytes], T]) -> T:
         try:
@@ -210,6 +238,26 @@ class LlamaServer:
 
     def _fail(self, code: Code, message: str, **details: Any) -> NoReturn:
         raise ServerFailure(code, message, endpoint=self.endpoint.url, **details) from None
+
+
+def _whole(response: requests.Response) -> bytes:
+    return b"".join(_pieces(response))
+
+
+def _streamed(response: requests.Response, watch: Watch) -> Streamed | bytes:
+    """An answer read as it comes; as a whole where something between us and the server sends no events."""
+    if not response.headers.get("Content-Type", "").startswith("text/event-stream"):
+        return _whole(response)
+    try:
+        return read_stream(_pieces(response), watch)
+    finally:
+        # The server notices at its next token that nobody listens, and its slot is free.
+        response.close()
+
+
+def _pieces(response: requests.Response) -> Iterator[bytes]:
+    pieces: Iterator[bytes] = response.raw.stream(_PIECE, decode_content=False)
+    return pieces
 
 
 def completion_body(

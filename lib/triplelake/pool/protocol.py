@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 from triplelake.pool.endpoints import Endpoint
@@ -10,6 +11,23 @@ from triplelake.types import Completion
 
 Prompt: TypeAlias = str | Sequence[str | int]
 """Text in which special tokens are read, or text mixed with token ids that stand as they are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """An answer that needs no more tokens.
+
+    Args:
+        text: all of it, closed as its form wants.
+        said: so many characters of it the server has said; the others close it.
+    """
+
+    text: str
+    said: int
+
+
+Watch: TypeAlias = Callable[[str], Finished | None]
+"""Sees one answer grow: it is given all text so far after each token, and says where no more is needed."""
 
 
 class CompletionClient(Protocol):
@@ -23,6 +41,7 @@ class CompletionClient(Protocol):
         max_tokens: int,
         stop: Sequence[str] = (),
         probabilities: bool = False,
+        watch: Watch | None = None,
         timeout_s: float | None = None,
     ) -> Completion:
         """Decode at most `max_tokens` tokens after `prompt`.
@@ -31,6 +50,7 @@ class CompletionClient(Protocol):
             grammar: what the answer must obey, GBNF or llguidance; None admits anything.
             stop: texts that end the answer; they are not part of it.
             probabilities: tell the log probability of each token.
+            watch: sees the answer token by token, and the server is left where it says so; one for each answer.
             timeout_s: seconds to wait, if fewer than the client's own limit.
 
         Raises:

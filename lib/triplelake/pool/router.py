@@ -21,7 +21,7 @@ from triplelake.pool.endpoints import Endpoint
 from triplelake.pool.failures import ServerFailure
 from triplelake.pool.lane import Lane
 from triplelake.pool.limits import RateLimits
-from triplelake.pool.protocol import ClientFactory, Prompt
+from triplelake.pool.protocol import ClientFactory, Prompt, Watch
 from triplelake.pool.reports import Orders, Windows
 from triplelake.pool.shares import Share
 from triplelake.pool.survey import declared_name
@@ -182,6 +182,7 @@ class Router:
         grammar: str | None,
         max_tokens: int,
         stop: Sequence[str] = (),
+        new_watch: Callable[[], Watch] | None = None,
         est_tokens: int = 0,
         avoid: str | None = None,
     ) -> Answer:
@@ -189,6 +190,7 @@ class Router:
 
         Args:
             prompt, grammar, max_tokens, stop: as `CompletionClient.complete`.
+            new_watch: makes what sees an answer grow, one for each try.
             est_tokens: prompt and answer, estimated, for the limit of tokens per second.
             avoid: URL of an endpoint to ask only if there is no other.
 
@@ -199,7 +201,7 @@ class Router:
         course = _Course(time.monotonic() + self._asking.deadline_s, {avoid} if avoid else set())
 
         def once() -> Completion:
-            return self._once(course, prompt, grammar, max_tokens, stop, est_tokens)
+            return self._once(course, prompt, grammar, max_tokens, stop, new_watch, est_tokens)
 
         # The pause is slept between two calls of `once`, when the question holds no place in a window.
         retrying = Retrying(
@@ -246,6 +248,7 @@ class Router:
         grammar: str | None,
         max_tokens: int,
         stop: Sequence[str],
+        new_watch: Callable[[], Watch] | None,
         est_tokens: int,
     ) -> Completion:
         with self._place(course) as lane:
@@ -261,6 +264,7 @@ class Router:
                     max_tokens=max_tokens,
                     stop=stop,
                     probabilities=self._asking.probabilities,
+                    watch=new_watch() if new_watch else None,
                     timeout_s=left_s,
                 )
                 self._check_model(completion)

@@ -162,7 +162,7 @@ ATTEMPTS = Table(
         _PLAN_ID,
         Column("wave", INT, "Wave of the plan, lane included"),
         Column("status", STRING, "ok, empty or failed"),
-        Column("completion", STRING, "The raw answer"),
+        Column("completion", STRING, "The raw answer, closed before the first triple that it repeats"),
         Column("triples", pa.list_(_TRIPLE), "What the worker read in it"),
         Column("error_code", STRING, "Why it failed; `truncated` if the tail of a good answer was cut"),
         Column("error_message", STRING, "The same for people"),

@@ -6,7 +6,7 @@ It is read whatever form it was asked in, so that stored answers need not rememb
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple, NoReturn, TypeAlias
 
@@ -42,11 +42,14 @@ _PARTS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "end of pairs": (r"\]", ("next relation of pairs", "end of groups")),
     "next relation of pairs": (r",", ("relation of pairs",)),
 }
+_SPACES = (" ", "\t", "\r", "\n")
 _PATTERNS = {
     name: regex.compile(part.replace(" ", _SPACE).replace("S", _STRING) + _SPACE + ("" if following else r"\Z"))
     for name, (part, following) in _PARTS.items()
 }
 _FIRST = ("list", "groups")
+_CLOSINGS = {"array": "]", "object": "]", "item": "]}}", "pair": "]}"}
+"""What ends an answer behind a triple."""
 _SURROGATE = regex.compile(r"[\uD800-\uDFFF]")
 
 
@@ -111,47 +114,88 @@ def parse_answer(text: str, *, truncated: bool) -> ParsedAnswer:
     """
     if not truncated and not text.strip():
         raise AnswerError(Code.EMPTY_ANSWER, "the server decoded nothing")
-    strings: list[_Strings] = []
-    subject = relation = _NOTHING
-    place = 0
-    expected: tuple[str, ...] = _FIRST
-    while expected:
-        found = next(((name, read) for name in expected if (read := _PATTERNS[name].match(text, place))), None)
-        if found is None:
-            break
-        part, read = found
-        said = [
-            _String(_decode(read[group]), read.start(group) + 1, read.end(group) - 1)
-            for group in range(1, read.re.groups + 1)
-        ]
-        match part:
-            case "array" | "object":
-                strings.append((said[0], said[1], said[2]))
-            case "subject":
-                subject = said[0]
-            case "relation" | "relation of pairs":
-                relation = said[0]
-            case "item":
-                strings.append((subject, relation, said[0]))
-            case "pair":
-                strings.append((said[0], relation, said[1]))
-        place, expected = read.end(), _PARTS[part][1]
-    else:
-        return _parsed(strings, complete=True)
-    if not any(_PATTERNS[name].fullmatch(text, place, partial=True) for name in expected):
-        _refuse(text, place)
-    if not truncated:
-        raise AnswerError(Code.UNFINISHED, f"the answer ends within {_excerpt(text, place)}")
-    return _parsed(strings, complete=False)
+    reader = AnswerReader()
+    reader.read(text)
+    if not reader.done and not reader.may_go_on(text):
+        _refuse(text, reader.place)
+    if not reader.done and not truncated:
+        raise AnswerError(Code.UNFINISHED, f"the answer ends within {_excerpt(text, reader.place)}")
+    return reader.parsed
 
 
-def _parsed(strings: Sequence[_Strings], *, complete: bool) -> ParsedAnswer:
-    items = tuple((subject.text, relation.text, obj.text) for subject, relation, obj in strings)
-    places = tuple(
-        ((subject.start, subject.end), (relation.start, relation.end), (obj.start, obj.end))
-        for subject, relation, obj in strings
-    )
-    return ParsedAnswer(items, complete, places)
+class AnswerReader:
+    """Reads an answer while it comes: `read` may be called again when there is more of it.
+
+    Attributes:
+        place: where the text goes on that was not understood yet.
+        ends: of each triple, where it ends and what would close the answer there.
+    """
+
+    def __init__(self) -> None:
+        self.place = 0
+        self.ends: list[tuple[int, str]] = []
+        self._strings: list[_Strings] = []
+        self._subject = self._relation = _NOTHING
+        self._expected: tuple[str, ...] = _FIRST
+
+    @property
+    def done(self) -> bool:
+        """Whether the answer is whole."""
+        return not self._expected
+
+    @property
+    def items(self) -> list[tuple[str, str, str]]:
+        """The triples so far."""
+        return [(subject.text, relation.text, obj.text) for subject, relation, obj in self._strings]
+
+    @property
+    def parsed(self) -> ParsedAnswer:
+        """The triples so far, and where they stand."""
+        places = tuple(
+            ((subject.start, subject.end), (relation.start, relation.end), (obj.start, obj.end))
+            for subject, relation, obj in self._strings
+        )
+        return ParsedAnswer(tuple(self.items), self.done, places)
+
+    def may_go_on(self, text: str) -> bool:
+        """Whether more text could still make it whole."""
+        return any(_PATTERNS[name].fullmatch(text, self.place, partial=True) for name in self._expected)
+
+    def read(self, text: str) -> None:
+        """Understand as much as is certain.
+
+        Args:
+            text: all of the answer so far.
+
+        Raises:
+            AnswerError: `invalid_json`.
+        """
+        while self._expected:
+            # Space behind what was understood may have come later.
+            while text[self.place : self.place + 1] in _SPACES:
+                self.place += 1
+            found = next(((n, read) for n in self._expected if (read := _PATTERNS[n].match(text, self.place))), None)
+            if found is None:
+                return
+            part, read = found
+            said = [
+                _String(_decode(read[group]), read.start(group) + 1, read.end(group) - 1)
+                for group in range(1, read.re.groups + 1)
+            ]
+            match part:
+                case "array" | "object":
+                    self._strings.append((said[0], said[1], said[2]))
+                case "subject":
+                    self._subject = said[0]
+                case "relation" | "relation of pairs":
+                    self._relation = said[0]
+                case "item":
+                    self._strings.append((self._subject, self._relation, said[0]))
+                case "pair":
+                    self._strings.append((said[0], self._relation, said[1]))
+            self.place, self._expected = read.end(), _PARTS[part][1]
+            if part in _CLOSINGS:
+                self.ends.append((self.place, _CLOSINGS[part]))
 
 
 def _refuse(text: str, place: int) -> NoReturn:

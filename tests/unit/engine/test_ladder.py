@@ -33,6 +33,7 @@ METHOD = Method(
     engine="gbnf",
     renderer=Renderer(load_prompts(conf_dir() / "prompts"), ONTOLOGY, find_profile("base", ""), None),
     ontology=ONTOLOGY,
+    stop_repeats=True,
     prefix_tokens={"zh-Hans": 100},
 )
 BORN = {FIRST: '[["林若兰","出生地","临川城"]]', SECOND: '[["陈安国","出生地","云梦城"]]'}

@@ -31,12 +31,16 @@ from triplelake.pool.failures import ServerFailure
 from triplelake.pool.survey import survey
 from triplelake.prompt.profile import MARKER, ModelProfile
 from triplelake.prompt.template import HISTORY, KWARGS, read_template
+from triplelake.triples.repeats import Repeats
 
 SLOTS = 2
 N_CTX = 4096
 DEADLINE_S = 120.0
 LONG = 'root ::= "x"{500,1000}'
 """A grammar whose answers end at the limit only."""
+
+ROUND = 'root ::= "[[\\"甲\\",\\"写\\",\\"乙\\"]" ",[\\"丙\\",\\"写\\",\\"丁\\"]"{100,200} "]"'
+"""A grammar whose answers go round in circles."""
 
 KEYLESS = {"error": {"message": "Invalid API Key", "type": "authentication_error", "code": 401}}
 METRICS = {
@@ -387,6 +391,62 @@ def test_a_prefix_is_reused(server: Asked) -> None:
     assert ones[0]["tokens_evaluated"] > size
     assert size - 2 <= ones[1]["timings/cache_n"] < ones[1]["tokens_evaluated"]
     assert server.complete(head + "丙丁", cache_prompt=False).json["timings/cache_n"] == 0
+
+
+@pytest.mark.parametrize("n_probs", [0, 1])
+def test_an_answer_in_pieces(server: Asked, n_probs: int) -> None:
+    whole = server.complete("甲写了", n_predict=9, grammar=LONG).json
+    options = {"stream": True, "return_progress": True, "n_probs": n_probs}
+    reply = server.complete("甲写了", n_predict=9, grammar=LONG, **options)
+    assert reply.status == 200
+    assert reply.headers["content-type"] == "text/event-stream"
+    assert reply.headers["transfer-encoding"] == "chunked"
+    assert reply.headers["keep-alive"] == "timeout=5, max=100"
+    *lines, end = reply.text.split("\n\n")
+    assert end == ""
+    events = [json.loads(line.removeprefix("data: ")) for line in lines]
+    *tokens, last = [event for event in events if "prompt_progress" not in event]
+    assert len(events) > len(tokens) + 1
+    assert events[0]["prompt_progress"].keys() == {"total", "cache", "processed", "time_ms"}
+    assert events[0]["prompt_progress"]["total"] == whole["tokens_evaluated"]
+    assert "".join(event["content"] for event in tokens) == whole["content"]
+    assert [event["tokens_predicted"] for event in tokens] == [*range(1, 10)]
+    assert {event["tokens_evaluated"] for event in tokens} == {whole["tokens_evaluated"]}
+    assert all(("completion_probabilities" in event) == bool(n_probs) for event in tokens)
+    assert list(last) == list(COMPLETION_FIELDS)
+    assert (last["content"], last["stop_type"], last["tokens_predicted"]) == ("", "limit", 9)
+
+
+def test_a_stream_that_is_refused(server: Asked) -> None:
+    assert server.complete("甲", stream=True, grammar="root ::= nope").error["type"] == "invalid_request_error"
+    assert server.complete("甲 " * N_CTX, stream=True).error["type"] == "exceed_context_size_error"
+
+
+def test_an_answer_that_is_watched_is_the_same(server: Asked) -> None:
+    client = server.client
+    grammar = 'root ::= "[[\\"甲\\",\\"写\\",\\"乙𠮷\\"],[\\"甲\\",\\"写\\",\\"乙\\"]]"'
+    whole, watched = (
+        client.complete("甲", grammar=grammar, max_tokens=99, probabilities=True, watch=watch)
+        for watch in (None, Repeats())
+    )
+    assert watched.text == whole.text
+    assert (watched.completion_tokens, watched.model) == (whole.completion_tokens, whole.model)
+    assert (watched.token_logprobs, watched.token_chars) == (whole.token_logprobs, whole.token_chars)
+
+
+def test_a_server_is_left_where_its_answer_repeats_itself(server: Asked) -> None:
+    answer = server.client.complete("甲", grammar=ROUND, max_tokens=2_000, probabilities=True, watch=Repeats())
+    assert answer.text == '[["甲","写","乙"],["丙","写","丁"]]'
+    assert not answer.truncated
+    assert answer.model == server.client.props().alias
+    assert sum(answer.token_chars) == len(answer.text) - 1
+    assert len(answer.token_logprobs) == len(answer.token_chars) > 5
+    assert 0 < answer.completion_tokens < 100
+    assert answer.prompt_tokens > answer.cached_tokens >= 0
+    give_up = time.monotonic() + DEADLINE_S
+    while any(slot.busy for slot in server.client.slots()):
+        assert time.monotonic() < give_up
+    assert set(server.client.complete("甲", grammar=LONG, max_tokens=4, watch=Repeats()).text) == {"x"}
 
 
 def test_metrics(server: Asked) -> None:

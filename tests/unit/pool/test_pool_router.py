@@ -71,6 +71,7 @@ class Client:
         grammar: str | None,
         max_tokens: int,
         stop: Sequence[str] = (),
+        watch: object = None,
         probabilities: bool = False,
         timeout_s: float | None = None,
     ) -> Completion:
