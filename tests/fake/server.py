@@ -65,7 +65,11 @@ class FakeServer:
         loop = asyncio.get_running_loop()
         for each in rules:
             if each.of_server:
-                self._timers.append(loop.call_later(each.after_s, self.begin, each.fault))
+                # What is to be there from now on must be there before the one who gave the script connects.
+                if each.after_s:
+                    self._timers.append(loop.call_later(each.after_s, self.begin, each.fault))
+                else:
+                    self.begin(each.fault)
                 if each.until_s is not None:
                     self._timers.append(loop.call_later(each.until_s, self._recover, each.fault))
 
