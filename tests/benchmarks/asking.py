@@ -211,7 +211,8 @@ def stored(file: Path) -> Asked:
     return Asked(head["seconds"], tuple(Completion(**row) for row in rows))
 
 
-def _model(name: str) -> Path | None:
+def model_file(name: str) -> Path | None:
+    """The GGUF file of a model; None for the one of the extra."""
     if name == EMBEDDED:
         return None
     return Path(name) if name.endswith(".gguf") else cache_dir() / "models" / f"{name}.gguf"
@@ -267,7 +268,7 @@ def main() -> None:
     if options.hard:
         tasks += [hard_task(lang, options.split or "all") for lang in LANGS]
     for name in options.models:
-        model = _model(name)
+        model = model_file(name)
         label = model.stem if model else EMBEDDED
 
         def file(task: Task, arm: str, label: str = label) -> Path:
