@@ -15,6 +15,7 @@ from harness.servers import API_KEY, Counted, general_ontology
 
 from triplelake.cli import tune_prompt_command
 from triplelake.evaluate.review import COLUMNS
+from triplelake.pool.endpoints import Endpoint
 from triplelake.prompt.answer_form import FORMS, FormName
 from triplelake.prompt.profile import find_profile, load_profile
 from triplelake.prompt.prompts import load_prompts
@@ -35,8 +36,9 @@ class Riddle:
 
     Args:
         refuses: the way that gets HTTP 400.
-        template: whether it has one.
+        template: whether it has one behind which an answer can begin.
         silent: it finds nothing.
+        single: its template takes one message only.
 
     Attributes:
         asked: the questions, by way.
@@ -45,6 +47,7 @@ class Riddle:
     refuses: str = ""
     template: bool = True
     silent: bool = False
+    single: bool = False
     asked: dict[str, list[str]] = field(default_factory=dict)
 
     def reply(self, method: str, path: str, body: bytes, key: str) -> tuple[int, bytes]:
@@ -65,6 +68,8 @@ class Riddle:
         return self._complete(json.loads(body))
 
     def _templated(self, messages: list[Mapping[str, str]]) -> tuple[int, bytes]:
+        if self.single and len(messages) > 1:
+            return _json({"error": {"message": "one message", "type": "invalid_request_error"}}, 400)
         said = "".join(f"{OPENS}{each['role']}\n{each['content']}{ENDS}" for each in messages)
         return _json({"prompt": f"{said}{OPENS}assistant\n{'' if self.template else '<think>'}"})
 
@@ -187,7 +192,7 @@ def test_it_wins_by_verdicts_and_by_agreement_too(
 def test_a_profile_that_is_named_is_the_only_one_tried(here: Path, riddle: Riddle) -> None:
     words = ["--gold", "gold.jsonl", "--to", "riddle.yaml", "--n", "20", "--profile", "base"]
     assert tune_prompt_command(words) == 0
-    assert set(riddle.asked) == {"plain-arrays-example", "plain-relations-example"}
+    assert set(riddle.asked) == {"plain-arrays-example", "plain-arrays-told", "plain-relations-example"}
     assert load_profile(here / "riddle.yaml").stop == ("\n",)
 
 
@@ -202,6 +207,17 @@ def test_a_template_that_cannot_be_used_leaves_the_plain_ways(
     words = ["--gold", "gold.jsonl", "--to", "other.yaml", "--n", "20", "--profile", "chat"]
     assert tune_prompt_command(words) == 4
     assert "save it as mine.yaml" in capsys.readouterr().err
+
+
+def test_a_template_without_turns_is_asked_in_one_message(
+    here: Path, riddle: Riddle, capsys: pytest.CaptureFixture[str]
+) -> None:
+    riddle.single = True
+    words = ["--gold", "gold.jsonl", "--to", "riddle.yaml", "--n", "20", "--arms", BEST, "text-relations-told"]
+    assert tune_prompt_command(words) == 0
+    assert {way: len(texts) for way, texts in riddle.asked.items()} == {"text-relations-told": 20}
+    assert f"{BEST} is text-relations-told: the server's template does not" in capsys.readouterr().out
+    assert load_profile(here / "riddle.yaml").examples == "text"
 
 
 def test_a_way_that_fails_ends_it(here: Path, riddle: Riddle, capsys: pytest.CaptureFixture[str]) -> None:
@@ -259,3 +275,18 @@ def test_an_earlier_file_is_replaced_on_demand(here: Path) -> None:
     words = ["--gold", "gold.jsonl", "--to", "riddle.yaml", "--n", "20", "--arms", *WAYS, "--overwrite"]
     assert tune_prompt_command(words) == 0
     assert load_profile(here / "riddle.yaml").template == "server"
+
+
+@pytest.mark.infra
+@pytest.mark.model
+def test_a_real_model(
+    llama_server: Endpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TRIPLELAKE__API_KEY", llama_server.api_key or "")
+    demo = CONF / "demo"
+    words = ["--gold", str(demo / "gold.jsonl"), "--input", str(demo / "corpus.jsonl"), "--id-column", "id"]
+    words += ["--title-column", "title", "--pool", llama_server.url, "--n", "12", "--to", "gemma.yaml"]
+    assert tune_prompt_command([*words, "--arms", "plain-arrays-example", "plain-relations-example"]) == 0
+    assert "in place of the one that knows this alias" in capsys.readouterr().out
+    assert load_profile(tmp_path / "gemma.yaml").stop == ("\n",)

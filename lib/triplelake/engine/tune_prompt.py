@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from rich.console import Console
@@ -25,9 +25,10 @@ from triplelake.evaluate.vocabulary import Vocabulary
 from triplelake.pool.failures import ServerFailure
 from triplelake.pool.survey import Survey
 from triplelake.prompt.arms import Arm, arms_of, without_turns
+from triplelake.prompt.fewshot import Example
 from triplelake.prompt.profile import ModelProfile, find_profile, is_known
 from triplelake.triples.parse import AnswerError, parse_answer
-from triplelake.types import Completion, Request
+from triplelake.types import Completion, Lang, Request
 
 _FEWEST_WITHOUT_FACTS = 3
 """Arms whose agreement says something: of two, each agrees with the other as much as the other with it."""
@@ -70,8 +71,9 @@ def tune_prompt(
         arms_of(
             [find_profile(settings.profile, "")], names
         )  # what cannot be asked so is told before a server is started
+    gold = read_gallery(settings, question.ontology)
     with open_servers(settings) as pool:
-        found = _Candidates(settings, question, pool)
+        found = _Candidates(settings, question, pool, gold)
         ready = found.ready(names)
         if len(ready) < _FEWEST_WITHOUT_FACTS and any(each.kind == "own" for each in texts.texts):
             reason = f"leaves {len(ready)} ways of asking; without gold their agreement chooses, which needs three"
@@ -95,12 +97,14 @@ class _Candidates:
     """The arms of a pool, made ready before the first question: a prompt that does not fit is told at once.
 
     Args:
+        gold: of which further examples are taken, as `read_gallery` gives it.
         notes: what cannot be tried.
     """
 
     settings: Settings
     question: Question
     pool: Survey
+    gold: tuple[Mapping[Lang, tuple[Example, ...]], str]
     notes: list[str] = field(default_factory=list)
 
     def ready(self, names: Sequence[str] | None) -> dict[str, Opened]:
@@ -135,8 +139,7 @@ class _Candidates:
             yield arm.name, opened
 
     def _prepare(self, arm: Arm) -> Opened:
-        gold = read_gallery(self.settings, self.question.ontology)
-        return prepare(self.settings, self.question, self.pool, arm.profile, gold)
+        return prepare(self.settings, self.question, self.pool, arm.profile, self.gold)
 
 
 def _try(opened: Opened, places: Sequence[Place], texts: Sequence[Text]) -> list[Said | Code]:

@@ -24,13 +24,14 @@ NAMES = tuple("-".join(parts) for parts in product((_TURNS, _TEXT, _PLAIN), FORM
 
 # By docs/measured.md. Objects cost more tokens than arrays and find no more; groups by subject find less than by
 # relation. What is not told of empty answers finds no more than what is told.
-_WORTH_TRYING = (
+_WORTH_TRYING: tuple[str, ...] = (
     "turns-arrays-example",
     "turns-arrays-told",
     "turns-relations-example",
     "turns-relations-told",
     "text-arrays-example",
     "plain-arrays-example",
+    "plain-arrays-told",
     "plain-relations-example",
 )
 
@@ -58,7 +59,8 @@ def arms_of(bases: Sequence[ModelProfile], names: Sequence[str] | None = None) -
     """The arms of some profiles, in the order of their names; without names those that are worth trying.
 
     Args:
-        bases: what stands around messages is theirs. Their own ways of asking come first, if no names are given.
+        bases: what stands around messages is theirs. Without names their own ways of asking come first, and where none
+            of them knows turns the examples stand in one message.
 
     Raises:
         UsageError: an arm is none, or none of the profiles can be asked so.
@@ -66,7 +68,10 @@ def arms_of(bases: Sequence[ModelProfile], names: Sequence[str] | None = None) -
     check_names(names or ())
     everything = ALL in (names or ())
     if names is None:
-        wanted = dict.fromkeys((*map(name_of, bases), *_WORTH_TRYING))
+        worth = _WORTH_TRYING
+        if not any(_TURNS in _shapes(base) for base in bases):
+            worth = tuple(name.replace(_TURNS, _TEXT, 1) for name in worth)
+        wanted = dict.fromkeys((*map(name_of, bases), *worth))
     else:
         wanted = dict.fromkeys(NAMES if everything else names)
     made = {name: _arm(name, bases) for name in wanted}

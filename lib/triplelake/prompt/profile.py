@@ -105,7 +105,8 @@ def find_profile(setting: str, model_alias: str) -> ModelProfile:
         "Set one of these lines in the configuration (or --set KEY=VALUE):\n"
         "  profile: chat        a chat model; the server's own chat template is used\n"
         "  profile: base        a base model, without a template\n"
-        f"  profile: NAME        a profile of {conf_dir() / 'models'}: {', '.join(p.name for p in profiles)}",
+        f"  profile: NAME        a profile of {conf_dir() / 'models'}: {', '.join(p.name for p in profiles)}\n"
+        "Which one is best on your texts, and a profile for it: jobs/tune_prompt.py.",
     )
 
 
