@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import signal
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from harness.servers import API_KEY, Counted, general_ontology
 
 from triplelake.cli import tune_prompt_command
 from triplelake.evaluate.review import COLUMNS
+from triplelake.evaluate.tuning import chooses
 from triplelake.pool.endpoints import Endpoint
 from triplelake.prompt.answer_form import FORMS, FormName
 from triplelake.prompt.profile import find_profile, load_profile
@@ -35,7 +36,8 @@ class Riddle:
     """A server that finds the birth place in each text where it is asked in the best way, and in others less.
 
     Args:
-        refuses: the way that gets HTTP 400.
+        refuses: the way that gets HTTP 400,
+        about: and the texts about which it does.
         template: whether it has one behind which an answer can begin.
         silent: it finds nothing.
         single: its template takes one message only.
@@ -45,6 +47,7 @@ class Riddle:
     """
 
     refuses: str = ""
+    about: Callable[[str], bool] = lambda _: True
     template: bool = True
     silent: bool = False
     single: bool = False
@@ -80,7 +83,7 @@ class Riddle:
         text = prompt.rpartition(LABELS.text)[2].partition("\n")[0].removesuffix(ENDS.strip())
         way = way_of(prompt)
         self.asked.setdefault(way, []).append(text)
-        if way == self.refuses:
+        if way == self.refuses and self.about(text):
             return _json({"error": {"message": "refused by the test", "type": "invalid_request_error"}}, 400)
         found = [] if self.silent or " was born in " not in text else self._found(way, text)
         return self._said(FORMS[form_of(prompt)].write(found), 5 if way == BEST else 9)
@@ -225,6 +228,19 @@ def test_a_way_that_fails_ends_it(here: Path, riddle: Riddle, capsys: pytest.Cap
     assert tune_prompt_command(["--gold", "gold.jsonl", "--to", "riddle.yaml", "--n", "20", "--arms", *WAYS]) == 5
     assert f"{ALIAS}: gave no answer about 20 of 20 texts (20 bad_request)" in capsys.readouterr().err
     assert not (here / "riddle.yaml").exists()
+
+
+def test_a_text_that_one_way_got_no_answer_to_is_left_out_of_all(
+    here: Path, riddle: Riddle, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--gold", "gold.jsonl", "--to", "riddle.yaml", "--arms", *WAYS, "--set", "run.max_failure_rate=0.9"]
+    riddle.refuses, riddle.about = BEST, lambda text: "Quenby" in text
+    assert tune_prompt_command(words) == 0
+    assert "16 texts are left out, of which not every arm got an answer: 16 bad_request" in capsys.readouterr().out
+    assert f"{BEST} *" in (here / "riddle.yaml").read_text("utf-8")
+    riddle.about = chooses
+    assert tune_prompt_command([*words, "--overwrite"]) == 5
+    assert "leave no text of one half" in capsys.readouterr().err
 
 
 def test_a_model_that_finds_nothing_gets_no_profile(

@@ -68,9 +68,8 @@ def tune_prompt(
     # A calibration is of one way of asking, and nothing here is made with it.
     settings = settings.model_copy(update={"run": settings.run.model_copy(update={"calibration": NONE})})
     if settings.profile != "auto":
-        arms_of(
-            [find_profile(settings.profile, "")], names
-        )  # what cannot be asked so is told before a server is started
+        # What a profile cannot be asked in is told before a server is started.
+        arms_of([find_profile(settings.profile, "")], names)
     gold = read_gallery(settings, question.ontology)
     with open_servers(settings) as pool:
         found = _Candidates(settings, question, pool, gold)
@@ -197,6 +196,9 @@ def _answered_by_all(
     said = {name: [one for rank in kept if isinstance(one := each[rank], Said)] for name, each in answered.items()}
     failed = Counter(each for found in answered.values() for each in found if isinstance(each, Code))
     lost = len(texts) - len(kept)
+    if len({texts[rank].chooses for rank in kept}) < 2:
+        reason = f"leave no text of one half that every arm got an answer to ({_told(failed)})"
+        raise TooManyFailures("failed questions", reason, "Look at the servers' logs, or ask about more texts (--n).")
     notes = (f"{lost:,} texts are left out, of which not every arm got an answer: {_told(failed)}",) if lost else ()
     return [texts[rank] for rank in kept], said, notes
 
