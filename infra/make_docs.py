@@ -27,6 +27,7 @@ from triplelake.cli import (
     extract_parser,
     maintain_parser,
     report_parser,
+    tune_prompt_parser,
 )
 from triplelake.config import ENV_PREFIX, Settings
 
@@ -57,7 +58,15 @@ _NAMES = {str: "text", int: "integer", float: "number", bool: "true or false", P
 
 def document() -> str:
     """The whole of `docs/options.md`."""
-    parsers = (extract_parser, maintain_parser, evaluate_parser, calibrate_parser, export_parser, report_parser)
+    parsers = (
+        extract_parser,
+        maintain_parser,
+        evaluate_parser,
+        calibrate_parser,
+        tune_prompt_parser,
+        export_parser,
+        report_parser,
+    )
     parts = [_HEAD, *(_options(parser()) for parser in parsers), "## Settings\n"]
     parts += [_section(name, model) for name, model in _sections()]
     parts.append(_exit_codes())

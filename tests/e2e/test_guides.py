@@ -13,12 +13,14 @@ from pathlib import Path
 import pytest
 from harness.jobs import ROOT
 from harness.lake import Lake
-from harness.servers import API_KEY, Counted, Scripted
+from harness.servers import API_KEY, Counted, Scripted, question, scripted_answer
 from pyspark.sql import SparkSession
 
 from triplelake.evaluate.review import ENCODING
 from triplelake.prompt.ontology_file import load_ontology
 from triplelake.prompt.profile import find_profile
+from triplelake.text import detect_language
+from triplelake.types import Request
 
 pytestmark = [pytest.mark.spark, pytest.mark.infra]
 
@@ -68,8 +70,22 @@ def test_models(here: Path) -> None:
     assert find_profile(str(here / "my-model.yaml"), "whatever").name == "my-model"
     for block in blocks("models.md", "sh"):
         for line in block.splitlines():
+            if "tune_prompt" in line:
+                believe(here)
             type_in(line)
+    assert find_profile("tuned.yaml", "whatever").template == "plain"
     assert json.loads((here / "a.json").read_text("utf-8"))
+
+
+def believe(here: Path) -> None:
+    """The whole corpus, and gold that the server's answers are right by: where nothing is right, no way is the best."""
+    text = (ROOT / "conf" / "demo" / "corpus.jsonl").read_text("utf-8")
+    (here / "corpus.jsonl").write_text(text, "utf-8")
+    gold = []
+    for row in map(json.loads, text.splitlines()):
+        request = Request("", row["text"], row["title"], "", detect_language(row["text"]))
+        gold.append({"id": row["id"], "triples": json.loads(scripted_answer(question(request)))})
+    (here / "gold.jsonl").write_text("".join(json.dumps(each, ensure_ascii=False) + "\n" for each in gold), "utf-8")
 
 
 def test_confidence(here: Path) -> None:

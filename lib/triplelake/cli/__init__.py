@@ -8,6 +8,7 @@ from triplelake.cli.extract import extract_command, extract_parser
 from triplelake.cli.maintain import maintain_command, maintain_parser
 from triplelake.cli.report import report_command, report_parser
 from triplelake.cli.sql import sql_command
+from triplelake.cli.tune_prompt import tune_prompt_command, tune_prompt_parser
 
 __all__ = [
     "calibrate_command",
@@ -24,4 +25,6 @@ __all__ = [
     "report_command",
     "report_parser",
     "sql_command",
+    "tune_prompt_command",
+    "tune_prompt_parser",
 ]

@@ -8,11 +8,7 @@ asked as a base model answers well-formed, empty answers to everything.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
-from itertools import cycle
-from operator import itemgetter
-from threading import BoundedSemaphore
 
 import yaml
 
@@ -20,18 +16,17 @@ from triplelake.codes import Code
 from triplelake.config import conf_dir
 from triplelake.engine.ladder import Method
 from triplelake.engine.opened import Opened
-from triplelake.engine.preflight import GRAMMAR, ask_patiently
+from triplelake.engine.places import Place, ask_each, open_places
+from triplelake.engine.preflight import GRAMMAR
 from triplelake.errors import PoolError
 from triplelake.evaluate.gold import GoldDocument, read_gold
 from triplelake.evaluate.metrics import Counts, strict_counts, total
-from triplelake.pool.client import LlamaServer
 from triplelake.pool.failures import ServerFailure
 from triplelake.pool.survey import Away
-from triplelake.pool.window import windowed
 from triplelake.prompt.ontology_file import load_ontology
 from triplelake.prompt.prompts import load_prompts
 from triplelake.prompt.render import Renderer
-from triplelake.types import Completion, Lang, Request
+from triplelake.types import Lang, Request
 
 FLOOR = 0.3
 """Share of the answers that must hold a triple."""
@@ -97,24 +92,17 @@ def try_known(opened: Opened, langs: Collection[Lang], away: Sequence[Away] = ()
     Raises:
         PoolError: hardly an answer of a language holds a triple, though every text states facts.
     """
-    method = _method(opened)
-    timeout_s = opened.settings.asking.timeout_s
+    method = as_shipped(opened)
     gone = {each.endpoint.url for each in away}
     there = [endpoint for endpoint in opened.survey.endpoints if endpoint.url not in gone]
-    with ExitStack() as stack:
-        servers = [
-            _Server(stack.enter_context(closing(LlamaServer(endpoint, timeout_s))), endpoint.slots or 1)
-            for endpoint in there
-        ]
-        # Each server has as many places as slots, and a first place of each comes before any second one.
-        places = [each for turn in range(max(each.slots for each in servers)) for each in servers if turn < each.slots]
+    with open_places(there, opened.settings.asking.timeout_s) as places:
         found = [_of_language(method, places, lang) for lang in sorted(langs)]
     for each in found:
         _check(each, opened.survey.alias)
     return found
 
 
-def _method(opened: Opened) -> Method:
+def as_shipped(opened: Opened) -> Method:
     """As the run asks, but with the shipped ontology and examples, which the texts are about."""
     ontology = load_ontology(str(conf_dir() / "ontologies" / "general.yaml"))
     prompts = load_prompts(conf_dir() / "prompts")
@@ -122,37 +110,20 @@ def _method(opened: Opened) -> Method:
     return replace(opened.method, ontology=ontology, renderer=renderer)
 
 
-class _Server:
-    """A server, and room for as many questions as it has slots."""
-
-    def __init__(self, client: LlamaServer, slots: int) -> None:
-        self.slots = slots
-        self._client = client
-        self._room = BoundedSemaphore(slots)
-
-    def ask(self, method: Method, request: Request) -> Completion:
-        with self._room:
-            return ask_patiently(method, self._client, request)
-
-
-def _of_language(method: Method, places: Sequence[_Server], lang: Lang) -> Found:
-    def ask(question: tuple[int, GoldDocument, _Server]) -> tuple[int, Answer | Code]:
-        rank, document, server = question
-        request = Request(document.id, document.text, "", "", lang)
-        try:
-            completion = server.ask(method, request)
-        except ServerFailure as failure:
-            return rank, failure.code
+def _of_language(method: Method, places: Sequence[Place], lang: Lang) -> Found:
+    documents = known_texts(lang)
+    requests = [Request(each.id, each.text, "", "", lang) for each in documents]
+    answers: list[Answer] = []
+    unanswered: list[Code] = []
+    met = ask_each(method, places, requests)
+    for document, request, completion in zip(documents, requests, met, strict=True):
+        if isinstance(completion, ServerFailure):
+            unanswered.append(completion.code)
+            continue
         derived = method.read(request, completion.text, truncated=completion.truncated)
         facts = tuple((each.subject, each.predicate, each.object) for each in derived.triples)
-        return rank, Answer(document, completion.text, facts, derived.error_code)
-
-    questions = [
-        (rank, text, server) for rank, (text, server) in enumerate(zip(known_texts(lang), cycle(places), strict=False))
-    ]
-    met = [each for _, each in sorted(windowed(questions, ask, len(places)), key=itemgetter(0))]
-    answers = tuple(each for each in met if isinstance(each, Answer))
-    return Found(lang, answers, tuple(each for each in met if isinstance(each, Code)))
+        answers.append(Answer(document, completion.text, facts, derived.error_code))
+    return Found(lang, tuple(answers), tuple(unanswered))
 
 
 def _check(found: Found, model: str) -> None:

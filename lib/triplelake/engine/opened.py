@@ -20,6 +20,7 @@ from triplelake.pool.endpoints import Endpoint, load_pool
 from triplelake.pool.failures import ServerFailure
 from triplelake.pool.shares import total_slots
 from triplelake.pool.survey import Survey, explained, survey
+from triplelake.prompt.fewshot import Example
 from triplelake.prompt.ontology import Ontology
 from triplelake.prompt.ontology_file import load_ontology
 from triplelake.prompt.profile import MARKER, ModelProfile, find_profile, split_template
@@ -123,49 +124,78 @@ def open_pool(settings: Settings, question: Question) -> Iterator[Opened]:
     Raises:
         PoolError, UsageError, InputError, SetupError: the pool, its model or its context cannot do the work.
     """
-    gold, left_out = read_gallery(settings, question.ontology)
+    gold = read_gallery(settings, question.ontology)
+    with open_servers(settings) as found:
+        yield prepare(settings, question, found, find_profile(settings.profile, found.alias), gold)
+
+
+@contextmanager
+def open_servers(settings: Settings) -> Iterator[Survey]:
+    """Start or find the servers and look at them; an embedded one ends with the block.
+
+    Raises:
+        PoolError, UsageError, SetupError: the pool cannot do the work.
+    """
     with _endpoints(settings) as endpoints:
-        found = survey(endpoints, wanted_grammar=settings.answer.grammar, timeout_s=_SURVEY_TIMEOUT_S)
-        profile = find_profile(settings.profile, found.alias)
+        yield survey(endpoints, wanted_grammar=settings.answer.grammar, timeout_s=_SURVEY_TIMEOUT_S)
 
-        def ask(server: LlamaServer) -> tuple[ServerTemplate | None, Renderer, Mapping[Lang, int]]:
-            template = server_template(server, profile) if profile.template == "server" else None
-            renderer = Renderer(
-                question.prompts,
-                question.ontology,
-                profile,
-                template,
-                shots=settings.prompt.shots,
-                gallery=gallery(gold, settings, profile),
-            )
-            return (
-                template,
-                renderer,
-                {lang: len(server.tokenize(renderer.prefix(lang), special=True)) for lang in LANGS},
-            )
 
-        template, renderer, prefix_tokens = _of_any(found.endpoints, settings.asking.timeout_s, ask)
-        retrieved_tokens = {lang: most_tokens(renderer, lang, settings) for lang in LANGS}
-        check_fits(max(prefix_tokens[lang] + retrieved_tokens[lang] for lang in LANGS), found.n_ctx, settings)
-        key = extraction_key(settings, fingerprint=found.fingerprint, engine=found.engine, prompt=renderer.identity())
-        asked_in = (*template_text(profile, template), *profile.stop)
-        asked = {lang: prompt.filled(profile) for lang, prompt in question.prompts.items()}
-        contents = content_hashes(asked, question.ontology, asked_in, gold)
-        calibrated = choose(settings.run.calibration, model=found.fingerprint, form=profile.answer)
-        yield Opened(
-            settings,
-            question,
-            found,
+def prepare(
+    settings: Settings,
+    question: Question,
+    found: Survey,
+    profile: ModelProfile,
+    gold: tuple[Mapping[Lang, tuple[Example, ...]], str],
+) -> Opened:
+    """All that asking in the way of a profile needs.
+
+    Args:
+        found: what the pool turned out to be.
+        gold: what `read_gallery` gives.
+
+    Raises:
+        PoolError, InputError: no answer can begin behind the server's template; the prompt does not fit a slot.
+    """
+    examples, left_out = gold
+
+    def ask(server: LlamaServer) -> tuple[ServerTemplate | None, Renderer, Mapping[Lang, int]]:
+        template = server_template(server, profile) if profile.template == "server" else None
+        renderer = Renderer(
+            question.prompts,
+            question.ontology,
             profile,
             template,
-            renderer,
-            prefix_tokens,
-            retrieved_tokens,
-            key,
-            contents,
-            calibrated,
-            left_out,
+            shots=settings.prompt.shots,
+            gallery=gallery(examples, settings, profile),
         )
+        return (
+            template,
+            renderer,
+            {lang: len(server.tokenize(renderer.prefix(lang), special=True)) for lang in LANGS},
+        )
+
+    template, renderer, prefix_tokens = _of_any(found.endpoints, settings.asking.timeout_s, ask)
+    retrieved_tokens = {lang: most_tokens(renderer, lang, settings) for lang in LANGS}
+    check_fits(max(prefix_tokens[lang] + retrieved_tokens[lang] for lang in LANGS), found.n_ctx, settings)
+    key = extraction_key(settings, fingerprint=found.fingerprint, engine=found.engine, prompt=renderer.identity())
+    asked_in = (*template_text(profile, template), *profile.stop)
+    asked = {lang: prompt.filled(profile) for lang, prompt in question.prompts.items()}
+    contents = content_hashes(asked, question.ontology, asked_in, examples)
+    calibrated = choose(settings.run.calibration, model=found.fingerprint, form=profile.answer)
+    return Opened(
+        settings,
+        question,
+        found,
+        profile,
+        template,
+        renderer,
+        prefix_tokens,
+        retrieved_tokens,
+        key,
+        contents,
+        calibrated,
+        left_out,
+    )
 
 
 def server_template(server: LlamaServer, profile: ModelProfile) -> ServerTemplate:

@@ -44,7 +44,7 @@ class Counts:
 
 def strict_counts(gold: Iterable[Fact], predicted: Iterable[Fact]) -> Counts:
     """Matches of one document where subject, relation and object agree; arguments by comparison key."""
-    return _matches({_key(fact) for fact in gold}, {_key(fact) for fact in predicted})
+    return _matches({fact_key(fact) for fact in gold}, {fact_key(fact) for fact in predicted})
 
 
 def pair_counts(gold: Iterable[Fact], predicted: Iterable[Fact], symmetric: Container[str] = frozenset()) -> Counts:
@@ -53,7 +53,7 @@ def pair_counts(gold: Iterable[Fact], predicted: Iterable[Fact], symmetric: Cont
     Args:
         symmetric: relations whose subject and object may be exchanged.
     """
-    wanted, said = [_key(fact) for fact in gold], [_key(fact) for fact in predicted]
+    wanted, said = [fact_key(fact) for fact in gold], [fact_key(fact) for fact in predicted]
     unordered = {frozenset(fact[::2]) for fact in (*wanted, *said) if fact[1] in symmetric}
 
     def pair(fact: tuple[str, ...]) -> tuple[str, ...]:
@@ -72,15 +72,15 @@ def relaxed_counts(gold: Iterable[Fact], predicted: Iterable[Fact], symmetric: C
     Args:
         symmetric: relations whose subject and object may be exchanged.
     """
-    wanted, said = sorted({_key(fact) for fact in gold}), sorted({_key(fact) for fact in predicted})
+    wanted, said = sorted({fact_key(fact) for fact in gold}), sorted({fact_key(fact) for fact in predicted})
     candidates = [[rank for rank, found in enumerate(said) if _nearly(fact, found, symmetric)] for fact in wanted]
     return Counts(_most_matches(candidates), len(said), len(wanted))
 
 
 def reversed_count(gold: Iterable[Fact], predicted: Iterable[Fact]) -> int:
     """Wrong answers of one document that were right with subject and object exchanged."""
-    wanted = {_key(fact) for fact in gold}
-    wrong = {_key(fact) for fact in predicted} - wanted
+    wanted = {fact_key(fact) for fact in gold}
+    wrong = {fact_key(fact) for fact in predicted} - wanted
     return sum((object, predicate, subject) in wanted for subject, predicate, object in wrong)
 
 
@@ -114,7 +114,7 @@ def repeated_share(answers: Iterable[Sequence[Fact]]) -> float | None:
 
 def repeated_count(facts: Iterable[Fact]) -> int:
     """The triples of an answer that repeat an earlier one of it."""
-    keys = [_key(fact) for fact in facts]
+    keys = [fact_key(fact) for fact in facts]
     return len(keys) - len(set(keys))
 
 
@@ -129,6 +129,12 @@ def by_relation(facts: Iterable[Fact]) -> dict[str, list[Fact]]:
     for fact in facts:
         found.setdefault(fact[1], []).append(fact)
     return found
+
+
+def fact_key(fact: Fact) -> tuple[str, ...]:
+    """What two facts have in common that are one: the relation, and arguments by comparison key."""
+    subject, predicate, object = fact
+    return comparison_key(subject), predicate, comparison_key(object)
 
 
 def _nearly(one: tuple[str, ...], other: tuple[str, ...], symmetric: Container[str]) -> bool:
@@ -166,8 +172,3 @@ def _most_matches(candidates: Sequence[Sequence[int]]) -> int:
 
 def _matches(gold: set[tuple[str, ...]], predicted: set[tuple[str, ...]]) -> Counts:
     return Counts(len(gold & predicted), len(predicted), len(gold))
-
-
-def _key(fact: Fact) -> tuple[str, ...]:
-    subject, predicate, object = fact
-    return comparison_key(subject), predicate, comparison_key(object)

@@ -6,7 +6,7 @@ import csv
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import StringIO
 from pathlib import Path
 
@@ -65,6 +65,7 @@ class Verdict:
         right: None where the reviewer could not tell.
         lang: empty if the sheet has no such column.
         document: that holds it, by a name that only this sheet knows.
+        subject, object, evidence: as the cells have them.
     """
 
     triple_id: str
@@ -72,6 +73,9 @@ class Verdict:
     right: bool | None
     lang: str = ""
     document: str = ""
+    subject: str = field(default="", compare=False)
+    object: str = field(default="", compare=False)
+    evidence: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +120,16 @@ def read_review(path: Path) -> Review:
         if (document := _document(row)) is None:
             unknown = True
             document = f"sentence {row['evidence']}"
-        verdict = Verdict(row["triple_id"], row["predicate"], _WORDS[word], row.get("lang", ""), document)
+        verdict = Verdict(
+            row["triple_id"],
+            row["predicate"],
+            _WORDS[word],
+            row.get("lang", ""),
+            document,
+            row["subject"],
+            row["object"],
+            row["evidence"],
+        )
         if verdicts.setdefault(verdict.triple_id, verdict).right != verdict.right:
             raise InputError(where, "contradicts an earlier verdict on the same triple", "Keep one of the two.")
     return Review(tuple(verdicts.values()), open, (_NO_DOCUMENT,) if unknown else ())

@@ -60,6 +60,11 @@ def without_formula(cell: object) -> object:
     return _MARK + cell if isinstance(cell, str) and _FORMULA.match(cell) else cell
 
 
+def as_text(cell: str) -> str:
+    """What `without_formula` was given."""
+    return cell.removeprefix(_MARK) if _FORMULA.match(cell) else cell
+
+
 def rows_of_cells(rows: Sequence[Sequence[object]]) -> str:
     """Rows as RFC 4180 has them; None is an empty cell."""
     text = StringIO(newline="")

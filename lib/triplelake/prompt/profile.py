@@ -16,14 +16,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Literal
 
 import regex
 
 from triplelake.config import conf_dir, find_conf
-from triplelake.errors import InputError, PoolError, UsageError
+from triplelake.errors import InputError, OutputError, PoolError, UsageError
 from triplelake.prompt.answer_form import FormName
 from triplelake.prompt.files import Section, read_yaml_as
 
@@ -88,9 +90,8 @@ def find_profile(setting: str, model_alias: str) -> ModelProfile:
     if setting != "auto":
         is_file = Path(setting).suffix in {".yaml", ".yml"}
         return load_profile(find_conf(setting if is_file else f"models/{setting}.yaml", kind="model profile"))
-    home = conf_dir() / "models"
-    profiles = [load_profile(file) for file in sorted(home.glob("*.yaml"))]
-    found = [p for p in profiles if any(regex.search(m, model_alias, regex.IGNORECASE) for m in p.match)]
+    profiles = _shipped()
+    found = _knowing(profiles, model_alias)
     if len(found) == 1:
         return found[0]
     reason = (
@@ -104,8 +105,14 @@ def find_profile(setting: str, model_alias: str) -> ModelProfile:
         "Set one of these lines in the configuration (or --set KEY=VALUE):\n"
         "  profile: chat        a chat model; the server's own chat template is used\n"
         "  profile: base        a base model, without a template\n"
-        f"  profile: NAME        a profile of {home}: {', '.join(p.name for p in profiles)}",
+        f"  profile: NAME        a profile of {conf_dir() / 'models'}: {', '.join(p.name for p in profiles)}\n"
+        "Which one is best on your texts, and a profile for it: jobs/tune_prompt.py.",
     )
+
+
+def is_known(model_alias: str) -> bool:
+    """Whether `profile: auto` has a profile, or several, for an alias."""
+    return bool(_knowing(_shipped(), model_alias))
 
 
 def load_profile(file: Path) -> ModelProfile:
@@ -132,6 +139,47 @@ def load_profile(file: Path) -> ModelProfile:
             reason = f"`match`: {pattern!r} is no regular expression: {error}"
             raise InputError(str(file), reason, "Mend it; a name as it is needs no regular expression.") from None
     return ModelProfile(**dict(form))
+
+
+def _shipped() -> list[ModelProfile]:
+    return [load_profile(file) for file in sorted((conf_dir() / "models").glob("*.yaml"))]
+
+
+def _knowing(profiles: Sequence[ModelProfile], alias: str) -> list[ModelProfile]:
+    return [p for p in profiles if any(regex.search(m, alias, regex.IGNORECASE) for m in p.match)]
+
+
+def profile_lines(profile: ModelProfile, *, always: Collection[str] = ("name", "template")) -> list[str]:
+    """The lines of a profile's file.
+
+    Args:
+        always: keys that are written whatever they say; the others only where they are not as they are by default.
+    """
+    usual = ModelProfile(profile.name, profile.template)
+    values = {each.name: getattr(profile, each.name) for each in fields(profile)}
+    # A JSON text is a YAML text, too.
+    return [
+        f"{name}: {json.dumps(value, ensure_ascii=False)}"
+        for name, value in values.items()
+        if name in always or value != getattr(usual, name)
+    ]
+
+
+def write_profile(file: Path, profile: ModelProfile, comments: Sequence[str], *, overwrite: bool) -> None:
+    """Write a profile that says in full how a model is asked, under lines of comment.
+
+    Raises:
+        OutputError: the file is there already, or cannot be written.
+    """
+    lines = profile_lines(profile, always=("name", "template", "match", "examples", "answer", "empty"))
+    text = "".join(f"{line}\n" for line in (*(f"# {each}".rstrip() for each in comments), *lines))
+    try:
+        with file.open("w" if overwrite else "x", encoding="utf-8") as out:
+            out.write(text)
+    except FileExistsError:
+        raise OutputError(str(file), "is there already", "Name another file with --to, or add --overwrite.") from None
+    except OSError as error:
+        raise OutputError(str(file), error.strerror or "cannot be written", "Check the path.") from None
 
 
 def split_template(rendered: str) -> tuple[str, str]:

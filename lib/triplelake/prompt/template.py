@@ -6,15 +6,14 @@ to be opened by the model, would have it put into the wrong place: the run is re
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import regex
 
 from triplelake.errors import PoolError
-from triplelake.prompt.profile import MARKER, ModelProfile, split_template
+from triplelake.prompt.profile import MARKER, ModelProfile, profile_lines, split_template
 from triplelake.prompt.turns import Turns
 
 SUBJECT = "the server's chat template"
@@ -91,17 +90,17 @@ class _Offer:
     next: str = ""
 
     def told(self, what: str, after: str) -> str:
-        profile = self.profile
-        values: dict[str, object] = {"name": "mine", "template": "text", "prefix": self.before, "suffix": after}
-        if self.next:
-            values |= {"examples": "turns", "next": self.next}
-        values |= {
-            name: value
-            for name, value in (("answer", profile.answer), ("empty", profile.empty), ("stop", list(profile.stop)))
-            if value not in (_ANY.answer, _ANY.empty, [])
-        }
-        # A JSON text is a YAML text, too.
-        lines = [f"  {name}: {json.dumps(value, ensure_ascii=False)}" for name, value in values.items()]
+        profile = replace(
+            self.profile,
+            name="mine",
+            template="text",
+            match=(),
+            prefix=self.before,
+            suffix=after,
+            next=self.next,
+            examples="turns" if self.next else "text",
+        )
+        lines = [f"  {line}" for line in profile_lines(profile, always=("name", "template", "prefix", "suffix"))]
         return "\n".join([f"{what}; save it as mine.yaml and say --profile mine.yaml:", *lines])
 
 

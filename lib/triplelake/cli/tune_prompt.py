@@ -1,0 +1,149 @@
+"""The command of `jobs/tune_prompt.py`."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import regex
+from rich.console import Console
+
+from triplelake.cli.guard import guarded
+from triplelake.cli.parsing import EXIT_CODES, Parser, file_here, read_settings
+from triplelake.config import Settings
+from triplelake.console import say
+from triplelake.engine.opened import Question, read_question
+from triplelake.engine.tune_prompt import Tried, tune_prompt
+from triplelake.engine.tune_texts import FEWEST, Draw, Texts, of_gold, of_nobody, of_sheet
+from triplelake.errors import OutputError, PoolError, UsageError
+from triplelake.evaluate.gold import READERS, gold_format
+from triplelake.evaluate.review import read_review
+from triplelake.evaluate.show_tuning import Shown
+from triplelake.prompt.arms import check_names
+from triplelake.prompt.profile import write_profile
+
+_ENDINGS = (".yaml", ".yml")
+
+
+def tune_prompt_command(argv: Sequence[str]) -> int:
+    """`jobs/tune_prompt.py`; returns the exit code."""
+    return guarded(lambda console: _tune(argv, console))
+
+
+def tune_prompt_parser() -> Parser:
+    """The command line of `jobs/tune_prompt.py`."""
+    parser = Parser(
+        prog="tune_prompt.py",
+        description="Try ways of asking a model on your texts, and write the best one as a model profile.",
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        argument_default=argparse.SUPPRESS,
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("--config", type=file_here, metavar="FILE", help="YAML file with settings (conf/extract.yaml)")
+    add("--to", type=file_here, required=True, metavar="FILE", help="profile to write (.yaml)")
+    add("--gold", type=file_here, default=None, metavar="FILE", help="JSON Lines with gold triples: they choose")
+    add("--gold-format", default=None, choices=READERS, help="format of the gold file, if its first line does not tell")
+    add(
+        "--review",
+        type=file_here,
+        default=None,
+        metavar="FILE",
+        help="review.csv with its column `verdict` filled in: the verdicts choose",
+    )
+    add(
+        "--input",
+        nargs="+",
+        metavar="PATH",
+        help="texts: of gold that has none, by their ids; without gold and sheet those on which the ways shall agree",
+    )
+    add("--arms", nargs="+", default=None, metavar="ARM", help="ways to try, EXAMPLES-ANSWER-EMPTY each; or `all`")
+    add("--n", type=int, default=200, metavar="N", help="texts to ask each way about; half of them choose (200)")
+    add("--seed", type=int, default=0, metavar="N", help="draws the texts (0)")
+    add("--ontology", metavar="FILE", help="relations to look for; `none` for free predicates")
+    add("--pool", metavar="POOL", help="`embedded`, a pool file, or URLs separated by commas")
+    add("--model", dest="embedded.model", metavar="GGUF", help="model file for `--pool embedded`")
+    add("--profile", metavar="NAME", help="profile whose template is used; else that of the alias, or what is possible")
+    add("--text-column", dest="corpus.text_column", metavar="NAME", help="column of the input with the text")
+    add(
+        "--id-column",
+        dest="corpus.id_column",
+        nargs="+",
+        metavar="NAME",
+        help="column of the input with the ids of gold",
+    )
+    add("--title-column", dest="corpus.title_column", metavar="NAME", help="column of the input with the title")
+    add("--set", action="append", default=[], metavar="KEY=VALUE", help="any key of docs/options.md")
+    add("--overwrite", action="store_true", default=False, help="replace an earlier file")
+    return parser
+
+
+def _tune(argv: Sequence[str], console: Console) -> None:
+    arguments = vars(tune_prompt_parser().parse(argv))
+    own = {
+        name: arguments.pop(name) for name in ("to", "gold", "gold_format", "review", "arms", "n", "seed", "overwrite")
+    }
+    # All that can be wrong is told before a server is started or asked.
+    _check_usage(own)
+    settings = read_settings(arguments)
+    question = read_question(settings)
+    texts = _texts(own, settings, question)
+    tried = tune_prompt(settings, question, texts, console, own["arms"])
+    shown = Shown(tried.alias, texts.told, own["seed"], tried.found, tried.notes)
+    shown.show(console)
+    if not tried.found.chosen.right:
+        raise PoolError(
+            f"model {tried.alias}",
+            f"finds no true triple, in whichever of {len(tried.found.arms)} ways it is asked; no profile is written",
+            "It is too weak, or the texts are not what the ontology is about. Look at some answers: a run with "
+            "--limit 5, then --show-request.",
+        )
+    _write(own["to"], tried, shown, overwrite=own["overwrite"])
+    _tell_use(console, own["to"], tried)
+
+
+def _check_usage(own: dict[str, Any]) -> None:
+    if own["gold"] and own["review"]:
+        raise UsageError("--gold, --review", "one of them chooses, and not both", "Leave one of them out.")
+    if own["gold_format"] and not own["gold"]:
+        raise UsageError("--gold-format", "goes with --gold only", "Leave it out.")
+    if own["n"] < 2 * FEWEST:
+        raise UsageError(f"--n {own['n']}", f"is fewer than {2 * FEWEST}: half of them choose", "Name more texts.")
+    check_names(own["arms"] or ())
+    file: Path = own["to"]
+    if file.suffix not in _ENDINGS:
+        reason = f"does not end in {' or '.join(_ENDINGS)}, by which --profile knows a file"
+        raise UsageError(f"--to {file}", reason, f"Name it {file.stem}.yaml.")
+    if file.exists() and not own["overwrite"]:
+        raise OutputError(str(file), "is there already", "Name another file with --to, or add --overwrite.")
+    if not file.parent.is_dir():
+        raise OutputError(str(file), "is in a folder that is not there", "Make the folder, or name another one.")
+
+
+def _texts(own: dict[str, Any], settings: Settings, question: Question) -> Texts:
+    draw = Draw(own["n"], own["seed"])
+    if own["gold"]:
+        return of_gold(own["gold"], own["gold_format"] or gold_format(own["gold"]), settings, question.ontology, draw)
+    if own["review"]:
+        return of_sheet(read_review(own["review"]), own["review"], settings, question.ontology, draw)
+    return of_nobody(settings, draw)
+
+
+def _write(file: Path, tried: Tried, shown: Shown, *, overwrite: bool) -> None:
+    head = (
+        "How a model wants to be asked, chosen by jobs/tune_prompt.py. To use it: --profile THIS FILE; or put it into",
+        "conf/models, where `profile: auto` finds it by the alias that the server declares.",
+        "",
+    )
+    profile = replace(tried.profile, name=file.stem, match=(f"^{regex.escape(tried.alias)}$",))
+    write_profile(file, profile, (*head, *shown.comments(), ""), overwrite=overwrite)
+
+
+def _tell_use(console: Console, file: Path, tried: Tried) -> None:
+    say(console, f"Written:  {file}")
+    other = ", in place of the one that knows this alias" if tried.known else ""
+    say(console, f"To use:   --profile {file}; or put it into conf/models{other}: then `profile: auto` finds it")
