@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 import random
 from dataclasses import replace
@@ -10,6 +11,7 @@ from pathlib import Path
 from statistics import mean
 
 import pytest
+from rich.console import Console
 from sklearn.metrics import brier_score_loss, roc_auc_score
 
 from triplelake.config import Settings, conf_dir
@@ -24,6 +26,7 @@ from triplelake.evaluate.calibration_file import (
     write_calibration,
 )
 from triplelake.evaluate.sampling import drawn
+from triplelake.evaluate.show_calibration import show_calibration
 from triplelake.evaluate.sureness import Quality, quality, threshold
 from triplelake.triples.confidence import NAMES, Features
 
@@ -166,6 +169,20 @@ def test_of_a_stratified_sheet_the_figures_are_those_of_all_triples() -> None:
     assert means(told[True]) == pytest.approx((precision, whole.auc, whole.brier), abs=0.012)
     for weighed, unweighed in zip(means(told[True]), means(told[False]), strict=True):
         assert abs(weighed - unweighed) > 0.02, "the test would not see what it is for"
+
+
+def test_precision_is_shown_as_that_of_all_triples(tmp_path: Path) -> None:
+    def shown(weight: float) -> str:
+        rows = [replace(each, right=rank < 40, weight=1.0 if rank < 40 else weight) for rank, each in enumerate(rows90)]
+        console = Console(file=io.StringIO(), width=200)
+        told = quality(rows, [0.5] * len(rows))
+        show_calibration(console, file_of(), told, unknown=0, file=tmp_path / "c.yaml", plot=tmp_path / "c.svg")
+        assert isinstance(console.file, io.StringIO)
+        return console.file.getvalue().splitlines()[0]
+
+    rows90 = judged(60)[:90]
+    assert shown(1.0) == "gold.jsonl: 90 judged triples of 9 documents, 40 right, precision 44%"
+    assert shown(3.2) == "gold.jsonl: 90 judged triples of 9 documents, 40 right; they stand for 200, precision 20%"
 
 
 @pytest.mark.parametrize(("documents", "right"), [(3, None), (200, True), (200, False)])
