@@ -152,6 +152,9 @@ class RunSettings(_Section):
     )
     limit: int | None = Field(None, ge=1, description="read this many documents only, the first ones")
     sample: int | None = Field(None, ge=1, description="read this many documents only, drawn from all of the input")
+    sheet_rows: int | None = Field(
+        200, ge=1, description="triples of a sample that are drawn for the sheet to judge; all if not set"
+    )
     seed: int = Field(0, description="of what is drawn; another one draws others")
     retry_failed: bool = Field(False, description="documents that lack answers are read again, and those asked again")
     bucket_size: int = Field(500, ge=1, description="requests per bucket of the plan")

@@ -31,6 +31,7 @@ def idle_settings(settings: Settings, form: CorpusFormat, *, probing: bool = Fal
         and f"asking.deadline_s, {asking.deadline_s:g}, is less",
         "asking.ca_file": embedded and "the embedded server is asked over http",
         "prompt.retrieved": settings.prompt.gold is None and "prompt.gold names no examples to retrieve",
+        "run.sheet_rows": not run.sample and "no sheet is written without --sample",
         "run.seed": not (run.sample or probing) and "nothing is drawn without --sample or --probe",
         "run.allow_removals": run.mode != "replace" and "only --mode replace removes",
         **{f"embedded.{key}": not embedded and "the pool is not `embedded`" for key in EmbeddedSettings.model_fields},

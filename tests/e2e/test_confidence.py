@@ -20,6 +20,7 @@ from triplelake.engine.calibrate import Calibrated, Judgement, calibrate
 from triplelake.engine.evaluate import AgainstGold, evaluate
 from triplelake.errors import InputError, UsageError
 from triplelake.evaluate.calibration_file import write_calibration
+from triplelake.evaluate.judge import judge_review
 from triplelake.evaluate.review import ENCODING, read_review
 from triplelake.evaluate.show import show
 from triplelake.tables.store import Store
@@ -159,7 +160,8 @@ def test_from_a_sample_to_facts_of_a_precision(bench: Bench, spark: SparkSession
 def test_gold_judges_as_a_sheet_does_and_both_must_fit(bench: Bench) -> None:
     bench.backend.logprob = logprob
     documents = corpus()
-    bench.extract(bench.corpus(documents), corpus__id_column="id", run__sample=JUDGED)
+    everything = {"run__sample": JUDGED, "run__sheet_rows": None}
+    bench.extract(bench.corpus(documents), corpus__id_column="id", **everything)
     gold = gold_of(bench, bench.lake.view("current_triples"))
     by_gold = calibrate(str(bench.output), Judgement(gold, "jsonl"))
     sheet = judge(bench.output / "review.csv")
@@ -175,6 +177,59 @@ def test_gold_judges_as_a_sheet_does_and_both_must_fit(bench: Bench) -> None:
         calibrate(str(bench.output), Judgement(few, "jsonl"))
     with pytest.raises(UsageError, match="needs a calibration"):
         bench.extract(bench.corpus(documents), corpus__id_column="id", run__precision=0.9)
+
+
+@pytest.mark.infra
+def test_a_sheet_smaller_than_its_sample_tells_of_all_of_it(bench: Bench, spark: SparkSession) -> None:
+    bench.backend.logprob = logprob
+    file = bench.corpus(corpus())
+    # Without a calibration no triple is surer than another: each stands for as many.
+    bench.extract(file, corpus__id_column="id", run__sample=JUDGED, run__sheet_rows=100)
+    everything = bench.lake.view("current_triples")
+    assert f"Review:   100 triples, drawn from {len(everything)} (run.sheet_rows), to judge" in bench.said
+    plain = judge(bench.output / "review.csv")
+    verdicts = read_review(plain).verdicts
+    [weight] = {each.weight for each in verdicts}
+    assert weight == pytest.approx(len(everything) / 100)
+    calibration = bench.folder / "calibration.yaml"
+    write_calibration(calibration, by_sheet(bench, plain).file, overwrite=False)
+    chosen = {"corpus__id_column": "id", "run__calibration": str(calibration)}
+    bench.republish(file, **chosen)
+
+    bench.extract(file, **chosen, run__sample=160, run__sheet_rows=90)
+    everything = bench.lake.view("current_triples")
+    sheet = judge(bench.output / "review-2.csv")
+    with sheet.open(encoding=ENCODING, newline="") as lines:
+        rows = list(csv.DictReader(lines))
+    # Row by row in the order of the documents.
+    place = {row["triple_id"]: (row["doc_id"], row["subject_start"], row["object_start"]) for row in everything}
+    assert [place[row["triple_id"]] for row in rows] == sorted(place[row["triple_id"]] for row in rows)
+    weights = {row["triple_id"]: float(row["weight"]) for row in rows}
+    assert len(weights) == 90
+    assert sum(weights.values()) == pytest.approx(len(everything))
+    doubts = {row["triple_id"]: abs(row["confidence"] - 0.5) for row in everything}
+    by_doubt = [weights[each] for each in sorted(weights, key=doubts.__getitem__)]
+    assert sum(by_doubt[:45]) < sum(by_doubt[45:]), "more rows where the confidence is nearer to 0.5"
+
+    truth = sum(is_right(row["doc_id"], row["object"]) for row in everything) / len(everything)
+    report = judge_review(read_review(sheet), sheet.name)
+    found = report.groups["all"].precision
+    assert found is not None and found.low < truth < found.high
+    assert found.value != pytest.approx(report.groups["all"].right / 90)
+    made = by_sheet(bench, sheet)
+    assert (made.file.triples, made.unknown) == (90, 0)
+    assert sum(each.weight for each in made.quality.bins) == pytest.approx(len(everything))
+    assert made.quality.kept[-1].precision.value == pytest.approx(found.value)
+
+    write_calibration(calibration, made.file, overwrite=True)
+    bench.republish(file, **chosen)
+    again = bench.lake.view("current_triples")
+    assert sum(row["confidence"] for row in again) / len(again) == pytest.approx(truth, abs=0.1)
+    before = facts(spark, bench)
+    bench.extract(file, **chosen, run__precision=0.8)
+    kept = facts(spark, bench)
+    assert 0 < len(kept) < len(before)
+    assert sum(row["confidence"] for row in kept) / len(kept) == pytest.approx(0.8, abs=0.05)
 
 
 def test_answers_without_probabilities_have_no_confidence(bench: Bench) -> None:

@@ -44,6 +44,9 @@ LEFT JOIN answers a ON c.request_id = a.request_id
 ORDER BY c.doc_id, c.ordinal"""
 _FIELDS = tuple(field.name for field in fields(AnsweredChunk))
 
+_Judged = tuple[str, Mention, bool, float]
+"""A triple of a document, whether it is right, and how many triples it stands for."""
+
 
 @dataclass(frozen=True, slots=True)
 class Calibrated:
@@ -105,8 +108,8 @@ def calibrate(output: str, by: Judgement, *, ontology: str | None = None) -> Cal
     facts = {doc: set(each.facts) for doc, each in zip(wanted, vocabulary.gold([*wanted.values()])[0], strict=True)}
     judged = _by_sheet(made, by.review) if by.review is not None else _by_gold(made, facts, vocabulary)
     triples = [
-        JudgedTriple(doc, right, m.row["fact_id"], m.row["predicate"], m.features)
-        for doc, m, right in judged
+        JudgedTriple(doc, right, m.row["fact_id"], m.row["predicate"], m.features, weight=weight)
+        for doc, m, right, weight in judged
         if m.features
     ]
     calibration = fit(triples, source=str(by.file))
@@ -154,21 +157,19 @@ def _mentions(
     return [(doc_id, mention) for doc_id, each in chunks.items() for mention in mentions(each, ontology, answer)]
 
 
-def _by_sheet(made: Sequence[tuple[str, Mention]], review: Review) -> list[tuple[str, Mention, bool]]:
-    verdicts = {each.triple_id: each.right for each in review.verdicts}
+def _by_sheet(made: Sequence[tuple[str, Mention]], review: Review) -> list[_Judged]:
+    verdicts = {each.triple_id: (each.right, each.weight) for each in review.verdicts if each.right is not None}
     return [
-        (doc_id, mention, right)
-        for doc_id, mention in made
-        if (right := verdicts.get(mention.row["triple_id"])) is not None
+        (doc_id, mention, *verdict) for doc_id, mention in made if (verdict := verdicts.get(mention.row["triple_id"]))
     ]
 
 
 def _by_gold(
     made: Sequence[tuple[str, Mention]], gold: Mapping[str, Collection[Fact]], vocabulary: Vocabulary
-) -> list[tuple[str, Mention, bool]]:
+) -> list[_Judged]:
     judged = []
     for doc_id, mention in made:
         row = mention.row
         said = vocabulary.relations([(row["subject"], row["predicate"], row["object"])], row["lang"])
-        judged.append((doc_id, mention, strict_counts(gold[doc_id], said).correct == 1))
+        judged.append((doc_id, mention, strict_counts(gold[doc_id], said).correct == 1, 1.0))
     return judged

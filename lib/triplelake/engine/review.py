@@ -16,9 +16,11 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from rich.console import Console
 
+from triplelake.config import RunSettings
 from triplelake.console import say
 from triplelake.errors import OutputError
 from triplelake.evaluate.review import ENCODING
+from triplelake.evaluate.sampling import drawn
 from triplelake.export.delimited import rows_of_cells, without_formula
 from triplelake.filesystems import locate
 from triplelake.prompt.ontology import Ontology
@@ -39,10 +41,12 @@ _WRITTEN = (
     "lang",
     "doc_id",
     "document",
+    "weight",
     "confidence",
 )
 """Columns of a sheet: those that it must have, and what helps to judge. `document` numbers the documents, since a
-spreadsheet may save a long `doc_id` as 1.2E+17. `confidence` stands last: who reads it first judges by it."""
+spreadsheet may save a long `doc_id` as 1.2E+17. `weight` and `confidence` stand last: who reads first how sure a triple
+is judges by it, and a row of a large weight is one of those whose confidence is near 0 or 1."""
 
 _ELSEWHERE: Mapping[Lang, Mapping[str, str]] = {
     "zh-Hans": {"title": "标题", "context": "上文"},
@@ -54,7 +58,9 @@ _SHOWN_TEXTS = 5
 _VERSION = ["doc_id", "doc_version"]
 
 
-def leave_review(store: Store, documents: DataFrame, ontology: Ontology | None, console: Console) -> None:
+def leave_review(
+    store: Store, documents: DataFrame, ontology: Ontology | None, settings: RunSettings, console: Console
+) -> None:
     """Write `review.csv` beside the tables, or for a catalog into this folder, and show five texts of the sample.
 
     A sheet that is there may hold verdicts, so that another one gets a number.
@@ -62,16 +68,22 @@ def leave_review(store: Store, documents: DataFrame, ontology: Ontology | None, 
     Args:
         documents: of the sample: `doc_id`, `doc_version`.
         ontology: of the run.
+        settings: of the run: `sheet_rows`, `seed`.
     """
-    triples = _triples(store, documents, ontology)
-    _show(triples, console)
+    found = _triples(store, documents, ontology)
+    _show(found, console)
+    confidences = {triple["triple_id"]: triple["confidence"] for triple in found}
+    weights = drawn(confidences, settings.sheet_rows or len(found), settings.seed)
+    # In the order of the documents, so that the triples of a sentence are judged together.
+    triples = [{**triple, "weight": weights[triple["triple_id"]]} for triple in found if triple["triple_id"] in weights]
     names = ("review.csv", *(f"review-{number}.csv" for number in range(2, 100)))
     places = (locate(store.beside(name), OutputError) for name in names)
     place = next(each for each in places if each.fs.get_file_info(each.path).type == FileType.NotFound)
     with place.fs.open_output_stream(place.path) as out:
         out.write(sheet(triples).encode(ENCODING))
     written = place.written(place.path)
-    say(console, f"Review:   {len(triples):,} triples to judge: fill in `verdict` in {written}, then:")
+    of = f", drawn from {len(found):,} (run.sheet_rows)," if len(triples) < len(found) else ""
+    say(console, f"Review:   {len(triples):,} triples{of} to judge: fill in `verdict` in {written}, then:")
     say(console, f"          python jobs/evaluate.py --review {shlex.quote(written)}")
     say(console, "          and for how sure each triple is:")
     output = shlex.quote(store.output)
@@ -87,6 +99,7 @@ def sheet(triples: Iterable[dict[str, Any]]) -> str:
             "verdict": "",
             "marked": marked(triple),
             "document": numbers.setdefault(triple["doc_id"], len(numbers) + 1),
+            "weight": f"{triple['weight']:.10g}",
             "confidence": None if triple["confidence"] is None else round(triple["confidence"], 2),
         }
         for triple in triples

@@ -83,7 +83,7 @@ def extract(settings: Settings, console: Console, *, dry_run: bool = False, prob
         narrate.suggested(console, *suggested)
     if settings.run.sample:
         drawn = source.documents(settings.run.limit, settings.run.sample, settings.run.seed)
-        leave_review(store, drawn, question.ontology, console)
+        leave_review(store, drawn, question.ontology, settings.run, console)
     return journal
 
 

@@ -4,6 +4,10 @@ The fit is a logistic regression with a ridge penalty (scikit-learn): it is smoo
 something sensible from a hundred triples on, and takes a sum to apply. Isotonic regression and Venn-Abers predictors
 need more triples than people judge in an afternoon: with few scores they say exactly 0 or 1, or very wide intervals.
 
+A triple counts in the fit by how many it stands for. In simulated sheets of 100 to 400 triples drawn by an earlier
+confidence this cost no accuracy, and the mean confidence of all triples, by which `run.precision` goes, was nearer to
+their precision, also where no logistic regression is true.
+
 Triples of one document are alike, so every figure is cross-validated by document: a triple's score comes from a fit
 that has seen nothing of its document.
 """
@@ -60,7 +64,7 @@ def fit(judged: Sequence[JudgedTriple], *, source: str) -> Calibration:
     _check(judged, source)
     relations = sorted({each.predicate for each in judged})
     x, y = _matrix(judged, relations), _right(judged)
-    model = _model().fit(x, y)
+    model = _fitted(x, y, _weights(judged))
     scaler = model[0].named_transformers_["shared"]
     weights, own = model[1].coef_[0][: len(NAMES)] / scaler.scale_, model[1].coef_[0][len(NAMES) :] * _RELATION_SCALE
     bias = float(model[1].intercept_[0] - (weights * scaler.mean_).sum())
@@ -74,7 +78,7 @@ def cross_validated(judged: Sequence[JudgedTriple]) -> list[float]:
     from sklearn.model_selection import GroupKFold
 
     relations = sorted({each.predicate for each in judged})
-    x, y = _matrix(judged, relations), _right(judged)
+    x, y, weights = _matrix(judged, relations), _right(judged), _weights(judged)
     groups = [each.document for each in judged]
     found = [0.0] * len(judged)
     for train, test in GroupKFold(min(_FOLDS, len(set(groups)))).split(x, y, groups):
@@ -83,7 +87,7 @@ def cross_validated(judged: Sequence[JudgedTriple]) -> list[float]:
         sure = (
             known.mean()
             if known.all() or not known.any()
-            else _model().fit(x[train], known).predict_proba(x[test])[:, 1]
+            else _fitted(x[train], known, weights[train]).predict_proba(x[test])[:, 1]
         )
         for place, value in zip(test, np.broadcast_to(sure, len(test)), strict=True):
             found[place] = float(value)
@@ -118,7 +122,7 @@ def need_libraries() -> None:
             raise SetupError(name, "is not installed", "pip install 'triplelake[calibrate]'")
 
 
-def _model() -> Any:
+def _fitted(x: Floats, right: NDArray[np.bool_], weights: Floats) -> Any:
     from sklearn.compose import ColumnTransformer
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
@@ -126,7 +130,9 @@ def _model() -> Any:
 
     shared = ("shared", StandardScaler(), slice(0, len(NAMES)))
     scaled = ColumnTransformer([shared], remainder="passthrough")
-    return make_pipeline(scaled, LogisticRegression(C=_PENALTY, max_iter=1000))
+    model = make_pipeline(scaled, LogisticRegression(C=_PENALTY, max_iter=1000))
+    # Of a mean of 1, so that the penalty weighs as much as it does where all count alike.
+    return model.fit(x, right, logisticregression__sample_weight=weights / weights.mean())
 
 
 def _matrix(judged: Sequence[JudgedTriple], relations: Sequence[str]) -> Floats:
@@ -144,3 +150,9 @@ def _right(judged: Sequence[JudgedTriple]) -> NDArray[np.bool_]:
     import numpy as np
 
     return np.array([each.right for each in judged])
+
+
+def _weights(judged: Sequence[JudgedTriple]) -> Floats:
+    import numpy as np
+
+    return np.array([each.weight for each in judged])

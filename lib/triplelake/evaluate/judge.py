@@ -15,7 +15,7 @@ from triplelake.evaluate.ratios import f1
 from triplelake.evaluate.report import GoldReport, Group, Precision, ReviewReport, Run, Scored, Sureness
 from triplelake.evaluate.review import Review, Verdict
 from triplelake.evaluate.scores import EVERYTHING
-from triplelake.evaluate.shares import share
+from triplelake.evaluate.shares import Case, weighted_share
 from triplelake.evaluate.sureness import Graded, quality
 from triplelake.evaluate.tally import FIGURES, Tally, tally
 from triplelake.evaluate.text2kgbench import scorer
@@ -24,6 +24,10 @@ from triplelake.prompt.ontology import Ontology
 from triplelake.text import detect_language
 from triplelake.triples.identity import stable_hash
 
+_WEIGHTED = (
+    "The rows were drawn where judging tells most. Precision is that of all triples of the sample, each row counting "
+    "by its `weight`, and so not right / judged."
+)
 _BASELINES: Mapping[str, Callable[[Sequence[GoldDocument]], Sequence[Sequence[Fact]]]] = {
     "nothing": nothing,
     "dictionary": dictionary,
@@ -120,25 +124,25 @@ def judge_review(review: Review, name: str) -> ReviewReport:
     for verdict in sure:
         relations[verdict.predicate].append(verdict)
     ordered = sorted(relations.items(), key=lambda each: (-len(each[1]), each[0]))
+    drawn = Counter(verdict.weight for verdict in sure)
     return ReviewReport(
         review=name,
-        groups={group: _precision(verdicts) for group, verdicts in groups.items()},
-        relations={relation: _precision(verdicts) for relation, verdicts in ordered},
+        groups={group: _precision(verdicts, drawn) for group, verdicts in groups.items()},
+        relations={relation: _precision(verdicts, drawn) for relation, verdicts in ordered},
         unsure=len(review.verdicts) - len(sure),
-        notes=review.notes,
+        notes=(*review.notes, _WEIGHTED) if len(drawn) > 1 else review.notes,
         open=review.open,
         verdicts={verdict.triple_id: bool(verdict.right) for verdict in sure},
     )
 
 
-def _precision(verdicts: Sequence[Verdict]) -> Precision:
-    judged = Counter(verdict.document for verdict in verdicts)
-    right = Counter(verdict.document for verdict in verdicts if verdict.right)
+def _precision(verdicts: Sequence[Verdict], drawn: Mapping[float, int]) -> Precision:
+    cases = [Case(verdict.document, bool(verdict.right), verdict.weight) for verdict in verdicts]
     return Precision(
-        right=right.total(),
-        judged=judged.total(),
-        documents=len(judged),
-        precision=share([right[document] for document in judged], list(judged.values())),
+        right=sum(case.counts for case in cases),
+        judged=len(cases),
+        documents=len({case.document for case in cases}),
+        precision=weighted_share(cases, drawn=drawn),
     )
 
 

@@ -133,6 +133,8 @@ class Precision(_Form):
     """Triples that people found right, of those that they judged; with the interval by the documents that hold them.
 
     Args:
+        right, judged: rows of the sheet.
+        precision: of all that the rows were drawn from: right / judged where every row stands for as many.
         documents: None in a report of an earlier version, whose interval took every triple for a document of its own.
     """
 

@@ -20,8 +20,8 @@ ENCODING = "utf-8-sig"
 """With a byte order mark: else Excel does not show Chinese."""
 
 COLUMNS = ("triple_id", "subject", "predicate", "object", "evidence", "verdict")
-"""What a sheet must have. It may have more; `lang`, if there, makes groups, and `document` or `doc_id` tells which
-triples are of one document."""
+"""What a sheet must have. It may have more; `lang`, if there, makes groups, `document` or `doc_id` tells which triples
+are of one document, and `weight` how many triples of the sample a row stands for, which is 1 where there is none."""
 
 _RIGHT = ("yes", "y", "true", "t", "1", "right", "correct", "ok", "对", "對", "是", "正确", "正確", "✓", "✔", "√")
 _WRONG = (
@@ -54,6 +54,8 @@ _NO_DOCUMENT = (
     "Of some rows it cannot be told which are of one document, so that each sentence counts as one: the intervals may "
     "be too narrow. The columns `document` and `doc_id` tell it, if they are left as they were written."
 )
+_WEIGHT = re.compile(r"\d{1,9}([.,]\d+)?")
+"""In figures, with the decimal comma that a spreadsheet may have put. What it wrote as 1.2E+17 or as a date is lost."""
 _AS_UTF8 = "Save it anew from the spreadsheet, as “CSV UTF-8”."
 
 
@@ -65,6 +67,7 @@ class Verdict:
         right: None where the reviewer could not tell.
         lang: empty if the sheet has no such column.
         document: that holds it, by a name that only this sheet knows.
+        weight: how many triples of the sample it stands for.
         subject, object, evidence: as the cells have them.
     """
 
@@ -73,6 +76,7 @@ class Verdict:
     right: bool | None
     lang: str = ""
     document: str = ""
+    weight: float = 1.0
     subject: str = field(default="", compare=False)
     object: str = field(default="", compare=False)
     evidence: str = field(default="", compare=False)
@@ -98,7 +102,7 @@ def read_review(path: Path) -> Review:
 
     Raises:
         InputError: its encoding cannot be told, a column is missing, a verdict is none of the known words, two verdicts
-            on one triple contradict one another; with the line.
+            on one triple contradict one another, a weight is no positive number; with the line.
     """
     verdicts: dict[str, Verdict] = {}
     open = 0
@@ -126,6 +130,7 @@ def read_review(path: Path) -> Review:
             _WORDS[word],
             row.get("lang", ""),
             document,
+            _weight(where, row.get("weight", "1")),
             row["subject"],
             row["object"],
             row["evidence"],
@@ -133,6 +138,19 @@ def read_review(path: Path) -> Review:
         if verdicts.setdefault(verdict.triple_id, verdict).right != verdict.right:
             raise InputError(where, "contradicts an earlier verdict on the same triple", "Keep one of the two.")
     return Review(tuple(verdicts.values()), open, (_NO_DOCUMENT,) if unknown else ())
+
+
+def _weight(where: str, cell: str) -> float:
+    """How many triples a row stands for."""
+    written = unicodedata.normalize("NFKC", cell).strip()
+    weight = float(written.replace(",", ".")) if _WEIGHT.fullmatch(written) else 0.0
+    if not weight:
+        raise InputError(
+            where,
+            f"has the weight `{cell.strip()}`, which is no positive number" if written else "has lost its weight",
+            "Copy the column `weight` from the sheet as it was written; it tells how many triples a row stands for.",
+        )
+    return weight
 
 
 def _document(row: Mapping[str, str]) -> str | None:

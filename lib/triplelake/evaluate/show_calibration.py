@@ -22,10 +22,12 @@ def show_calibration(
         unknown: judged triples whose probabilities are not known.
         file, plot: what was written.
     """
+    weight = sum(each.weight for each in told.bins)
     say(
         console,
-        f"{found.judged_by}: {found.triples:,} judged triples of {found.documents:,} documents, {found.right:,} right, "
-        f"{found.right / found.triples:.0%}",
+        f"{found.judged_by}: {found.triples:,} judged triples of {found.documents:,} documents, {found.right:,} right"
+        + ("" if weight == found.triples else f"; they stand for {weight:,.0f}")
+        + f", precision {told.kept[-1].precision.value:.0%}",
     )
     if unknown:
         say(console, f"  {unknown:,} more have no probabilities: asked without asking.probabilities, or in halves")

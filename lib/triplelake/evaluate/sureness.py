@@ -1,16 +1,19 @@
 """How well confidence tells right triples from wrong ones, and how true its numbers are.
 
+Every figure is one of all triples of which those that were judged were drawn: each counts by how many it stands for.
+
 Nothing here needs scikit-learn, so that `jobs/evaluate.py` can say it of any output.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from itertools import groupby
+from dataclasses import dataclass, field
+from itertools import accumulate, groupby
 
 from triplelake.evaluate.bootstrap import Interval
-from triplelake.evaluate.shares import share
+from triplelake.evaluate.shares import Case, weighted_share
 
 _BINS = 10
 _SHARES = (0.1, 0.25, 0.5, 0.75, 1.0)
@@ -22,11 +25,13 @@ class Graded:
 
     Args:
         fact: what it says; a document that says it twice has found it once.
+        weight: how many triples it stands for.
     """
 
     document: str
     right: bool
     fact: str
+    weight: float = field(default=1.0, kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +40,7 @@ class Kept:
 
     Args:
         confidence: of the least sure triple that is kept.
-        share: of the judged triples that are kept.
+        share: of the triples that are kept.
         precision: of these, with its interval by document.
         f1: None where it is not known what was to be found.
     """
@@ -48,11 +53,19 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class Bin:
-    """Triples of about one confidence: their mean of it, the share that is right with its interval, and how many."""
+    """Triples of about one confidence.
+
+    Args:
+        confidence: their mean of it.
+        right: the share that is right, with its interval.
+        triples: that were judged.
+        weight: how many these stand for.
+    """
 
     confidence: float
     right: Interval
     triples: int
+    weight: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +76,7 @@ class Quality:
         auc: probability that a right triple has more confidence than a wrong one; None where all are of one kind.
         brier: mean squared error of the confidence.
         ece: expected calibration error: mean distance of confidence and share of right triples, in bins of equally
-            many triples.
+            many judged triples.
         kept: by the share that is kept, the surest first.
         bins: of the reliability plot, the least sure first.
         best: where F1 is largest; None where it is not known.
@@ -82,17 +95,19 @@ def quality(judged: Sequence[Graded], confidences: Sequence[float], *, gold: int
 
     Args:
         confidences: of the triples, in their order.
-        gold: facts that were to be found, where that is known.
+        gold: facts that were to be found, where that is known: gold judges every triple, so that all weigh 1.
     """
     order = sorted(range(len(judged)), key=lambda place: -confidences[place])
     bins = tuple(_bins(judged, confidences, order[::-1]))
-    ece = sum(abs(each.confidence - each.right.value) * each.triples for each in bins) / len(judged)
+    whole = sum(each.weight for each in judged)
+    ece = sum(abs(each.confidence - each.right.value) * each.weight for each in bins) / whole
+    errors = [(value - each.right) ** 2 * each.weight for each, value in zip(judged, confidences, strict=True)]
     best = _kept(judged, confidences, order, _best_size(judged, order, gold), gold) if gold else None
     return Quality(
         auc=_auc(judged, confidences),
-        brier=sum((value - each.right) ** 2 for each, value in zip(judged, confidences, strict=True)) / len(judged),
+        brier=sum(errors) / whole,
         ece=ece,
-        kept=tuple(_kept(judged, confidences, order, max(1, round(part * len(order))), gold) for part in _SHARES),
+        kept=tuple(_kept(judged, confidences, order, size, gold) for size in _sizes(judged, order)),
         bins=bins,
         best=best,
     )
@@ -101,30 +116,37 @@ def quality(judged: Sequence[Graded], confidences: Sequence[float], *, gold: int
 def threshold(judged: Sequence[Graded], confidences: Sequence[float], precision: float) -> Kept | None:
     """The lowest confidence from which on the kept triples have a precision; None where no confidence gives it."""
     order = sorted(range(len(judged)), key=lambda place: -confidences[place])
-    right = 0
+    right = kept = 0.0
     found = None
     for size, place in enumerate(order, start=1):
-        right += judged[place].right
+        right += judged[place].right * judged[place].weight
+        kept += judged[place].weight
         # Triples of one confidence are kept or left together.
         is_last = size == len(order) or confidences[order[size]] < confidences[place]
-        if is_last and right / size >= precision:
+        if is_last and right / kept >= precision:
             found = size
     return None if found is None else _kept(judged, confidences, order, found, None)
 
 
 def _auc(judged: Sequence[Graded], confidences: Sequence[float]) -> float | None:
-    """By the ranks of the right ones (Mann and Whitney 1947), equal confidences sharing theirs."""
-    right = sum(each.right for each in judged)
-    if right in (0, len(judged)):
-        return None
-    ranks = 0.0
-    before = 0
+    """By the pairs of a right and a wrong one (Mann and Whitney 1947), half of those with equal confidences."""
+    below = right = surer = 0.0
     ordered = sorted(zip(confidences, judged, strict=True), key=lambda each: each[0])
     for _, same in groupby(ordered, key=lambda each: each[0]):
-        equal = [each.right for _, each in same]
-        ranks += sum(equal) * (before + (len(equal) + 1) / 2)
-        before += len(equal)
-    return (ranks - right * (right + 1) / 2) / (right * (len(judged) - right))
+        equal = [each for _, each in same]
+        rights = sum(each.weight for each in equal if each.right)
+        wrongs = sum(each.weight for each in equal if not each.right)
+        surer += rights * (below + wrongs / 2)
+        right += rights
+        below += wrongs
+    return surer / (right * below) if right and below else None
+
+
+def _sizes(judged: Sequence[Graded], order: Sequence[int]) -> Iterator[int]:
+    """How many of the surest stand for each of the shares most nearly, one at least."""
+    sums = [*accumulate(judged[place].weight for place in order)]
+    for part in _SHARES:
+        yield 1 + min(range(len(sums)), key=lambda rank: abs(sums[rank] - part * sums[-1]))
 
 
 def _kept(
@@ -134,7 +156,7 @@ def _kept(
     said = {(judged[place].document, judged[place].fact): judged[place].right for place in chosen}
     return Kept(
         confidence=confidences[chosen[-1]],
-        share=size / len(order),
+        share=sum(judged[place].weight for place in chosen) / sum(each.weight for each in judged),
         precision=_share(judged, chosen),
         f1=None if gold is None else 2 * sum(said.values()) / (len(said) + gold),
     )
@@ -158,17 +180,14 @@ def _bins(judged: Sequence[Graded], confidences: Sequence[float], order: Sequenc
     many = min(_BINS, len(order))
     for number in range(many):
         chosen = order[number * len(order) // many : (number + 1) * len(order) // many]
-        mean = sum(confidences[place] for place in chosen) / len(chosen)
-        yield Bin(mean, _share(judged, chosen), len(chosen))
+        weight = sum(judged[place].weight for place in chosen)
+        mean = sum(confidences[place] * judged[place].weight for place in chosen) / weight
+        yield Bin(mean, _share(judged, chosen), len(chosen), weight)
 
 
 def _share(judged: Sequence[Graded], chosen: Sequence[int]) -> Interval:
-    parts: dict[str, int] = {}
-    wholes: dict[str, int] = {}
-    for place in chosen:
-        each = judged[place]
-        parts[each.document] = parts.get(each.document, 0) + each.right
-        wholes[each.document] = wholes.get(each.document, 0) + 1
-    found = share([parts[name] for name in wholes], [*wholes.values()])
+    drawn = Counter(each.weight for each in judged)
+    cases = [Case(judged[place].document, judged[place].right, judged[place].weight) for place in chosen]
+    found = weighted_share(cases, drawn=drawn)
     assert found is not None, "at least one triple was chosen"
     return found

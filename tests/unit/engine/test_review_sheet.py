@@ -32,7 +32,7 @@ def triple(text: str, subject: tuple[int, int], object: tuple[int, int], **more:
         "lang": "zh-Hans",
         "doc_id": "d1",
     }
-    named["confidence"] = None
+    named |= {"weight": 1.0, "confidence": None}
     from_text = {"subject_from": "chunk", "object_from": "chunk", "evidence": text, "evidence_start": 100}
     return {**named, **spans, **surfaces, **from_text, **more}
 
@@ -71,7 +71,7 @@ def test_without_its_marks_it_is_the_text(data: st.DataObject) -> None:
 
 def test_it_is_read_again_and_computes_nothing(tmp_path: Path) -> None:
     rows = [
-        triple(TEXT, (11, 15), (0, 3), confidence=0.6249),
+        triple(TEXT, (11, 15), (0, 3), confidence=0.6249, weight=60 / 19),
         triple("=1+1 is a sum", (0, 4), (10, 13), triple_id="t2"),
     ]
     text = sheet(rows)
@@ -79,11 +79,14 @@ def test_it_is_read_again_and_computes_nothing(tmp_path: Path) -> None:
     assert set(COLUMNS) < set(cells[0])
     assert [cells[0][name] for name in ("subject", "relation", "verdict")] == ["岚砚科技", "创始人", ""]
     assert [row["confidence"] for row in cells] == ["0.62", ""]
+    assert [row["weight"] for row in cells] == ["3.157894737", "1"]
+    # Who judges reads neither of them first.
+    assert [*cells[0]][-2:] == ["weight", "confidence"]
     assert cells[1]["subject"] == "'=1+1"
     file = tmp_path / "review.csv"
     file.write_text(text.replace(f"{TEXT},,", f"{TEXT},对,"), encoding=ENCODING)
     review = read_review(file)
-    assert [(each.triple_id, each.right) for each in review.verdicts] == [("t1", True)]
+    assert [(each.triple_id, each.right, each.weight) for each in review.verdicts] == [("t1", True, 3.157894737)]
     assert review.open == 1
 
 

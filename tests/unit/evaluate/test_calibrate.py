@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import math
 import random
 from dataclasses import replace
+from operator import mul
 from pathlib import Path
+from statistics import mean
 
 import pytest
+from rich.console import Console
 from sklearn.metrics import brier_score_loss, roc_auc_score
 
 from triplelake.config import Settings, conf_dir
@@ -21,7 +25,9 @@ from triplelake.evaluate.calibration_file import (
     thresholds,
     write_calibration,
 )
-from triplelake.evaluate.sureness import quality, threshold
+from triplelake.evaluate.sampling import drawn
+from triplelake.evaluate.show_calibration import show_calibration
+from triplelake.evaluate.sureness import Quality, quality, threshold
 from triplelake.triples.confidence import NAMES, Features
 
 NOTHING = Features(*[0.0] * len(NAMES))
@@ -99,6 +105,84 @@ def test_figures_are_those_of_scikit_learn() -> None:
     assert found.auc == pytest.approx(roc_auc_score([each.right for each in triples], coarse))
     assert found.brier == pytest.approx(brier_score_loss([each.right for each in triples], coarse))
     assert quality([each for each in triples if each.right], [0.5] * sum(each.right for each in triples)).auc is None
+
+
+def test_weighed_figures_are_those_of_scikit_learn_and_of_as_many_copies() -> None:
+    triples = [replace(each, weight=float(1 + rank % 3)) for rank, each in enumerate(judged(100))]
+    coarse = [round(truth(each.features, each.predicate), 1) for each in triples]
+    found = quality(triples, coarse)
+    rights, weights = [each.right for each in triples], [each.weight for each in triples]
+    assert found.auc == pytest.approx(roc_auc_score(rights, coarse, sample_weight=weights))
+    assert found.brier == pytest.approx(brier_score_loss(rights, coarse, sample_weight=weights))
+    assert sum(each.weight for each in found.bins) == pytest.approx(sum(weights))
+    assert found.ece == pytest.approx(
+        sum(abs(each.confidence - each.right.value) * each.weight for each in found.bins) / sum(weights)
+    )
+    assert found.kept[-1].precision.value == pytest.approx(sum(map(mul, rights, weights)) / sum(weights))
+    copies = [(each, value) for each, value in zip(triples, coarse, strict=True) for _ in range(int(each.weight))]
+    for precision in (0.3, 0.5, 0.6):
+        kept = threshold(triples, coarse, precision)
+        same = threshold([replace(each, weight=1.0) for each, _ in copies], [value for _, value in copies], precision)
+        assert kept and same
+        assert kept.confidence == same.confidence
+        assert (kept.share, kept.precision.value) == pytest.approx((same.share, same.precision.value))
+
+
+def test_a_fit_counts_a_triple_by_how_many_it_stands_for() -> None:
+    triples = [replace(each, weight=3.0 if each.right else 1.0) for each in judged(400)]
+    copies = [each for each in triples for _ in range(int(each.weight))]
+    made = fit(triples, source="gold")
+    same = fit([replace(each, weight=1.0) for each in copies], source="gold")
+    plain = fit([replace(each, weight=1.0) for each in triples], source="gold")
+    for each in triples[:20]:
+        sure = made.confidence(each.features, each.predicate)
+        # Nearly: the penalty, of a mean weight of 1, and the scale of the features are those of fewer triples.
+        assert sure == pytest.approx(same.confidence(each.features, each.predicate), abs=0.03)
+        before = plain.confidence(each.features, each.predicate)
+        # The odds are three times as high.
+        assert math.log(sure / (1 - sure) * (1 - before) / before) == pytest.approx(math.log(3), abs=0.3)
+    weighed, unweighed = cross_validated(triples), cross_validated([replace(each, weight=1.0) for each in triples])
+    assert sum(weighed) > sum(unweighed) + 0.1 * len(triples)
+
+
+def test_of_a_stratified_sheet_the_figures_are_those_of_all_triples() -> None:
+    everything = judged(1200, seed=5)
+    sure = {f"{rank}": truth(each.features, each.predicate) for rank, each in enumerate(everything)}
+    precision = sum(each.right for each in everything) / len(everything)
+    whole = quality(everything, [*sure.values()])
+    told: dict[bool, list[Quality]] = {True: [], False: []}
+    for seed in range(40):
+        weights = drawn(sure, 200, seed)
+        for weighed, known in told.items():
+            rows = [replace(everything[int(each)], weight=weights[each] if weighed else 1.0) for each in weights]
+            known.append(quality(rows, [sure[each] for each in weights]))
+
+    def means(known: list[Quality]) -> tuple[float, ...]:
+        return tuple(
+            mean(values)
+            for values in zip(
+                *((each.kept[-1].precision.value, each.auc or 0.0, each.brier) for each in known), strict=True
+            )
+        )
+
+    assert whole.auc is not None
+    assert means(told[True]) == pytest.approx((precision, whole.auc, whole.brier), abs=0.012)
+    for weighed, unweighed in zip(means(told[True]), means(told[False]), strict=True):
+        assert abs(weighed - unweighed) > 0.02, "the test would not see what it is for"
+
+
+def test_precision_is_shown_as_that_of_all_triples(tmp_path: Path) -> None:
+    def shown(weight: float) -> str:
+        rows = [replace(each, right=rank < 40, weight=1.0 if rank < 40 else weight) for rank, each in enumerate(rows90)]
+        console = Console(file=io.StringIO(), width=200)
+        told = quality(rows, [0.5] * len(rows))
+        show_calibration(console, file_of(), told, unknown=0, file=tmp_path / "c.yaml", plot=tmp_path / "c.svg")
+        assert isinstance(console.file, io.StringIO)
+        return console.file.getvalue().splitlines()[0]
+
+    rows90 = judged(60)[:90]
+    assert shown(1.0) == "gold.jsonl: 90 judged triples of 9 documents, 40 right, precision 44%"
+    assert shown(3.2) == "gold.jsonl: 90 judged triples of 9 documents, 40 right; they stand for 200, precision 20%"
 
 
 @pytest.mark.parametrize(("documents", "right"), [(3, None), (200, True), (200, False)])

@@ -148,6 +148,65 @@ def test_triples_of_one_document_are_not_cases_of_their_own(tmp_path: Path) -> N
     assert alike.precision == wilson(0.6, 5)
 
 
+def weighed(path: Path, *rows: tuple[str, str], separator: str = ",") -> Path:
+    """A sheet with a weight and a verdict in each row, of relations and languages by turns."""
+    with path.open("w", encoding=ENCODING, newline="") as out:
+        writer = csv.writer(out, delimiter=separator)
+        writer.writerow([*COLUMNS, "document", "lang", "weight", "confidence"])
+        for rank, (weight, verdict) in enumerate(rows):
+            relation, lang = (("born_in", "zh-Hans"), ("author", "en"))[rank % 2]
+            writer.writerow([f"t{rank}", "s", relation, "o", "e", verdict, rank, lang, weight, ""])
+    return path
+
+
+def test_a_row_counts_by_how_many_triples_it_stands_for(tmp_path: Path) -> None:
+    rows = [("1.5", "yes"), ("1.5", "yes"), ("6", "no"), ("4", "yes"), ("6", ""), ("1.5", "?")]
+    report = judge_review(read_review(weighed(tmp_path / "review.csv", *rows)), "review.csv")
+    values = {
+        name: (each.right, each.judged, each.precision.value if each.precision else None)
+        for name, each in {**report.groups, **report.relations}.items()
+    }
+    assert values == {
+        "all": (3, 4, pytest.approx(7 / 13)),
+        "zh-Hans": (1, 2, pytest.approx(1.5 / 7.5)),
+        "en": (2, 2, 1.0),
+        "born_in": (1, 2, pytest.approx(1.5 / 7.5)),
+        "author": (2, 2, 1.0),
+    }
+    console = Console(file=io.StringIO(), width=400)
+    show(report, console)
+    assert isinstance(console.file, io.StringIO)
+    assert "each row counting by its `weight`, and so not right / judged" in console.file.getvalue()
+    # Where all stand for as many, precision is right / judged, with the same interval as ever.
+    alike = judge_review(read_review(weighed(tmp_path / "alike.csv", *[("5", "yes")] * 6, *[("5", "no")] * 4)), "alike")
+    assert not alike.notes
+    plain = judge_review(read_review(weighed(tmp_path / "one.csv", *[("1", "yes")] * 6, *[("1", "no")] * 4)), "one")
+    assert plain.groups["all"].precision == wilson(0.6, 10)
+    assert alike.groups["all"].precision is not None and alike.groups["all"].precision.value == pytest.approx(0.6)
+
+
+def test_weights_as_spreadsheets_leave_them_and_sheets_of_earlier(tmp_path: Path) -> None:
+    # A spreadsheet of a country with decimal commas separates cells by semicolons.
+    path = weighed(tmp_path / "review.csv", ("3,157894737", "yes"), (" ２ ", "no"), ("1", ""), separator=";")
+    assert [each.weight for each in read_review(path).verdicts] == [3.157894737, 2.0]
+    assert [each.weight for each in read_review(sheet(tmp_path / "old.csv", ("a", "r", "yes"))).verdicts] == [1.0]
+
+
+@pytest.mark.parametrize(
+    "cell", ["heavy", "0", "0.0", "-2", "nan", "inf", "1E+17", "3月2日", "1 000", "1.234,5", "12345678901"]
+)
+def test_a_damaged_weight_is_told_with_its_line(tmp_path: Path, cell: str) -> None:
+    path = weighed(tmp_path / "review.csv", ("1.5", "yes"), (cell, "no"))
+    with pytest.raises(InputError, match="which is no positive number") as caught:
+        read_review(path)
+    assert caught.value.subject == f"{path}, line 3"
+    assert f"`{cell}`" in caught.value.reason and "Copy the column `weight`" in caught.value.remedy
+    with pytest.raises(InputError, match="has lost its weight"):
+        read_review(weighed(path, (" ", "yes")))
+    # A row without a verdict counts nowhere.
+    assert read_review(weighed(path, (cell, ""))).open == 1
+
+
 def test_which_triples_are_of_one_document(tmp_path: Path) -> None:
     def read(head: str, *rows: str) -> tuple[list[str], tuple[str, ...]]:
         path = tmp_path / "review.csv"

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import random
 from bisect import bisect
+from collections import Counter
+from dataclasses import dataclass
 from itertools import accumulate
+from math import exp
 
 import pytest
 from hypothesis import given
@@ -13,7 +16,8 @@ from hypothesis import strategies as st
 from triplelake.evaluate.bootstrap import Interval
 from triplelake.evaluate.metrics import Counts
 from triplelake.evaluate.ratios import Ratio, f1
-from triplelake.evaluate.shares import gain, newcombe, share, wilson
+from triplelake.evaluate.sampling import drawn as drawn_by_confidence
+from triplelake.evaluate.shares import Case, gain, newcombe, share, weighted_share, wilson
 from triplelake.evaluate.student import two_sided
 
 COUNTED = st.lists(st.integers(0, 6).flatmap(lambda of: st.tuples(st.integers(0, of), st.just(of))), min_size=1)
@@ -78,6 +82,81 @@ def test_laws_of_a_share(counted: list[tuple[int, int]]) -> None:
     assert alone.high - alone.low - 1e-9 <= width <= alike.high - alike.low + 1e-9
     # A document with nothing to count changes nothing.
     assert share([*right, 0], [*of, 0]) == found
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.booleans()), min_size=1))
+def test_cases_that_all_weigh_one_have_the_share_of_their_counts(counted: list[tuple[int, bool]]) -> None:
+    documents = dict.fromkeys(document for document, _ in counted)
+    parts = [sum(counts for document, counts in counted if document == each) for each in documents]
+    wholes = [sum(document == each for document, _ in counted) for each in documents]
+    assert weighted_share([Case(*each) for each in counted]) == share(parts, wholes)
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 5), st.booleans(), st.sampled_from([1.0, 2.5, 3.157894737, 40.0])), min_size=1)
+)
+def test_laws_of_a_weighted_share(counted: list[tuple[int, bool, float]]) -> None:
+    cases = [Case(*each) for each in counted]
+    found = weighted_share(cases)
+    mirrored = weighted_share([Case(case.document, not case.counts, case.weight) for case in cases])
+    assert found and mirrored
+    right, of = sum(case.weight for case in cases if case.counts), sum(case.weight for case in cases)
+    assert found.value == pytest.approx(right / of)
+    assert 0 <= found.low <= found.value <= found.high <= 1
+    assert found.low < found.high
+    assert (1 - found.high, 1 - found.low) == pytest.approx((mirrored.low, mirrored.high))
+    assert weighted_share([]) is None
+
+
+@pytest.mark.parametrize(("off", "alike"), [(0.0, 0.0), (0.0, 0.8), (2.0, 0.8)])
+def test_95_percent_means_95_percent_of_what_was_drawn_by_confidence(off: float, alike: float) -> None:
+    """Of all triples, and of one relation that is right less often; `off`: how wrong the confidence is, in logits."""
+    rng = random.Random(6)
+    held = narrower = held_by_relation = 0
+    samples = 200
+    worlds = [world(rng, off, alike) for _ in range(samples)]
+    triples = [triple for each in worlds for triple in each.values()]
+    truth = sum(triple.is_right for triple in triples) / len(triples)
+    hard = [triple.is_right for triple in triples if triple.is_hard]
+    relation_truth = sum(hard) / len(hard)
+    for seed, known in enumerate(worlds):
+        weights = drawn_by_confidence({name: each.confidence for name, each in known.items()}, 150, seed)
+        cases = {name: Case(known[name].document, known[name].is_right, weight) for name, weight in weights.items()}
+        plain_names = drawn_by_confidence(dict.fromkeys(known), 150, seed)
+        plain = weighted_share([Case(known[name].document, known[name].is_right) for name in plain_names])
+        found = weighted_share([*cases.values()])
+        of_relation = weighted_share(
+            [case for name, case in cases.items() if known[name].is_hard], drawn=Counter(weights.values())
+        )
+        assert found and plain and of_relation
+        held += found.low <= truth <= found.high
+        held_by_relation += of_relation.low <= relation_truth <= of_relation.high
+        narrower += found.high - found.low < plain.high - plain.low
+    assert held / samples >= 0.92
+    assert held_by_relation / samples >= 0.92
+    if not off:
+        assert narrower / samples > 0.9
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    document: int
+    confidence: float
+    is_hard: bool
+    is_right: bool
+
+
+def world(rng: random.Random, off: float, alike: float) -> dict[str, Drawn]:
+    """Documents that were drawn; the triples of each are right more often, or less, than their confidence says."""
+    found = {}
+    for document in range(120):
+        own = rng.gauss(0, alike)
+        for rank in range(rng.randint(1, 9)):
+            hard = rng.random() < 0.25
+            logit = rng.gauss(0.5, 2.0) - hard
+            right = rng.random() < 1 / (1 + exp(-logit - own))
+            found[f"{document}/{rank}"] = Drawn(document, 1 / (1 + exp(-logit - off)), hard, right)
+    return found
 
 
 def test_all_right_in_a_few_documents_is_no_certainty() -> None:
