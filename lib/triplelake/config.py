@@ -87,7 +87,7 @@ class PromptSettings(_Section):
 
     dir: Path = Field(Path("prompts"), description="folder with one prompt file per language")
     shots: int | None = Field(None, ge=0, description="few-shot examples shown, of those in the file; all if not set")
-    gold: Path | None = Field(None, description="gold file whose likest texts are shown as further examples")
+    gold: Path | None = Field(None, description="gold file or judged sheet whose likest texts are examples, too")
     retrieved: int = Field(4, ge=1, le=32, description="how many of them each request is shown")
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from heapq import nlargest
+from pathlib import Path
 
 from triplelake.config import Settings
 from triplelake.corpus.tokens import estimate_tokens
 from triplelake.errors import InputError
-from triplelake.evaluate.gold import READERS, GoldDocument, gold_format
+from triplelake.evaluate.gold import READERS, Fact, GoldDocument, gold_format
+from triplelake.evaluate.review import judged_facts, read_review
 from triplelake.prompt.fewshot import Example, check_spans, foreign, usable
 from triplelake.prompt.ontology import Ontology
 from triplelake.prompt.profile import ModelProfile
@@ -18,11 +20,16 @@ from triplelake.prompt.retrieval import Gallery
 from triplelake.text import detect_language
 from triplelake.types import Lang
 
+_SHEETS = (".csv", ".tsv")
+
 
 def read_gallery(settings: Settings, ontology: Ontology | None) -> tuple[Mapping[Lang, tuple[Example, ...]], str]:
     """The examples of `prompt.gold`, by language, and how many of its texts are none and why, for a person.
 
     There is nothing of either where it is not set.
+
+    A sheet that people have judged (.csv, .tsv) gives its sentences with the triples that are right; one without any is
+    none, since what nobody found in it is not known.
 
     An example is what the grammar could say: subject and object stand verbatim in the text, every relation is one of
     the ontology, and the text is no longer than a chunk may be.
@@ -35,7 +42,7 @@ def read_gallery(settings: Settings, ontology: Ontology | None) -> tuple[Mapping
         return {}, ""
     found: dict[Lang, list[Example]] = defaultdict(list)
     reasons: Counter[str] = Counter()
-    for lang, example, reason in _examples(READERS[gold_format(file)](file), settings, ontology):
+    for lang, example, reason in _examples(_documents(file), settings, ontology):
         if reason:
             reasons[reason] += 1
         else:
@@ -57,6 +64,18 @@ def gallery(examples: Mapping[Lang, tuple[Example, ...]], settings: Settings, pr
 def most_tokens(renderer: Renderer, lang: Lang, settings: Settings) -> int:
     """Tokens of the retrieved examples of a request at most, as estimated."""
     return sum(nlargest(settings.prompt.retrieved, map(estimate_tokens, renderer.retrievable(lang))))
+
+
+def _documents(file: Path) -> list[GoldDocument]:
+    if file.suffix.lower() not in _SHEETS:
+        return READERS[gold_format(file)](file)
+    right: dict[str, list[Fact]] = defaultdict(list)
+    for sentence, fact, is_right in judged_facts(read_review(file)):
+        if is_right:
+            right[sentence].append(fact)
+    return [
+        GoldDocument(str(rank), text, tuple(dict.fromkeys(facts))) for rank, (text, facts) in enumerate(right.items())
+    ]
 
 
 def _examples(

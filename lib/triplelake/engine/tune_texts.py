@@ -17,10 +17,9 @@ from triplelake.engine.found import find_input
 from triplelake.engine.known import known_texts
 from triplelake.errors import InputError
 from triplelake.evaluate.gold import READERS, Fact, GoldDocument
-from triplelake.evaluate.review import Review
+from triplelake.evaluate.review import Review, judged_facts
 from triplelake.evaluate.tuning import Kind, Text, drawn
 from triplelake.evaluate.vocabulary import Vocabulary
-from triplelake.export.delimited import as_text
 from triplelake.prompt.ontology import Ontology
 from triplelake.prompt.prompts import LANGS
 from triplelake.text import detect_language
@@ -100,18 +99,14 @@ def of_sheet(review: Review, file: Path, settings: Settings, ontology: Ontology 
     vocabulary = Vocabulary(ontology)
     judged: dict[str, dict[bool, list[Fact]]] = defaultdict(lambda: {True: [], False: []})
     elsewhere = lacking = 0
-    for verdict in review.verdicts:
-        subject, object, sentence = map(as_text, (verdict.subject, verdict.object, verdict.evidence))
-        if verdict.right is None:
-            continue
+    for sentence, (subject, predicate, object), right in judged_facts(review):
         lang = detect_language(sentence)
-        if ontology is not None and not vocabulary.knows(verdict.predicate, lang):
+        if ontology is not None and not vocabulary.knows(predicate, lang):
             lacking += 1
         elif not (subject and object and subject in sentence and object in sentence):
             elsewhere += 1
         else:
-            fact = (subject, as_text(verdict.predicate), object)
-            judged[sentence][verdict.right] += vocabulary.relations([fact], lang)
+            judged[sentence][right] += vocabulary.relations([(subject, predicate, object)], lang)
     texts = [
         replace(
             _text(GoldDocument(str(rank), sentence, tuple(facts[True])), "judged", settings), wrong=tuple(facts[False])

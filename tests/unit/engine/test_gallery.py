@@ -57,6 +57,28 @@ def test_a_profile_that_shows_no_empty_answer_shows_none_here_either(tmp_path: P
     assert gallery({}, chosen, BASE) is None
 
 
+def test_a_judged_sheet_gives_its_sentences_with_what_is_right(tmp_path: Path) -> None:
+    rows = [
+        ("1", "暮雨", "author", "何若兰", BOOK["text"], "对"),
+        ("2", "何若兰", "author", "暮雨", BOOK["text"], "错"),
+        ("3", "Dew", "author", "Ann Lee", NOVEL["text"], "no"),
+        ("4", "远山", "director", "沈若白", "《远山》由沈若白导演。", "?"),
+        ("5", "'-12", "author", "何若兰", "《-12》是何若兰写的。", "yes"),
+        ("6", "暮雨", "author", "何若兰", "《暮雨》出版了。", "yes"),
+    ]
+    head = "triple_id,subject,predicate,object,evidence,verdict\n"
+    sheet = tmp_path / "review.csv"
+    sheet.write_text(head + "".join(",".join(row) + "\n" for row in rows), encoding="utf-8")
+    found, left_out = read_gallery(Settings.model_validate({"prompt": {"gold": str(sheet)}}), ONTOLOGY)
+    assert {lang: [(each.text, each.triples) for each in examples] for lang, examples in found.items()} == {
+        "zh-Hans": [
+            (BOOK["text"], (("暮雨", "author", "何若兰"),)),
+            ("《-12》是何若兰写的。", (("-12", "author", "何若兰"),)),
+        ]
+    }
+    assert "1 have a subject or an object that does not stand in their text" in left_out
+
+
 def test_gold_without_any_example_is_refused_with_the_reasons(tmp_path: Path) -> None:
     with pytest.raises(InputError) as refused:
         read_gallery(settings(tmp_path / "gold.jsonl", *BAD), ONTOLOGY)
