@@ -14,7 +14,7 @@ SCRIPTS = $(shell find infra -name '*.sh')
 RUN = env -u SPARK_HOME -u SPARK_CONF_DIR -u PYSPARK_PYTHON -u PYSPARK_DRIVER_PYTHON PATH="$(abspath $(BIN)):$$PATH"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-infra lint format docs dist models bench-quality bench-asking bench-by-job bench-confidence bench-sizes bench-grammar bench-sayable bench-pool bench-overhead bench-scale bench-kills bench-card bench-intervals clean
+.PHONY: help setup demo test test-infra lint format docs dist models bench-quality bench-asking bench-by-job bench-second-look bench-confidence bench-sizes bench-grammar bench-sayable bench-pool bench-overhead bench-scale bench-kills bench-card bench-intervals clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -60,6 +60,9 @@ bench-asking: setup ## F1 and cost of ways of asking, by model and language, on 
 
 bench-by-job: setup ## the F1 of bench-asking again by the job, its tables and jobs/evaluate.py; ARGS as above
 	@$(RUN) python tests/benchmarks/by_job.py $(ARGS)
+
+bench-second-look: setup ## whether a model knows its right triples when it is asked about each once more; ARGS as above
+	@$(RUN) python tests/benchmarks/second_look.py $(ARGS)
 
 bench-confidence: setup ## whether confidence tells right from wrong, on the answers of bench-asking; ARGS as above
 	@$(RUN) python tests/benchmarks/confidence.py $(ARGS)

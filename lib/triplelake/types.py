@@ -101,6 +101,7 @@ class Completion:
         token_logprobs: per decoded token, the natural logarithm of the probability that the model gave it, whatever
             the grammar allowed; empty where it was not asked for.
         token_chars: per decoded token, the characters of `text` that begin with it.
+        left: the server was left where the answer began to repeat itself.
     """
 
     text: str
@@ -113,6 +114,7 @@ class Completion:
     endpoint: str
     token_logprobs: tuple[float, ...] = ()
     token_chars: tuple[int, ...] = ()
+    left: bool = False
 
 
 @dataclass(frozen=True, slots=True)

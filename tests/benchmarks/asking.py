@@ -9,6 +9,8 @@ likest of 2,000 other gold sentences of the half to choose on as further example
 sentences, the same fixed examples with triples, limit of decoded tokens and requests in flight. A base model knows no
 turns, and such arms are left out.
 
+Our arms are left where they begin to repeat themselves, as a run does it; `plain` goes on to its end or its limit.
+
 Answers are kept in the folder, so that an arm is asked once and more can be added later; the tables are made from what
 is there. Sentences are halved by a hash of their text: choose on `--split choose`, report on `--split report`.
 Of the hard set, in `hard/`, all 40 passages of each language are asked, or with `--split` all of a half. Their tables
@@ -265,6 +267,8 @@ def main() -> None:
     options = _options()
     split = options.split or "choose"
     tasks = tasks_of(options, split, options.n, options.seed)
+    if options.hard and not options.split and any("+" in arm for arm in options.arms):
+        raise SystemExit("--hard without --split asks about all passages, so that none is left for +K to show")
     if options.hard:
         tasks += [hard_task(lang, options.split or "all") for lang in LANGS]
     for name in options.models:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,6 +14,7 @@ import yaml
 from triplelake.errors import InputError
 from triplelake.evaluate.gold import GoldDocument, read_duie, read_gold, read_text2kgbench, within
 from triplelake.evaluate.ontologies import from_duie, from_text2kgbench
+from triplelake.evaluate.tuning import chooses
 from triplelake.prompt.fewshot import Example, check_spans, foreign
 from triplelake.prompt.ontology import Ontology
 from triplelake.prompt.ontology_file import load_ontology
@@ -164,8 +164,7 @@ def _traditional_example(example: Example) -> Example:
 def _half(documents: Sequence[GoldDocument], split: Split) -> Sequence[GoldDocument]:
     if split == "all":
         return documents
-    wanted = ("choose", "report").index(split)
-    return [each for each in documents if hashlib.sha256(each.text.encode()).digest()[0] % 2 == wanted]
+    return [each for each in documents if chooses(each.text) is (split == "choose")]
 
 
 def _without(documents: Sequence[GoldDocument], asked: Sequence[GoldDocument]) -> Sequence[GoldDocument]:

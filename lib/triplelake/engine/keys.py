@@ -19,7 +19,8 @@ _SHORT_HASH = 12
 
 
 def extraction_key(settings: Settings, *, fingerprint: str, engine: str, prompt: tuple[str, ...]) -> str:
-    """Hash of all that can change an answer.
+    """Hash of all that can change an answer, but for `asking.stop_repeats`: with it an answer is as it was, up to where
+    it would repeat itself.
 
     Args:
         fingerprint: the model, as the pool declares it.

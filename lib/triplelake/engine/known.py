@@ -95,7 +95,7 @@ def try_known(opened: Opened, langs: Collection[Lang], away: Sequence[Away] = ()
     method = as_shipped(opened)
     gone = {each.endpoint.url for each in away}
     there = [endpoint for endpoint in opened.survey.endpoints if endpoint.url not in gone]
-    with open_places(there, opened.settings.asking.timeout_s) as places:
+    with open_places(there, opened.settings.asking) as places:
         found = [_of_language(method, places, lang) for lang in sorted(langs)]
     for each in found:
         _check(each, opened.survey.alias)

@@ -99,14 +99,19 @@ def ask_patiently(method: Method, server: LlamaServer, request: Request) -> Comp
         wait=wait_random_exponential(max=_LONGEST_PAUSE_S),
         reraise=True,
     )
-    return patient(
-        server.complete,
-        protect(method.renderer.render(request).parts, server.tokenize),
-        grammar=method.grammar(request),
-        max_tokens=method.answer.max_tokens,
-        stop=method.renderer.stop,
-        watch=method.new_watch() if method.new_watch else None,
-    )
+    prompt, grammar = protect(method.renderer.render(request).parts, server.tokenize), method.grammar(request)
+
+    def complete() -> Completion:
+        return server.complete(
+            prompt,
+            grammar=grammar,
+            max_tokens=method.answer.max_tokens,
+            stop=method.renderer.stop,
+            # Each try has its own: it remembers what it saw.
+            watch=method.new_watch() if method.new_watch else None,
+        )
+
+    return patient(complete)
 
 
 def known(opened: Opened, lang: Lang) -> tuple[Request, bool]:

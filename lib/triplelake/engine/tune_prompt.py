@@ -31,7 +31,7 @@ from triplelake.triples.parse import AnswerError, parse_answer
 from triplelake.types import Completion, Lang, Request
 
 _FEWEST_WITHOUT_FACTS = 3
-"""Arms whose agreement says something: of two, each agrees with the other as much as the other with it."""
+"""Arms whose agreement says something: of two, more than half are both, and each agrees as much as the other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ def tune_prompt(
         say(console, f"Pool:     {pool.alias}, {next(iter(ready.values())).slots} slots")
         say(console, f"Texts:    {len(texts.texts):,}, {questions:,} questions: {texts.told}")
         answered: dict[str, list[Said | Code]] = {}
-        with open_places(pool.endpoints, settings.asking.timeout_s) as places:
+        with open_places(pool.endpoints, settings.asking) as places:
             for rank, (name, opened) in enumerate(ready.items(), start=1):
                 say(console, f"Asking:   {rank} of {len(ready)}: {name}")
                 answered[name] = _try(opened, places, texts.texts)
@@ -180,7 +180,9 @@ def _said(
             items = parse_answer(answer.text, truncated=answer.truncated).items
         except AnswerError:
             items = ()
-        triples, repeated = triples + len(items), repeated + repeated_count(items)
+        # Where an answer was left, it had said a triple again that is not in its text.
+        triples += len(items) + answer.left
+        repeated += repeated_count(items) + answer.left
         empty, cut, decoded = empty + (not found), cut + answer.truncated, decoded + answer.completion_tokens
     return Said(tuple(dict.fromkeys(facts)), triples, repeated, len(answers), empty, cut, decoded)
 

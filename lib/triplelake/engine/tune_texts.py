@@ -18,7 +18,7 @@ from triplelake.engine.known import known_texts
 from triplelake.errors import InputError
 from triplelake.evaluate.gold import READERS, Fact, GoldDocument
 from triplelake.evaluate.review import Review, judged_facts
-from triplelake.evaluate.tuning import Kind, Text, drawn
+from triplelake.evaluate.tuning import Kind, Text, drawn_texts
 from triplelake.evaluate.vocabulary import Vocabulary
 from triplelake.prompt.ontology import Ontology
 from triplelake.prompt.prompts import LANGS
@@ -81,7 +81,7 @@ def of_gold(file: Path, format: str, settings: Settings, ontology: Ontology | No
     )
     if without := len(gold) - len(texts):
         notes.append(f"{without:,} of its documents are left out, which have no text")
-    asked = drawn(texts, draw.count, draw.seed)
+    asked = drawn_texts(texts, draw.count, draw.seed)
     _check(str(file), asked)
     return Texts(tuple(asked), file.name, tuple(notes))
 
@@ -118,7 +118,7 @@ def of_sheet(review: Review, file: Path, settings: Settings, ontology: Ontology 
         notes.append(f"{elsewhere:,} judged triples are left out, whose subject or object is not in `evidence`")
     if lacking:
         notes.append(f"{lacking:,} judged triples are left out, whose relation the ontology lacks")
-    asked = drawn(texts, draw.count, draw.seed)
+    asked = drawn_texts(texts, draw.count, draw.seed)
     _check(str(file), asked)
     return Texts(tuple(asked), file.name, tuple(notes))
 
@@ -134,7 +134,7 @@ def of_nobody(settings: Settings, draw: Draw) -> Texts:
     own: list[Text] = []
     if settings.input:
         records = nsmallest(_SPARE * draw.count, _records(settings), key=lambda record: _rank(record.text, draw.seed))
-        own = drawn([_chunk_of(record, settings) for record in records], draw.count, draw.seed)
+        own = drawn_texts([_chunk_of(record, settings) for record in records], draw.count, draw.seed)
         _check(", ".join(settings.input), own)
     langs = {request.lang for each in own for request in each.requests} or set(LANGS)
     known = [
@@ -158,7 +158,7 @@ def _check(name: str, texts: Sequence[Text]) -> None:
         )
 
 
-def _records(settings: Settings) -> Iterator[Record]:
+def _records(settings: Settings, most: int | None = _LOOKED_AT) -> Iterator[Record]:
     found = find_input(settings)
     if found.columns is None:
         raise InputError(
@@ -168,7 +168,7 @@ def _records(settings: Settings) -> Iterator[Record]:
         )
     columns = found.columns
     read = (each for split in found.splits for each in read_split(split, columns))
-    return islice((each for each in read if isinstance(each, Record)), _LOOKED_AT)
+    return islice((each for each in read if isinstance(each, Record)), most)
 
 
 def _joined(gold: Sequence[GoldDocument], file: Path, settings: Settings) -> list[GoldDocument]:
@@ -179,7 +179,7 @@ def _joined(gold: Sequence[GoldDocument], file: Path, settings: Settings) -> lis
             "Write `text` into its lines, or name the texts with the same ids: --input FILE --id-column NAME.",
         )
     wanted = {each.id for each in gold}
-    texts = {each.id: each for each in _records(settings) if each.id in wanted}
+    texts = {each.id: each for each in _records(settings, None) if each.id in wanted}
     if not texts:
         raise InputError(
             str(file),

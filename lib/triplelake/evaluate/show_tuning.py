@@ -20,7 +20,7 @@ _MEANINGS = {
     "judged": "F1 among the judged: precision is of what an arm says and people judged; recall is the share that it "
     "finds of what they judged right. What nobody judged is left out.",
     "known": "F1 on the known texts: what an arm finds of their facts.",
-    "own": "F1 is the mean of two: of the known texts; and on your own texts against what at least half of the other "
+    "own": "F1 is the mean of two: of the known texts; and on your own texts against what more than half of the "
     "arms say.",
 }
 _WEAK = "A weak guide: nobody wrote down the facts of your texts, and arms can agree on what is wrong. Gold tells."
@@ -113,7 +113,8 @@ def _grid(found: Tuned) -> Grid:
 def _cells(arm: ArmFigures, *, split: bool) -> Iterator[str]:
     yield from map(_interval, (arm.choose, arm.report))
     if split:
-        yield from (f"{arm.by_kind[kind].value:.2f}" for kind in ("own", "known"))
+        found: tuple[Interval | None, ...] = (arm.by_kind.get("own"), arm.by_kind.get("known"))
+        yield from ("" if each is None else f"{each.value:.2f}" for each in found)
     yield from (f"{share:.2f}" for share in (arm.sure.precision, arm.sure.recall))
     yield f"{arm.empty:,} of {arm.answers:,}"
     yield f"{arm.repeated / arm.triples:.0%}" if arm.triples else ""

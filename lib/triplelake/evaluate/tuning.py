@@ -141,7 +141,7 @@ def chooses(text: str) -> bool:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[0] % 2 == 0
 
 
-def drawn(texts: Sequence[Text], count: int, seed: int) -> list[Text]:
+def drawn_texts(texts: Sequence[Text], count: int, seed: int) -> list[Text]:
     """So many texts, half of them from each half; all of a half that has fewer.
 
     The same seed draws the same texts, in whatever order they stand. A text that stands there twice is drawn once.
@@ -183,27 +183,24 @@ def tuned(texts: Sequence[Text], said: Mapping[str, Sequence[Said]]) -> Tuned:
     )
 
 
-def consensus(others: Sequence[Iterable[Fact]]) -> list[Fact]:
-    """The facts that at least half of some arms say of a text."""
-    said = [{fact_key(fact): fact for fact in facts} for facts in others]
+def consensus(arms: Sequence[Iterable[Fact]]) -> list[Fact]:
+    """The facts that more than half of the arms say of a text."""
+    said = [{fact_key(fact): fact for fact in facts} for facts in arms]
     votes = Counter(key for each in said for key in each)
     first = {key: fact for each in reversed(said) for key, fact in each.items()}
-    return [first[key] for key, count in votes.items() if 2 * count >= len(others)]
+    return [first[key] for key, count in votes.items() if 2 * count > len(arms)]
 
 
 def _counts(texts: Sequence[Text], facts: Mapping[str, Sequence[Sequence[Fact]]]) -> dict[str, list[Counts]]:
     return {
-        name: [
-            _of_text(text, found[rank], [each[rank] for other, each in facts.items() if other != name])
-            for rank, text in enumerate(texts)
-        ]
+        name: [_of_text(text, found[rank], [each[rank] for each in facts.values()]) for rank, text in enumerate(texts)]
         for name, found in facts.items()
     }
 
 
-def _of_text(text: Text, said: Sequence[Fact], others: Sequence[Sequence[Fact]]) -> Counts:
+def _of_text(text: Text, said: Sequence[Fact], arms: Sequence[Sequence[Fact]]) -> Counts:
     if text.kind == "own":
-        return strict_counts(consensus(others), said)
+        return strict_counts(consensus(arms), said)
     right = strict_counts(text.document.facts, said)
     if text.kind != "judged":
         return right

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from email.utils import parsedate_to_datetime
 from functools import partial
@@ -20,6 +21,7 @@ from triplelake.pool.answers import (
     ModelInfo,
     NotAnAnswer,
     Props,
+    Refusal,
     Slot,
     read_metrics,
     read_model,
@@ -46,6 +48,9 @@ from triplelake.types import Completion
 
 _CONNECT_TIMEOUT_S = 10.0
 _PIECE = 2**16
+_NAMED_S = 5.0
+"""Seconds for which a server is taken to have the model that it named last."""
+_LEAST_S = 1.0
 _MESSAGE_CHARS = 300
 _EVERYWHERE = frozenset({"/props", "/completion", "/v1/models"})
 _STATUS_CODES: Mapping[int, Code] = {
@@ -87,6 +92,7 @@ class LlamaServer:
         self._timeout_s = timeout_s
         self._clock = clock
         self._headers = {"Authorization": f"Bearer {endpoint.api_key}"} if endpoint.api_key else {}
+        self._named = ("", 0.0)  # the model that answered last, and when
         self._connections = Connections(new_session or partial(plain_session, endpoint.ca))
 
     def complete(
@@ -113,11 +119,34 @@ class LlamaServer:
         url = self.endpoint.url
         if isinstance(raw, bytes):
             return self._parse(raw, lambda data: read_completion(data, endpoint=url, latency_ms=latency_ms))
-        model = raw.last.model if raw.last else self.props().alias
+        if raw.last is None:
+            model = self._model_alias(started, timeout_s)
+        else:
+            model = raw.last.model
+            self._named = (model, self._clock())
         try:
             return raw.completion(endpoint=url, latency_ms=latency_ms, model=model)
         except NotAnAnswer as error:
             self._fail(Code.BAD_ANSWER, f"not an answer of llama-server ({error})")
+
+    def _model_alias(self, started: float, timeout_s: float | None) -> str:
+        """The model that answers, where an answer was left before the event that names it.
+
+        The answer is there, so that it is not lost for want of a name that was known before.
+        """
+        name, known_at = self._named
+        if name and self._clock() - known_at < _NAMED_S:
+            return name
+        left_s = self._seconds(timeout_s) - (self._clock() - started)
+        try:
+            raw = self._ask("GET", "/props", None, max(_LEAST_S, left_s), _whole)
+            alias = self._parse(raw, read_props).alias
+        except ServerFailure:
+            if not name:
+                raise
+            return name
+        self._named = (alias, self._clock())
+        return alias
 
     def tokenize(self, text: str, *, special: bool = False) -> list[int]:
         """Token ids of a text, no BOS added; `special` reads `</s>` and its like as tokens, not as text."""
@@ -168,13 +197,16 @@ class LlamaServer:
         """Close the connections that are idle."""
         self._connections.close()
 
+    def _seconds(self, timeout_s: float | None) -> float:
+        return self._timeout_s if timeout_s is None else min(timeout_s, self._timeout_s)
+
     def _send(self, method: _Verb, path: str, body: Any = None) -> bytes:
         return self._ask(method, path, body, None, _whole)
 
     def _ask(
         self, method: _Verb, path: str, body: Any, timeout_s: float | None, read: Callable[[requests.Response], T]
     ) -> T:
-        seconds = self._timeout_s if timeout_s is None else min(timeout_s, self._timeout_s)
+        seconds = self._seconds(timeout_s)
         try:
             with self._connections.borrow() as session:
                 response = session.request(
@@ -190,6 +222,7 @@ class LlamaServer:
                     return read(response)
                 raw = _whole(response)
         except Broken as broken:
+            self._overflowed(broken.refusal)
             self._fail(Code.HTTP_500, f"{path}: gave up its answer: {broken.refusal.message[:_MESSAGE_CHARS]}")
         except NotAnAnswer as error:
             self._fail(Code.BAD_ANSWER, f"not an answer of llama-server ({error})")
@@ -215,8 +248,7 @@ class LlamaServer:
         refusal = read_refusal(raw)
         message = (refusal.message or response.reason or "no reason given")[:_MESSAGE_CHARS]
         status = response.status_code
-        if refusal.kind == "exceed_context_size_error":
-            self._fail(Code.CONTEXT_OVERFLOW, message, n_prompt_tokens=refusal.n_prompt_tokens, n_ctx=refusal.n_ctx)
+        self._overflowed(refusal)
         code = _STATUS_CODES.get(status, Code.HTTP_500 if status >= 500 else Code.BAD_REQUEST)
         if code == Code.HTTP_503 and "loading model" in message.lower():
             code = Code.LOADING
@@ -229,6 +261,11 @@ class LlamaServer:
         if status in (404, 405) and path in _EVERYWHERE:
             self._mistaken(addresses.of_absence(path, status, message), code)
         self._fail(code, f"{path}: HTTP {status}: {message}", retry_after_s=_retry_after(response))
+
+    def _overflowed(self, refusal: Refusal) -> None:
+        if refusal.kind == "exceed_context_size_error":
+            message, size = refusal.message[:_MESSAGE_CHARS], refusal.n_prompt_tokens
+            self._fail(Code.CONTEXT_OVERFLOW, message, n_prompt_tokens=size, n_ctx=refusal.n_ctx)
 
     def _mistaken(self, finding: Finding | None, code: Code) -> None:
         if finding is not None:
@@ -246,13 +283,19 @@ def _whole(response: requests.Response) -> bytes:
 
 def _streamed(response: requests.Response, watch: Watch) -> Streamed | bytes:
     """An answer read as it comes; as a whole where something between us and the server sends no events."""
-    if not response.headers.get("Content-Type", "").startswith("text/event-stream"):
+    if not response.headers.get("Content-Type", "").lower().startswith("text/event-stream"):
         return _whole(response)
+    pieces = _pieces(response)
+    streamed = None
     try:
-        return read_stream(_pieces(response), watch)
+        streamed = read_stream(pieces, watch)
+        return streamed
     finally:
-        # The server notices at its next token that nobody listens, and its slot is free.
-        response.close()
+        if streamed and streamed.last:
+            deque(pieces, maxlen=0)  # what ends the body, so that the connection can be used again
+        else:
+            # The server notices at its next token that nobody listens, and its slot is free.
+            response.close()
 
 
 def _pieces(response: requests.Response) -> Iterator[bytes]:

@@ -157,6 +157,7 @@ class Streamed:
             endpoint=endpoint,
             token_logprobs=logprobs[:many],
             token_chars=shown,
+            left=True,
         )
 
 
@@ -197,12 +198,17 @@ def _events(pieces: Iterable[bytes]) -> Iterator[bytes]:
     rest = b""
     for piece in pieces:
         *lines, rest = (rest + piece).split(b"\n")
-        for line in lines:
-            name, _, value = line.partition(b":")
-            if name == b"data":
-                yield value
-            elif name == b"error":
-                yield b'{"error":' + value + b"}"
+        yield from _data(lines)
+    yield from _data([rest])
+
+
+def _data(lines: Iterable[bytes]) -> Iterator[bytes]:
+    for line in lines:
+        name, _, value = line.partition(b":")
+        if name == b"data" and value.strip():
+            yield value
+        elif name == b"error":
+            yield b'{"error":' + value + b"}"
 
 
 def _tokens(entries: Any, text: str) -> tuple[tuple[float, ...], tuple[int, ...]]:

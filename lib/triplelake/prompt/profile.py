@@ -157,12 +157,16 @@ def profile_lines(profile: ModelProfile, *, always: Collection[str] = ("name", "
     """
     usual = ModelProfile(profile.name, profile.template)
     values = {each.name: getattr(profile, each.name) for each in fields(profile)}
-    # A JSON text is a YAML text, too.
+    # A JSON text is a YAML text, too, where what is not printable is escaped.
     return [
-        f"{name}: {json.dumps(value, ensure_ascii=False)}"
+        f"{name}: {json.dumps(value, ensure_ascii=not _is_printable(value))}"
         for name, value in values.items()
         if name in always or value != getattr(usual, name)
     ]
+
+
+def _is_printable(value: object) -> bool:
+    return json.dumps(value, ensure_ascii=False).isprintable()
 
 
 def write_profile(file: Path, profile: ModelProfile, comments: Sequence[str], *, overwrite: bool) -> None:

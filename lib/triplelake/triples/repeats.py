@@ -13,7 +13,7 @@ class Repeats:
     """Watches one answer while it is decoded, and ends it before the first triple that it repeats.
 
     A greedy model that repeats itself mostly goes round in circles until its limit. On every model that was measured F1
-    is the same or better without what comes behind the first repetition (docs/measured.md).
+    is no less, but for a thousandth, without what comes behind the first repetition (docs/measured.md).
     """
 
     def __init__(self) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,9 +19,13 @@ from fake.pool import FakePool
 from triplelake.config import load_settings
 from triplelake.engine import preflight as module
 from triplelake.engine.opened import Opened, open_pool, read_question
-from triplelake.engine.preflight import known, preflight
+from triplelake.engine.preflight import ask_patiently, known, preflight
 from triplelake.errors import PoolError
+from triplelake.pool.client import LlamaServer
+from triplelake.pool.protocol import Watch
 from triplelake.prompt.prompts import LANGS
+from triplelake.triples.parse import parse_answer
+from triplelake.triples.repeats import Repeats
 from triplelake.types import Request
 
 OWN = """\
@@ -50,6 +56,22 @@ def _opened(pool: FakePool, **more: Any) -> Iterator[Opened]:
     settings = load_settings(None, {"pool": pool.setting, "profile": "base", "asking.timeout_s": 5.0, **more}, {})
     with open_pool(settings, read_question(settings)) as found:
         yield found
+
+
+def test_a_try_again_has_a_watch_of_its_own(opened: Opened, pool: FakePool) -> None:
+    watches = []
+
+    def new_watch() -> Watch:
+        watches.append(Repeats())
+        return watches[-1]
+
+    method = SimpleNamespace(**{name: getattr(opened.method, name) for name in ("renderer", "grammar", "answer")})
+    pool.script(rule("drop", requests=(1,)), server=0)
+    request, _ = known(opened, "zh-Hans")
+    with closing(LlamaServer(opened.survey.endpoints[0], 5)) as server:
+        answer = ask_patiently(SimpleNamespace(**vars(method), new_watch=new_watch), server, request)
+    assert parse_answer(answer.text, truncated=False).complete
+    assert len(watches) == 2
 
 
 def test_every_server_answers_in_every_language(pool: FakePool, opened: Opened) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from requests import Session
 
 # Test modules have unique names instead of packages, so what they share is found by its folder.
 sys.path.insert(0, str(Path(__file__).parents[2]))
@@ -26,6 +27,7 @@ from triplelake.engine.opened import server_template
 from triplelake.pool.answers import read_metrics
 from triplelake.pool.client import LlamaServer
 from triplelake.pool.completions import COMPLETION_FIELDS
+from triplelake.pool.connections import plain_session
 from triplelake.pool.endpoints import Endpoint
 from triplelake.pool.failures import ServerFailure
 from triplelake.pool.survey import survey
@@ -432,6 +434,20 @@ def test_an_answer_that_is_watched_is_the_same(server: Asked) -> None:
     assert watched.text == whole.text
     assert (watched.completion_tokens, watched.model) == (whole.completion_tokens, whole.model)
     assert (watched.token_logprobs, watched.token_chars) == (whole.token_logprobs, whole.token_chars)
+
+
+def test_a_connection_serves_again_behind_an_answer_that_was_read_to_its_end(fake: Endpoint) -> None:
+    sessions = []
+
+    def new_session() -> Session:
+        sessions.append(plain_session())
+        return sessions[-1]
+
+    client = LlamaServer(fake, DEADLINE_S, new_session)
+    for _ in range(3):
+        client.complete("甲", grammar=LONG, max_tokens=4, watch=Repeats())
+    [pool] = [*sessions[0].get_adapter(fake.url).poolmanager.pools._container.values()]
+    assert (len(sessions), pool.num_connections, pool.num_requests) == (1, 1, 3)
 
 
 def test_a_server_is_left_where_its_answer_repeats_itself(server: Asked) -> None:

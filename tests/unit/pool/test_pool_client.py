@@ -112,7 +112,36 @@ def test_where_its_watch_says_so_the_server_is_left(httpserver: HTTPServer, clie
     props = {"total_slots": 1, "default_generation_settings": {"n_ctx": 64}, "model_alias": "atom@12ab"}
     httpserver.expect_request("/props").respond_with_json(props)
     answer = client.complete("x", grammar=None, max_tokens=9, watch=watch_for("1,1"))
-    assert replace(answer, latency_ms=0) == Completion("[1,1]", False, 50, 40, 2, 0, "atom@12ab", client.endpoint.url)
+    assert replace(answer, latency_ms=0) == Completion(
+        "[1,1]", False, 50, 40, 2, 0, "atom@12ab", client.endpoint.url, left=True
+    )
+
+
+def test_an_answer_that_was_left_is_not_lost_for_want_of_its_models_name(
+    httpserver: HTTPServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 0.0
+    client = LlamaServer(Endpoint(httpserver.url_for("").rstrip("/")), timeout_s=5, clock=lambda: now)
+    left = events(PROGRESS, piece("[1", 1), piece(",1", 2), COMPLETION | {"content": ""})
+    whole = events(PROGRESS, piece("[1", 1), COMPLETION | {"content": ""})
+
+    def ask(response: Response) -> str:
+        httpserver.expect_oneshot_request("/completion").respond_with_response(response)
+        return client.complete("x", grammar=None, max_tokens=9, watch=watch_for("1,1")).model
+
+    with pytest.raises(ServerFailure, match="/props"):
+        ask(left)
+    assert ask(whole) == "atom@12ab"
+    # A name of a moment ago is not asked for again; an older one serves where the server tells none.
+    asked = [request.path for request, _ in httpserver.log].count("/props")
+    assert ask(left) == "atom@12ab"
+    assert [request.path for request, _ in httpserver.log].count("/props") == asked
+    now = 60.0
+    assert ask(left) == "atom@12ab"
+    assert [request.path for request, _ in httpserver.log].count("/props") == asked + 1
+    props = {"total_slots": 1, "default_generation_settings": {"n_ctx": 64}, "model_alias": "another"}
+    httpserver.expect_request("/props").respond_with_json(props)
+    assert ask(left) == "another"
 
 
 def test_a_token_that_reaches_behind_what_is_kept(httpserver: HTTPServer, client: LlamaServer) -> None:
@@ -136,6 +165,13 @@ def test_something_between_that_sends_no_events(httpserver: HTTPServer, client: 
     assert client.complete("x", grammar=None, max_tokens=1, watch=watch_for("鲁")).text == "鲁迅"
 
 
+def test_odd_events_are_read(httpserver: HTTPServer, client: LlamaServer) -> None:
+    body = b": ping\r\ndata:\n\ndata:" + json.dumps(piece("\u9c81"), ensure_ascii=False).encode() + b"\r\n\r\nid: 5\n"
+    body += b"data: " + json.dumps(COMPLETION | {"content": ""}).encode()
+    httpserver.expect_request("/completion").respond_with_response(Response(body, content_type="Text/Event-Stream"))
+    assert client.complete("x", grammar=None, max_tokens=1, watch=watch_for("b")).text == "\u9c81"
+
+
 @pytest.mark.parametrize(
     ("response", "code", "words"),
     [
@@ -146,6 +182,11 @@ def test_something_between_that_sends_no_events(httpserver: HTTPServer, client: 
         (events(piece("a"), {"error": {"message": "out of memory", "code": 500}}), "http_500", "out of memory"),
         (events(piece("a"), end='\n\nerror: {"message":"gone"}\n\n'), "http_500", "gone"),
         (events(piece("a") | {"tokens_predicted": -1}), "bad_answer", "tokens_predicted"),
+        (
+            events({"error": {"message": "too long", "type": "exceed_context_size_error", "n_ctx": 64}}),
+            "context_overflow",
+            "too long",
+        ),
         (Response('{"error":{"message":"Loading model"}}', status=503), "loading", "Loading"),
     ],
 )

@@ -43,7 +43,7 @@ def test_what_comes_before_the_first_repetition_is_kept(
         assert kept.items == said[:first]
 
 
-@given(st.text(max_size=20), st.sets(st.integers(0, 20)))
+@given(st.text(max_size=13), st.sets(st.integers(0, 13)))
 def test_what_is_no_answer_is_let_go_on(text: str, bounds: set[int]) -> None:
     # No text so short holds a triple twice.
     assert watched(text, bounds) is None

@@ -1,0 +1,159 @@
+"""Whether a model that is asked about each of its triples once more tells right ones from wrong ones.
+
+    python tests/benchmarks/second_look.py --answers DIR --duie FILE --model NAME --arm ARM --n 100 --seed 1 --first 40
+
+The triples are those of answers that `asking.py` has kept. Each is put as a statement behind its text, alone in a short
+conversation of its own, and the feature is the log probability of “yes”: one token that a grammar forces, before which
+the model was free. The table has the AUC of that feature alone, of the features of `triplelake.triples.confidence`, and
+of both, cross-validated by document.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import astuple
+from pathlib import Path
+from typing import get_args
+
+import numpy as np
+from asking import EMBEDDED, kept_in, model_file, request_of, stored
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import GroupKFold, cross_val_predict
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from tasks import Split, Task, duie_task, traditional
+
+from triplelake.config import AnswerSettings, EmbeddedSettings
+from triplelake.evaluate.metrics import strict_counts
+from triplelake.pool.client import LlamaServer
+from triplelake.pool.embedded import EmbeddedServer
+from triplelake.pool.window import windowed
+from triplelake.triples.confidence import features
+from triplelake.triples.derive import derive
+from triplelake.types import Triple
+
+_ANSWER = AnswerSettings()
+_TIMEOUT_S = 600.0
+_SYSTEM = "判断一个陈述是否由文本明确说明。只回答“是”或“否”。"
+_QUESTION = "文本：{text}\n\n陈述：{subject}的{predicate}是{object}。\n\n文本是否明确说明了这一陈述？只回答“是”或“否”。"
+_YES = 'root ::= "是"'
+
+Look = tuple[int, list[float]]
+
+
+class Looker:
+    """Asks about single triples.
+
+    Args:
+        is_chat: a conversation by the server's template; else text that goes on.
+    """
+
+    def __init__(self, server: LlamaServer, *, is_chat: bool) -> None:
+        self._server = server
+        self._is_chat = is_chat
+
+    def look(self, text: str, triple: Triple) -> float:
+        """The log probability of “yes”."""
+        said = {"subject": triple.subject, "predicate": triple.predicate, "object": triple.object}
+        question = _QUESTION.format(text=text, **said)
+        if self._is_chat:
+            turns = [{"role": "system", "content": _SYSTEM}, {"role": "user", "content": question}]
+            prompt = self._server.apply_template(turns)
+        else:
+            prompt = f"{question}\n回答："
+        return self._server.complete(prompt, grammar=_YES, max_tokens=1, probabilities=True).token_logprobs[0]
+
+
+def _triples(task: Task, file: Path, rank: int) -> tuple[Sequence[Triple], Sequence[tuple[float, ...]]]:
+    """The triples of a stored answer, and the features of each."""
+    completion, (_, ontology) = stored(file).completions[rank], task.documents[rank]
+    request = request_of(task, rank)
+    made = derive(request, completion.text, truncated=completion.truncated, ontology=ontology, answer=_ANSWER)
+    found = features(request, made, completion.token_logprobs, completion.token_chars)
+    if found is None:
+        return (), ()
+    return made.triples, [astuple(each) for each in found]
+
+
+def _ask(model: Path | None, slots: int, task: Task, file: Path, first: int) -> list[Look]:
+    with (
+        EmbeddedServer(EmbeddedSettings(slots=slots, model=model)) as embedded,
+        closing(LlamaServer(embedded.endpoint, _TIMEOUT_S)) as server,
+    ):
+        looker = Looker(server, is_chat=model is not None)
+
+        def look(rank: int) -> Look:
+            text = task.documents[rank][0].text
+            return rank, [looker.look(text, triple) for triple in _triples(task, file, rank)[0]]
+
+        return sorted(windowed(range(first), look, slots))
+
+
+def _print(task: Task, file: Path, looks: Sequence[Look], seconds: float | None) -> None:
+    known, looked, right, documents = [], [], [], []
+    for rank, of_document in looks:
+        triples, found = _triples(task, file, rank)
+        for triple, values, look in zip(triples, found, of_document, strict=True):
+            said = (triple.subject, triple.predicate, triple.object)
+            right.append(strict_counts(task.documents[rank][0].facts, [said]).correct == 1)
+            known.append(values)
+            looked.append(look)
+            documents.append(rank)
+    y, groups, x, z = np.array(right), np.array(documents), np.array(known), np.array(looked)[:, None]
+
+    def auc(columns: np.ndarray) -> float:
+        model = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=2_000))
+        folds = GroupKFold(min(10, len(set(documents))))
+        sure = cross_val_predict(model, columns, y, groups=groups, cv=folds, method="predict_proba")[:, 1]
+        return float(roc_auc_score(y, sure))
+
+    each = f", {seconds / len(y):.2f} s for each" if seconds is not None else ""
+    print(f"{task.name}, {file.stem}: {len(looks)} documents, {len(y)} triples, {y.mean():.3f} of them right{each}")
+    alone = float(roc_auc_score(y, z[:, 0]))
+    print(f"| AUC of | the look alone | features | both |\n|---|---|---|---|\n| | {alone:.3f}", end=" ")
+    print(f"| {auc(x):.3f} | {auc(np.hstack([x, z])):.3f} |")
+
+
+def main() -> None:
+    """Look, and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--answers", type=Path, required=True, metavar="DIR", help="where asking.py has kept them")
+    parser.add_argument("--duie", type=Path, required=True, metavar="FILE")
+    parser.add_argument("--hant", action="store_true")
+    parser.add_argument("--model", default=EMBEDDED, metavar="MODEL")
+    parser.add_argument("--arm", required=True, metavar="ARM")
+    parser.add_argument("--n", type=int, default=60)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--split", choices=get_args(Split), default="choose")
+    parser.add_argument("--slots", type=int, default=2)
+    parser.add_argument("--first", type=int, metavar="N", help="look at the first N documents only")
+    options = parser.parse_args()
+    task = duie_task(options.duie, options.n, options.seed, options.split)
+    task = traditional(task) if options.hant else task
+    model = model_file(options.model)
+    folder = kept_in(
+        options.answers,
+        model.stem if model else EMBEDDED,
+        task,
+        options.split,
+        options.n,
+        options.seed,
+        options.slots,
+    )
+    file, first = folder / f"{options.arm}.jsonl", min(options.first or options.n, len(task.documents))
+    kept, seconds = folder / f"{options.arm} looked {first}.json", None
+    if not kept.exists():
+        started = time.perf_counter()
+        looks = _ask(model, options.slots, task, file, first)
+        seconds = time.perf_counter() - started
+        kept.write_text(json.dumps(looks), encoding="utf-8")
+    _print(task, file, json.loads(kept.read_text(encoding="utf-8")), seconds)
+
+
+if __name__ == "__main__":
+    main()
