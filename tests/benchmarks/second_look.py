@@ -3,8 +3,8 @@
     python tests/benchmarks/second_look.py --answers DIR --duie FILE --model NAME --arm ARM --n 100 --seed 1 --first 40
 
 The triples are those of answers that `asking.py` has kept. Each is put as a statement behind its text, alone in a short
-conversation of its own, and the feature is the log probability of “yes”: one token that a grammar forces, before which
-the model was free. The table has the AUC of that feature alone, of the features of `triplelake.triples.confidence`, and
+conversation of its own, and the feature is the log probability of “yes”, a word that a grammar forces, as it was before
+the grammar. The table has the AUC of that feature alone, of the features of `triplelake.triples.confidence`, and
 of both, cross-validated by document.
 """
 
@@ -41,7 +41,8 @@ _ANSWER = AnswerSettings()
 _TIMEOUT_S = 600.0
 _SYSTEM = "判断一个陈述是否由文本明确说明。只回答“是”或“否”。"
 _QUESTION = "文本：{text}\n\n陈述：{subject}的{predicate}是{object}。\n\n文本是否明确说明了这一陈述？只回答“是”或“否”。"
-_YES = 'root ::= "是"'
+_YES = 'root ::= "是" "。"'
+"""The word, and a token behind it: of an answer of one token no probability is believed."""
 
 Look = tuple[int, list[float]]
 
@@ -66,7 +67,7 @@ class Looker:
             prompt = self._server.apply_template(turns)
         else:
             prompt = f"{question}\n回答："
-        return self._server.complete(prompt, grammar=_YES, max_tokens=1, probabilities=True).token_logprobs[0]
+        return self._server.complete(prompt, grammar=_YES, max_tokens=2, probabilities=True).token_logprobs[0]
 
 
 def _triples(task: Task, file: Path, rank: int) -> tuple[Sequence[Triple], Sequence[tuple[float, ...]]]:
