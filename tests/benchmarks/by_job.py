@@ -31,8 +31,8 @@ _JOBS = Path(__file__).parents[2] / "jobs"
 def write_task(folder: Path, task: Task) -> None:
     """Corpus, gold, relations and prompts of a task, as a user has them."""
     documents, ontology = [document for document, _ in task.documents], task.documents[0][1]
-    rows = [{"text": document.text} for document in documents]
-    gold = [{"text": document.text, "triples": document.facts} for document in documents]
+    rows = [{"id": str(rank), "text": document.text} for rank, document in enumerate(documents)]
+    gold = [{**row, "triples": document.facts} for row, document in zip(rows, documents, strict=True)]
     for name, lines in (("corpus.jsonl", rows), ("gold.jsonl", gold)):
         text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
         (folder / name).write_text(text, encoding="utf-8")

@@ -67,6 +67,7 @@ async def send(
         line.end(server.counts, "500")
         await response.write(_data(bodies.LOST.body))
         await response.write_eof()
+        line.hang_up()
         return response
     except ConnectionResetError:
         # The client has what it wants and is gone; `left` tells the engine.
@@ -88,6 +89,8 @@ async def send(
     line.end(server.counts, "200")
     await response.write(b"".join(left) + _data({**whole, "content": ""}))
     await response.write_eof()
+    # The connection ends here, though the headers say that it is kept.
+    line.hang_up()
     return response
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from email.utils import parsedate_to_datetime
 from functools import partial
@@ -285,17 +284,12 @@ def _streamed(response: requests.Response, watch: Watch) -> Streamed | bytes:
     """An answer read as it comes; as a whole where something between us and the server sends no events."""
     if not response.headers.get("Content-Type", "").lower().startswith("text/event-stream"):
         return _whole(response)
-    pieces = _pieces(response)
-    streamed = None
     try:
-        streamed = read_stream(pieces, watch)
-        return streamed
+        return read_stream(_pieces(response), watch)
     finally:
-        if streamed and streamed.last:
-            deque(pieces, maxlen=0)  # what ends the body, so that the connection can be used again
-        else:
-            # The server notices at its next token that nobody listens, and its slot is free.
-            response.close()
+        # In the middle of an answer the server notices at its next token that nobody listens, and its slot is free.
+        # Behind the end of one llama-server closes the connection, whatever its Keep-Alive says: not to be used again.
+        response.close()
 
 
 def _pieces(response: requests.Response) -> Iterator[bytes]:
