@@ -9,9 +9,10 @@ from pathlib import Path
 
 from triplelake.config import Settings
 from triplelake.corpus.tokens import estimate_tokens
+from triplelake.engine.sheets import judged_facts
 from triplelake.errors import InputError
 from triplelake.evaluate.gold import READERS, Fact, GoldDocument, gold_format
-from triplelake.evaluate.review import judged_facts, read_review
+from triplelake.evaluate.review import read_review
 from triplelake.prompt.fewshot import Example, check_spans, foreign, usable
 from triplelake.prompt.ontology import Ontology
 from triplelake.prompt.profile import ModelProfile

@@ -15,9 +15,10 @@ from triplelake.corpus.chunking import chunk_document
 from triplelake.corpus.readers import read_split
 from triplelake.engine.found import find_input
 from triplelake.engine.known import known_texts
+from triplelake.engine.sheets import judged_facts
 from triplelake.errors import InputError
 from triplelake.evaluate.gold import READERS, Fact, GoldDocument
-from triplelake.evaluate.review import Review, judged_facts
+from triplelake.evaluate.review import Review
 from triplelake.evaluate.tuning import Kind, Text, drawn_texts
 from triplelake.evaluate.vocabulary import Vocabulary
 from triplelake.prompt.ontology import Ontology

@@ -15,8 +15,6 @@ from triplelake.corpus.encodings import CODECS
 from triplelake.corpus.magic import refuse_binary
 from triplelake.corpus.readers.delimited import separator
 from triplelake.errors import InputError
-from triplelake.evaluate.gold import Fact
-from triplelake.export.delimited import as_text
 
 ENCODING = "utf-8-sig"
 """With a byte order mark: else Excel does not show Chinese."""
@@ -140,16 +138,6 @@ def read_review(path: Path) -> Review:
         if verdicts.setdefault(verdict.triple_id, verdict).right != verdict.right:
             raise InputError(where, "contradicts an earlier verdict on the same triple", "Keep one of the two.")
     return Review(tuple(verdicts.values()), open, (_NO_DOCUMENT,) if unknown else ())
-
-
-def judged_facts(review: Review) -> Iterator[tuple[str, Fact, bool]]:
-    """Each triple of which somebody could tell: its sentence, what it says, and whether that is right."""
-    for verdict in review.verdicts:
-        if verdict.right is not None:
-            subject, predicate, object, sentence = map(
-                as_text, (verdict.subject, verdict.predicate, verdict.object, verdict.evidence)
-            )
-            yield sentence, (subject, predicate, object), verdict.right
 
 
 def _weight(where: str, cell: str) -> float:
