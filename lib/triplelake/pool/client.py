@@ -281,9 +281,10 @@ def _whole(response: requests.Response) -> bytes:
 
 
 def _streamed(response: requests.Response, watch: Watch) -> Streamed | bytes:
-    """An answer read as it comes; as a whole where something between us and the server sends no events."""
+    """An answer read as it comes; as a whole where something between us and the server passes on no stream."""
     if not response.headers.get("Content-Type", "").lower().startswith("text/event-stream"):
-        return _whole(response)
+        raw = _whole(response)
+        return read_stream([raw], watch) if raw.startswith(b"data:") else raw
     try:
         return read_stream(_pieces(response), watch)
     finally:

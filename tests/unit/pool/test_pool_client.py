@@ -172,6 +172,13 @@ def test_odd_events_are_read(httpserver: HTTPServer, client: LlamaServer) -> Non
     assert client.complete("x", grammar=None, max_tokens=1, watch=watch_for("b")).text == "\u9c81"
 
 
+def test_something_between_that_calls_events_something_else(httpserver: HTTPServer, client: LlamaServer) -> None:
+    response = events(PROGRESS, piece("\u9c81", 1), COMPLETION | {"content": ""})
+    response.content_type = "application/octet-stream"
+    httpserver.expect_request("/completion").respond_with_response(response)
+    assert client.complete("x", grammar=None, max_tokens=1, watch=watch_for("b")).text == "\u9c81"
+
+
 @pytest.mark.parametrize(
     ("response", "code", "words"),
     [
