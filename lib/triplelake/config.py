@@ -123,6 +123,9 @@ class AskingSettings(_Section):
         60.0, ge=0, description="seconds that a server is left alone at most because its Retry-After asks for it"
     )
     probabilities: bool = Field(True, description="ask for each token's probability, of which confidence is made")
+    second_look: Literal["none", "yes_no"] = Field(
+        "none", description="`yes_no` asks a chat model about each of its triples once more, for confidence"
+    )
     stop_repeats: bool = Field(
         True, description="an answer ends before the first triple that it repeats; it is read while it is decoded"
     )
