@@ -1,7 +1,8 @@
 """How one request is asked until its answer is good or nothing more can be tried.
 
 The ladder: again elsewhere; with a larger limit where the answer was cut; in two halves where it does not fit a slot;
-then failed with its code. A cut answer whose whole triples are good ends as `ok` with `error_code` `truncated`.
+then failed with its code. A cut answer whose whole triples are good ends as `ok` with `error_code` `truncated`. Where a
+run wants it, each triple of a good answer is asked about once more (`triplelake.engine.second_look`).
 """
 
 from __future__ import annotations

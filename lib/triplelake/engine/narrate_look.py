@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from rich.console import Console
 
-from triplelake.config import SecondLook
+from triplelake.config import LookKind
 from triplelake.console import say
 from triplelake.evaluate.calibration_file import CalibrationFile
 
 
-def calibration(console: Console, found: CalibrationFile, setting: SecondLook) -> None:
+def calibration(console: Console, found: CalibrationFile, setting: LookKind) -> None:
     """Where a calibration and a run do not agree about looks.
 
     Args:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import yaml
 
-from triplelake.config import SecondLook, Settings, conf_dir, find_conf
+from triplelake.config import LookKind, Settings, conf_dir, find_conf
 from triplelake.errors import InputError, OutputError, UsageError
 from triplelake.evaluate.sureness import Kept, Quality
 from triplelake.prompt.answer_form import FormName
@@ -64,7 +64,7 @@ class CalibrationFile(Section):
     bias: float
     weights: Mapping[str, float]
     relations: Mapping[str, float] = {}
-    second_look: SecondLook = "none"
+    second_look: LookKind = "none"
 
     @property
     def calibration(self) -> Calibration:

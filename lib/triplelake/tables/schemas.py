@@ -282,7 +282,11 @@ RUNS = Table(
         Column("prompt_tokens", LONG, "Tokens of the prompts answered in this run"),
         Column("cached_tokens", LONG, "Those of them found in the KV cache"),
         Column("completion_tokens", LONG, "Tokens decoded in this run"),
-        Column("endpoints", pa.list_(_ENDPOINT), "What each server did in this run; failed_tries were put again"),
+        Column(
+            "endpoints",
+            pa.list_(_ENDPOINT),
+            "What each server did in this run, looks counted with their answer; failed_tries were put again",
+        ),
         Column("failed_tries", pa.map_(STRING, LONG), "Tries in this run that brought no good answer, by cause"),
         Column("asking_s", DOUBLE, "Seconds from the first wave's start to the last one's commit"),
         Column("status", STRING, "succeeded, failed or interrupted"),
