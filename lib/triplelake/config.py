@@ -25,6 +25,7 @@ SPARK_READS: frozenset[CorpusFormat] = frozenset({"parquet", "delta", "table"})
 """Formats that Spark reads by itself; all others have readers of the project."""
 CorpusEncoding = Literal["auto", "utf-8", "gb18030", "big5", "utf-16"]
 GrammarEngine = Literal["auto", "llguidance", "gbnf"]
+LookKind = Literal["none", "yes_no"]
 
 
 class _Section(BaseModel):
@@ -123,6 +124,9 @@ class AskingSettings(_Section):
         60.0, ge=0, description="seconds that a server is left alone at most because its Retry-After asks for it"
     )
     probabilities: bool = Field(True, description="ask for each token's probability, of which confidence is made")
+    second_look: LookKind = Field(
+        "none", description="`yes_no` asks a chat model about each of its triples once more, for confidence"
+    )
     stop_repeats: bool = Field(
         True, description="an answer ends before the first triple that it repeats; it is read while it is decoded"
     )

@@ -171,11 +171,15 @@ class Attempt:
         status: `ok` (triples), `empty` (a good answer without triples), `failed` (see `error_code`).
         completion: the raw answer, also of a failed attempt where there was one.
         error_code: of a failure; `truncated` on an `ok` row whose tail was cut.
-        tries: how many times a server was asked.
+        prompt_tokens, cached_tokens, latency_ms: of the good answer, with those of its looks.
+        completion_tokens: of all answers, with those of the looks.
+        tries: how many times the question was put to a server; looks are not counted.
         failed_tries: those of them that brought no good answer, in order. Of a chunk asked in halves each half has its
             own good answer.
         token_logprobs, token_chars: of the tokens of `completion`, as a `Completion` has them; empty where they were
             not asked for, and of a chunk asked in halves.
+        looks: of each triple as `completion` says it, in its order, the log probability with which the model says yes
+            where it is asked about it alone; None where it was not asked, or is not known. Empty where no triple was.
     """
 
     request_id: str
@@ -194,3 +198,4 @@ class Attempt:
     model: str | None
     token_logprobs: tuple[float, ...] = ()
     token_chars: tuple[int, ...] = ()
+    looks: tuple[float | None, ...] = ()

@@ -86,7 +86,8 @@ def _compare(name: str, chosen: tuple[Task, Path], other: tuple[Task, Path] | No
     _print(f"{name}, cross-validated", triples, found, least, _kept_f1(triples, confidences, least, gold))
     told = judged(*other) if other else []
     if other and told:  # answers of earlier were stored without probabilities
-        confidences, gold = [made.confidence(each.features, each.predicate) for each in told], _gold(other[0])
+        confidences = [made.confidence(each.features, each.predicate) or 0.0 for each in told]
+        gold = _gold(other[0])
         found = quality(told, confidences, gold=gold)
         _print(f"{name}, kept apart", told, found, least, _kept_f1(told, confidences, least, gold))
 

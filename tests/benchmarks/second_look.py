@@ -102,7 +102,7 @@ def _print(task: Task, file: Path, looks: Sequence[Look], seconds: float | None)
         for triple, values, look in zip(triples, found, of_document, strict=True):
             said = (triple.subject, triple.predicate, triple.object)
             right.append(strict_counts(task.documents[rank][0].facts, [said]).correct == 1)
-            known.append(values)
+            known.append(values[:-1])  # what was known before the look, which no stored answer has
             looked.append(look)
             documents.append(rank)
     y, groups, x, z = np.array(right), np.array(documents), np.array(known), np.array(looked)[:, None]

@@ -7,6 +7,7 @@ import io
 import json
 import math
 import random
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -230,6 +231,58 @@ def test_a_sheet_smaller_than_its_sample_tells_of_all_of_it(bench: Bench, spark:
     kept = facts(spark, bench)
     assert 0 < len(kept) < len(before)
     assert sum(row["confidence"] for row in kept) / len(kept) == pytest.approx(0.8, abs=0.05)
+
+
+def look(prompt: str) -> float:
+    """Of the “yes” to a statement: the model knows by which probability the object is right."""
+    (obj,) = re.findall(r"陈述：甲乙的.+是(..)。\n", prompt)
+    return sum(map(logprob, obj))
+
+
+@pytest.mark.infra
+def test_a_second_look_tells_what_an_answer_does_not(bench: Bench) -> None:
+    bench.backend.look = look  # and the answer's own probabilities are all alike
+    profile = bench.folder / "chat.yaml"
+    profile.write_text('name: chat-of-the-test\ntemplate: text\nprefix: "User: "\n', "utf-8")
+    file = bench.corpus(corpus())
+    chosen = {"corpus__id_column": "id", "profile": str(profile)}
+    bench.extract(file, **chosen, asking__second_look="yes_no", run__sample=JUDGED)
+    stored = {row["request_id"]: row for row in bench.lake.rows("attempts")}
+    assert len(stored) == JUDGED
+    for row in stored.values():
+        expected = [sum(map(logprob, triple["object"])) for triple in row["triples"]]
+        assert row["looks"] == pytest.approx(expected)
+        assert row["completion_tokens"] == 5 * (1 + len(expected))
+
+    made = by_sheet(bench, judge(bench.output / "review.csv"))
+    assert (made.file.second_look, made.unlooked) == ("yes_no", 0)
+    assert made.file.auc > 0.75
+    calibration = bench.folder / "calibration.yaml"
+    write_calibration(calibration, made.file, overwrite=False)
+
+    # What is asked without a look has no confidence, and is told; what has one gets it without being asked again.
+    chosen |= {"run__calibration": str(calibration)}
+    bench.extract(file, **chosen)
+    assert "It weighs second looks: set asking.second_look=yes_no" in bench.said
+    bench.server.forget()
+    bench.republish(file, **chosen)
+    assert bench.server.asked == []
+    triples = bench.lake.view("current_triples")
+    without = [row for row in triples if row["request_id"] not in stored]
+    assert 0 < len(without) < len(triples)
+    assert f"{len(without):,} triples have no confidence" in bench.said
+    assert {row["confidence"] for row in without} == {None}
+    for row in triples:
+        if row["request_id"] in stored:
+            assert row["confidence"] == pytest.approx(math.exp(look_of(row)), abs=0.2)
+
+    # Where only some have a look, a fit has no use for it.
+    mixed = calibrate(str(bench.output), Judgement(gold_of(bench, triples), "jsonl"))
+    assert (mixed.file.second_look, mixed.unlooked) == ("none", len(without))
+
+
+def look_of(row: Mapping[str, Any]) -> float:
+    return sum(map(logprob, row["object"]))
 
 
 def test_answers_without_probabilities_have_no_confidence(bench: Bench) -> None:

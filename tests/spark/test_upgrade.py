@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from zipfile import ZipFile
 
 import pytest
@@ -66,19 +68,17 @@ def test_every_row_outlives_an_upgrade_that_is_killed_at_every_step(old: Store) 
 
 def test_tables_of_version_3_gain_the_probabilities_of_answers(spark: SparkSession, tmp_path: Path) -> None:
     store = Store(spark, str(tmp_path / "kg"))
-    third = replace(ATTEMPTS, columns=tuple(each for each in ATTEMPTS.columns if not each.name.startswith("token_")))
-    store.create([third if table is ATTEMPTS else table for table in TABLES])
-    put(store, third, [{"request_id": "r", "status": "ok", "completion": "[]"}])
-    for table in TABLES:
-        spark.sql(f"ALTER TABLE {store.sql_name(table)} SET TBLPROPERTIES ('triplelake.schemaVersion' = '3')")
-    assert upgradable(store)
-    said = [words for words, step in steps(store, "upgrade") if step() is None]
-    assert said[0] == "attempts: token_logprobs, token_chars added"
-    assert len(said) == 1 + len(TABLES)
-    assert store.check() == []
-    (row,) = store.read(ATTEMPTS).collect()
-    assert (row["completion"], row["token_logprobs"], row["token_chars"]) == ("[]", None, None)
-    assert [field.name for field in DeltaTable(store.location(ATTEMPTS)).schema().fields] == ATTEMPTS.names
+    missing = ("token_logprobs", "token_chars", "looks")
+    assert _upgraded(store, 3, missing, {"request_id": "r", "status": "ok", "completion": "[]"}) == {
+        **dict.fromkeys(missing),
+        "completion": "[]",
+    }
+
+
+def test_tables_of_version_4_gain_the_second_looks(spark: SparkSession, tmp_path: Path) -> None:
+    store = Store(spark, str(tmp_path / "kg"))
+    known = {"token_logprobs": [-0.5, -0.25], "token_chars": [1, 1], "completion": "[]"}
+    assert _upgraded(store, 4, ("looks",), {"request_id": "r", "status": "ok", **known}) == {"looks": None, **known}
 
 
 def test_what_is_not_known_is_not_touched(old: Store) -> None:
@@ -88,6 +88,25 @@ def test_what_is_not_known_is_not_touched(old: Store) -> None:
     with pytest.raises(OutputError, match="has schema version") as refused:
         old.check()
     assert refused.value.remedy
+
+
+def _upgraded(store: Store, version: int, missing: Sequence[str], row: dict[str, Any]) -> dict[str, Any]:
+    """Make tables of an earlier version with one row of `attempts`, upgrade them, and tell what the row has then."""
+    earlier = replace(ATTEMPTS, columns=tuple(each for each in ATTEMPTS.columns if each.name not in missing))
+    store.create([earlier if table is ATTEMPTS else table for table in TABLES])
+    put(store, earlier, [row])
+    for table in TABLES:
+        name = store.sql_name(table)
+        store.spark.sql(f"ALTER TABLE {name} SET TBLPROPERTIES ('triplelake.schemaVersion' = '{version}')")
+    assert upgradable(store)
+    said = [words for words, step in steps(store, "upgrade") if step() is None]
+    assert said[0] == f"attempts: {', '.join(missing)} added"
+    assert len(said) == 1 + len(TABLES)
+    assert store.check() == []
+    assert [field.name for field in DeltaTable(store.location(ATTEMPTS)).schema().fields] == ATTEMPTS.names
+    (found,) = store.read(ATTEMPTS).collect()
+    told = ("completion", "token_logprobs", "token_chars", "looks")
+    return {name: found[name] for name in told if name in {"completion", *missing, *row}}
 
 
 def _ordered(frame: DataFrame, clock: str) -> bool:

@@ -73,4 +73,6 @@ def _calibrate(argv: Sequence[str], console: Console) -> None:
     made = calibrate(options.tables, by, ontology=options.names)
     write_calibration(options.to, made.file, overwrite=options.overwrite)
     draw(made.quality.bins, plot, lang=options.lang)
-    show_calibration(console, made.file, made.quality, unknown=made.unknown, file=options.to, plot=plot)
+    show_calibration(
+        console, made.file, made.quality, unknown=made.unknown, file=options.to, plot=plot, unlooked=made.unlooked
+    )

@@ -35,7 +35,7 @@ _WANTED = "calibrated_documents"
 _CHUNKS = f"""
 SELECT c.*, CASE WHEN a.status <> 'failed' THEN a.completion END AS completion,
        coalesce(a.error_code = 'truncated', false) AS truncated, a.finished_at AS answered_at,
-       a.token_logprobs, a.token_chars
+       a.token_logprobs, a.token_chars, a.looks
 FROM chunks c
 JOIN current_documents d
   ON c.doc_id = d.doc_id AND c.doc_version = d.doc_version AND c.extraction_key = d.extraction_key
@@ -56,11 +56,13 @@ class Calibrated:
         file: what is to be written.
         quality: its figures, cross-validated.
         unknown: judged triples whose probabilities are not known.
+        unlooked: of the others, those without a second look, where some have one: then no look is used.
     """
 
     file: CalibrationFile
     quality: Quality
     unknown: int
+    unlooked: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,8 +133,10 @@ def calibrate(output: str, by: Judgement, *, ontology: str | None = None) -> Cal
         bias=round(calibration.bias, 6),
         weights={name: round(weight, 6) for name, weight in calibration.weights.items()},
         relations={name: round(weight, 4) for name, weight in calibration.relations.items()},
+        second_look="yes_no" if calibration.needs_look else "none",
     )
-    return Calibrated(file, told, len(judged) - len(triples))
+    without = sum(each.features.look is None for each in triples)
+    return Calibrated(file, told, len(judged) - len(triples), without if without < len(triples) else 0)
 
 
 def _documents_of(store: Store, review: Review) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
@@ -214,11 +215,14 @@ def _tell_answer(page: _Page, found: _Found, settings: Settings, question: Quest
     published: dict[tuple[Any, ...], str] = {
         (each["subject"], each["predicate"], each["object"]): each["triple_id"] for each in found.triples
     }
-    for item, outcome in told.items:
+    looks = row["looks"] or ()
+    for rank, (item, outcome) in enumerate(told.items):
         if isinstance(outcome, str):
             page.say(f"- {' | '.join(item)}\n    left out: {_DROPPED[outcome]}")
             continue
         stored = published.get((outcome.subject, outcome.predicate, outcome.object))
         marks = [outcome.grounding, *outcome.flags]
+        if rank < len(looks) and looks[rank] is not None:
+            marks.append(f"asked about alone, yes with {math.exp(looks[rank]):.2f}")
         page.say(f"+ {outcome.subject} | {outcome.predicate} | {outcome.object}")
         page.say(f"    {', '.join(marks)}; {f'triple {stored}' if stored else 'not published yet'}")

@@ -1,7 +1,8 @@
 """How one request is asked until its answer is good or nothing more can be tried.
 
 The ladder: again elsewhere; with a larger limit where the answer was cut; in two halves where it does not fit a slot;
-then failed with its code. A cut answer whose whole triples are good ends as `ok` with `error_code` `truncated`.
+then failed with its code. A cut answer whose whole triples are good ends as `ok` with `error_code` `truncated`. Where a
+run wants it, each triple of a good answer is asked about once more (`triplelake.engine.second_look`).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import regex
 from triplelake.codes import Code
 from triplelake.config import AnswerSettings
 from triplelake.corpus.sentences import sentence_ends
+from triplelake.engine.second_look import Looks, SecondLook
 from triplelake.pool.failures import ServerFailure
 from triplelake.pool.protect import protect
 from triplelake.pool.protocol import Watch
@@ -52,6 +54,7 @@ class Method:
         stop_repeats: leave the server where an answer begins to repeat itself.
         prefix_tokens: tokens of the fixed prefix and of retrieved examples, by language, for the limit of tokens per
             second.
+        second_look: how each triple is asked about once more; None if it is not.
     """
 
     model: str
@@ -61,6 +64,7 @@ class Method:
     ontology: Ontology | None
     stop_repeats: bool
     prefix_tokens: Mapping[Lang, int]
+    second_look: SecondLook | None = None
 
     def grammar(self, request: Request) -> str:
         """The grammar to send with a request."""
@@ -100,7 +104,7 @@ class Ladder:
             return history.failed(Code.INTERNAL, f"{type(error).__name__}: {error}")
         if not reply.good and reply.derived.error_code:
             return history.failed(reply.derived.error_code, reply.derived.error_message or "")
-        return history.answered(reply)
+        return history.answered(reply, self._look(request, reply))
 
     def _climb(self, request: Request, history: _History, halvings: int) -> _Reply:
         try:
@@ -148,6 +152,20 @@ class Ladder:
                 limit *= 2
         return reply
 
+    def _look(self, request: Request, reply: _Reply) -> Looks:
+        """What a second look at a good answer finds; whatever goes wrong there, the answer stays good.
+
+        Where the answer's own probabilities are not known its triples get no confidence, so that no look is taken.
+        """
+        look, completion = self._method.second_look, reply.completion
+        if look is None or completion is None or not completion.token_logprobs or not reply.derived.triples:
+            return Looks()
+        try:
+            return look.at(request, reply.derived, self._router)
+        except Exception:
+            log.exception("request %s: its triples are not looked at", request.request_id)
+            return Looks()
+
     def _read(self, request: Request, text: str, *, truncated: bool, completion: Completion | None = None) -> _Reply:
         with self._turn:
             return _Reply(text, truncated, self._method.read(request, text, truncated=truncated), completion)
@@ -182,7 +200,7 @@ class _History:
         self.failed_tries += tries
         self.unanswered += len(tries)
 
-    def answered(self, reply: _Reply) -> Attempt:
+    def answered(self, reply: _Reply, looks: Looks) -> Attempt:
         last = self.completions[-1]
         derived = reply.derived
         return Attempt(
@@ -192,16 +210,17 @@ class _History:
             triples=derived.triples,
             error_code=derived.error_code,
             error_message=derived.error_message,
-            prompt_tokens=last.prompt_tokens,
-            cached_tokens=last.cached_tokens,
-            completion_tokens=self._completion_tokens,
-            latency_ms=last.latency_ms,
+            prompt_tokens=last.prompt_tokens + looks.prompt_tokens,
+            cached_tokens=last.cached_tokens + looks.cached_tokens,
+            completion_tokens=self._completion_tokens + looks.completion_tokens,
+            latency_ms=last.latency_ms + looks.latency_ms,
             tries=self._tries,
             failed_tries=tuple(self.failed_tries),
             endpoint=last.endpoint,
             model=last.model,
             token_logprobs=reply.completion.token_logprobs if reply.completion else (),
             token_chars=reply.completion.token_chars if reply.completion else (),
+            looks=looks.values,
         )
 
     def failed(self, code: Code, message: str, endpoint: str = "") -> Attempt:

@@ -12,6 +12,7 @@ from triplelake.config import Settings, find_conf
 from triplelake.engine.gallery import gallery, most_tokens, read_gallery
 from triplelake.engine.keys import content_hashes, extraction_key
 from triplelake.engine.ladder import Method
+from triplelake.engine.second_look import SecondLook, check_second_look, is_wanted, second_look
 from triplelake.errors import UsageError
 from triplelake.evaluate.calibration_file import AUTO, NONE, CalibrationFile, choose, read_calibration
 from triplelake.pool.client import LlamaServer
@@ -21,6 +22,7 @@ from triplelake.pool.failures import ServerFailure
 from triplelake.pool.shares import total_slots
 from triplelake.pool.survey import Survey, explained, survey
 from triplelake.prompt.fewshot import Example
+from triplelake.prompt.look import LookRenderer
 from triplelake.prompt.ontology import Ontology
 from triplelake.prompt.ontology_file import load_ontology
 from triplelake.prompt.profile import MARKER, ModelProfile, find_profile, split_template
@@ -61,6 +63,7 @@ class Opened:
         key: the extraction key.
         contents: hashes of what the files say, as `content_hashes` has them.
         calibrated: what confidence is made with, if there is any.
+        second_look: how each triple is asked about once more; None if it is not.
         left_out: texts of `prompt.gold` that are no examples, and why; empty for none.
     """
 
@@ -75,6 +78,7 @@ class Opened:
     key: str
     contents: Mapping[str, str]
     calibrated: CalibrationFile | None
+    second_look: SecondLook | None
     left_out: str = ""
 
     @property
@@ -93,6 +97,7 @@ class Opened:
             ontology=self.question.ontology,
             stop_repeats=self.settings.asking.stop_repeats,
             prefix_tokens={lang: self.prefix_tokens[lang] + self.retrieved_tokens[lang] for lang in LANGS},
+            second_look=self.second_look,
         )
 
     @property
@@ -110,8 +115,9 @@ def read_question(settings: Settings) -> Question:
     """Read ontology and prompts.
 
     Raises:
-        UsageError, InputError: a file is missing or cannot be used.
+        UsageError, InputError: a file is missing or cannot be used, or settings contradict each other.
     """
+    check_second_look(settings)
     if settings.run.calibration not in (AUTO, NONE):
         read_calibration(find_conf(settings.run.calibration, kind="calibration"))
     return Question(load_ontology(settings.ontology), load_prompts(settings.prompt.dir))
@@ -126,7 +132,9 @@ def open_pool(settings: Settings, question: Question) -> Iterator[Opened]:
     """
     gold = read_gallery(settings, question.ontology)
     with open_servers(settings) as found:
-        yield prepare(settings, question, found, find_profile(settings.profile, found.alias), gold)
+        profile = find_profile(settings.profile, found.alias)
+        check_second_look(settings, profile)
+        yield prepare(settings, question, found, profile, gold)
 
 
 @contextmanager
@@ -158,7 +166,7 @@ def prepare(
     """
     examples, left_out = gold
 
-    def ask(server: LlamaServer) -> tuple[ServerTemplate | None, Renderer, Mapping[Lang, int]]:
+    def ask(server: LlamaServer) -> tuple[ServerTemplate | None, Renderer, Mapping[Lang, int], SecondLook | None]:
         template = server_template(server, profile) if profile.template == "server" else None
         renderer = Renderer(
             question.prompts,
@@ -172,9 +180,12 @@ def prepare(
             template,
             renderer,
             {lang: len(server.tokenize(renderer.prefix(lang), special=True)) for lang in LANGS},
+            second_look(server, LookRenderer(question.prompts, question.ontology, profile, template), found.engine)
+            if is_wanted(settings, profile)
+            else None,
         )
 
-    template, renderer, prefix_tokens = _of_any(found.endpoints, settings.asking.timeout_s, ask)
+    template, renderer, prefix_tokens, look = _of_any(found.endpoints, settings.asking.timeout_s, ask)
     retrieved_tokens = {lang: most_tokens(renderer, lang, settings) for lang in LANGS}
     check_fits(max(prefix_tokens[lang] + retrieved_tokens[lang] for lang in LANGS), found.n_ctx, settings)
     key = extraction_key(settings, fingerprint=found.fingerprint, engine=found.engine, prompt=renderer.identity())
@@ -194,6 +205,7 @@ def prepare(
         key,
         contents,
         calibrated,
+        look,
         left_out,
     )
 

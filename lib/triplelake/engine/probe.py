@@ -21,17 +21,19 @@ from triplelake.tables.store import Store
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What one question took.
+    """What one question took, with the looks at its triples.
 
     Args:
-        began, ended: when it was sent and when its answer was there, seconds.
+        began, ended: when it was sent and when its answer was there, seconds; the time of the looks is between them.
         prompt, decoded: tokens.
+        requests: the question and the looks.
     """
 
     began: float
     ended: float
     prompt: int
     decoded: int
+    requests: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,7 @@ class _Share:
     slot_s: float
     prompt: int
     decoded: int
+    requests: int
 
 
 def estimate(asked: Sequence[Asked], requests: int, slots: int, asking: AskingSettings) -> Estimate:
@@ -75,12 +78,12 @@ def estimate(asked: Sequence[Asked], requests: int, slots: int, asking: AskingSe
     """
     busy_s, most_busy = _busy(asked, slots)
     scale = busy_s / max(sum(each.ended - each.began for each in asked), 1e-9)
-    shares = [_Share(1, (each.ended - each.began) * scale, each.prompt, each.decoded) for each in asked]
+    shares = [_Share(1, (each.ended - each.began) * scale, each.prompt, each.decoded, each.requests) for each in asked]
 
     def hours(total: _Share) -> float:
         seconds = [total.slot_s / total.questions / slots]
         if asking.requests_per_s:
-            seconds.append(1 / asking.requests_per_s)
+            seconds.append(total.requests / total.questions / asking.requests_per_s)
         if asking.tokens_per_s:
             seconds.append((total.prompt + total.decoded) / total.questions / asking.tokens_per_s)
         return requests * max(seconds) / 3600
@@ -125,7 +128,7 @@ def tell(
     """Say what the questions of a probe came to, and what the run will."""
     mine = store.read(ATTEMPTS).where(F.col("plan_id") == plan_id)
     columns = ("status", "finished_at", "latency_ms", "prompt_tokens", "completion_tokens", "request_id", "error_code")
-    rows = mine.select(*columns, F.size("triples").alias("triples")).orderBy("request_id").collect()
+    rows = mine.select(*columns, F.size("triples").alias("triples"), "looks").orderBy("request_id").collect()
     status = Counter(row["status"] for row in rows)
     triples = sum(max(row["triples"] or 0, 0) for row in rows)
     say(
@@ -144,7 +147,13 @@ def tell(
         say(console, "          No answer, no estimate.")
         return
     asked = [
-        Asked(_seconds(row["finished_at"]) - row["latency_ms"] / 1000, _seconds(row["finished_at"]), *row[3:5])
+        Asked(
+            _seconds(row["finished_at"]) - row["latency_ms"] / 1000,
+            _seconds(row["finished_at"]),
+            row["prompt_tokens"],
+            row["completion_tokens"],
+            1 + sum(look is not None for look in row["looks"] or ()),
+        )
         for row in good
     ]
     found = estimate(asked, requests, slots, settings.asking)

@@ -8,7 +8,7 @@ from functools import partial
 from rich.console import Console
 
 from triplelake.config import Settings
-from triplelake.engine import narrate, narrate_plan
+from triplelake.engine import narrate, narrate_look, narrate_plan
 from triplelake.engine.asking import Asking
 from triplelake.engine.background import BackgroundPublisher
 from triplelake.engine.buckets import Bucket, new_buckets, open_buckets
@@ -59,6 +59,7 @@ def extract(settings: Settings, console: Console, *, dry_run: bool = False, prob
         narrate.opened(console, opened)
         if opened.calibrated is not None:
             narrate.confidence(console, opened.calibrated, opened.key)
+            narrate_look.calibration(console, opened.calibrated, settings.asking.second_look)
         check_confidence(settings, opened.calibrated)
         spark = open_session("triplelake extract")
         store = Store(spark, settings.output)
@@ -123,6 +124,8 @@ class _Job:
                 self._make_tables()
             if not probe or not draft.plan.requests:
                 narrate.estimate(self._console, self._store, self._opened, draft)
+                if self._opened.second_look:
+                    narrate_look.estimate(self._console)
                 return
             plan_id = draft.write_probe(probe, self._settings.run.seed)
             requests = draft.plan.requests
@@ -144,6 +147,7 @@ class _Job:
         """
         self._extract()
         sift(self._store, self._settings, self._opened.calibrated, self._console)
+        tell_unlooked(self._store, self._opened.calibrated, self._console)
 
     def _extract(self) -> None:
         if RUNS not in self._missing:
@@ -235,6 +239,15 @@ def sift(store: Store, settings: Settings, calibrated: CalibrationFile | None, c
         narrate.sifted(console, before, least, unknown)
 
 
+def tell_unlooked(store: Store, calibrated: CalibrationFile | None, console: Console) -> None:
+    """Say how many triples have no confidence, where the calibration gives none without a second look."""
+    if calibrated is None or not calibrated.calibration.needs_look or not store.exists(TRIPLES):
+        return
+    register(store)
+    if count := store.spark.table("current_triples").where("confidence IS NULL").count():
+        narrate_look.unlooked(console, count)
+
+
 def republish(settings: Settings, console: Console) -> Journal:
     """Rebuild `triples` from the raw answers with today's parsing and grounding; asks nothing.
 
@@ -273,6 +286,7 @@ def republish(settings: Settings, console: Console) -> Journal:
         )
         result = publisher.republish()
         sift(store, settings, calibrated, console)
+        tell_unlooked(store, calibrated, console)
         journal.documents, journal.triples = result.documents, result.triples
     narrate.summary(console, store, journal)
     return journal

@@ -131,6 +131,7 @@ class Assignment:
             "model": attempt.model,
             "token_logprobs": attempt.token_logprobs or None,
             "token_chars": attempt.token_chars or None,
+            "looks": attempt.looks or None,
             "finished_at": datetime.now(UTC),
         }
 

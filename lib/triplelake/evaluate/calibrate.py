@@ -15,13 +15,13 @@ that has seen nothing of its document.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from triplelake.errors import InputError, SetupError
 from triplelake.evaluate.sureness import Graded
-from triplelake.triples.confidence import NAMES, Calibration, Features
+from triplelake.triples.confidence import LOOK, NAMES, Calibration, Features
 
 if TYPE_CHECKING:
     import numpy as np
@@ -53,7 +53,7 @@ class JudgedTriple(Graded):
 
 
 def fit(judged: Sequence[JudgedTriple], *, source: str) -> Calibration:
-    """The calibration of these triples.
+    """The calibration of these triples; it weighs second looks where every triple has one.
 
     Args:
         source: what they were read from, for errors.
@@ -62,13 +62,13 @@ def fit(judged: Sequence[JudgedTriple], *, source: str) -> Calibration:
         InputError: too few of them, or hardly any right or wrong one.
     """
     _check(judged, source)
-    relations = sorted({each.predicate for each in judged})
-    x, y = _matrix(judged, relations), _right(judged)
-    model = _fitted(x, y, _weights(judged))
+    relations, names = sorted({each.predicate for each in judged}), _names(judged)
+    x, y = _matrix(judged, relations, names), _right(judged)
+    model = _fitted(x, y, _weights(judged), len(names))
     scaler = model[0].named_transformers_["shared"]
-    weights, own = model[1].coef_[0][: len(NAMES)] / scaler.scale_, model[1].coef_[0][len(NAMES) :] * _RELATION_SCALE
+    weights, own = model[1].coef_[0][: len(names)] / scaler.scale_, model[1].coef_[0][len(names) :] * _RELATION_SCALE
     bias = float(model[1].intercept_[0] - (weights * scaler.mean_).sum())
-    shared = {name: float(weight) for name, weight in zip(NAMES, weights, strict=True) if weight}
+    shared = {name: float(weight) for name, weight in zip(names, weights, strict=True) if weight}
     return Calibration(bias, shared, dict(zip(relations, map(float, own), strict=True)))
 
 
@@ -77,8 +77,8 @@ def cross_validated(judged: Sequence[JudgedTriple]) -> list[float]:
     import numpy as np
     from sklearn.model_selection import GroupKFold
 
-    relations = sorted({each.predicate for each in judged})
-    x, y, weights = _matrix(judged, relations), _right(judged), _weights(judged)
+    relations, names = sorted({each.predicate for each in judged}), _names(judged)
+    x, y, weights = _matrix(judged, relations, names), _right(judged), _weights(judged)
     groups = [each.document for each in judged]
     found = [0.0] * len(judged)
     for train, test in GroupKFold(min(_FOLDS, len(set(groups)))).split(x, y, groups):
@@ -87,7 +87,7 @@ def cross_validated(judged: Sequence[JudgedTriple]) -> list[float]:
         sure = (
             known.mean()
             if known.all() or not known.any()
-            else _fitted(x[train], known, weights[train]).predict_proba(x[test])[:, 1]
+            else _fitted(x[train], known, weights[train], len(names)).predict_proba(x[test])[:, 1]
         )
         for place, value in zip(test, np.broadcast_to(sure, len(test)), strict=True):
             found[place] = float(value)
@@ -122,27 +122,33 @@ def need_libraries() -> None:
             raise SetupError(name, "is not installed", "pip install 'triplelake[calibrate]'")
 
 
-def _fitted(x: Floats, right: NDArray[np.bool_], weights: Floats) -> Any:
+def _names(judged: Sequence[JudgedTriple]) -> tuple[str, ...]:
+    """The features that every triple has."""
+    looked = all(each.features.look is not None for each in judged)
+    return tuple(name for name in NAMES if looked or name != LOOK)
+
+
+def _fitted(x: Floats, right: NDArray[np.bool_], weights: Floats, shared_columns: int) -> Any:
     from sklearn.compose import ColumnTransformer
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    shared = ("shared", StandardScaler(), slice(0, len(NAMES)))
+    shared = ("shared", StandardScaler(), slice(0, shared_columns))
     scaled = ColumnTransformer([shared], remainder="passthrough")
     model = make_pipeline(scaled, LogisticRegression(C=_PENALTY, max_iter=1000))
     # Of a mean of 1, so that the penalty weighs as much as it does where all count alike.
     return model.fit(x, right, logisticregression__sample_weight=weights / weights.mean())
 
 
-def _matrix(judged: Sequence[JudgedTriple], relations: Sequence[str]) -> Floats:
+def _matrix(judged: Sequence[JudgedTriple], relations: Sequence[str], names: Sequence[str]) -> Floats:
     import numpy as np
 
     own = {relation: place for place, relation in enumerate(relations)}
-    rows = np.zeros((len(judged), len(NAMES) + len(relations)))
+    rows = np.zeros((len(judged), len(names) + len(relations)))
     for row, each in zip(rows, judged, strict=True):
-        row[: len(NAMES)] = astuple(each.features)
-        row[len(NAMES) + own[each.predicate]] = _RELATION_SCALE
+        row[: len(names)] = [getattr(each.features, name) for name in names]
+        row[len(names) + own[each.predicate]] = _RELATION_SCALE
     return rows
 
 

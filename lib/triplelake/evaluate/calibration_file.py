@@ -10,7 +10,7 @@ from pathlib import Path
 
 import yaml
 
-from triplelake.config import Settings, conf_dir, find_conf
+from triplelake.config import LookKind, Settings, conf_dir, find_conf
 from triplelake.errors import InputError, OutputError, UsageError
 from triplelake.evaluate.sureness import Kept, Quality
 from triplelake.prompt.answer_form import FormName
@@ -46,6 +46,8 @@ class CalibrationFile(Section):
         documents, triples, right: how many were judged, and how many triples are right.
         thresholds: what is kept from each confidence on, the surest first.
         auc, brier, ece: see `triplelake.evaluate.sureness.Quality`.
+        second_look: how the triples must have been looked at again (`asking.second_look`): one that was not has no
+            confidence. With `none` looks do not matter.
     """
 
     model: str
@@ -62,6 +64,7 @@ class CalibrationFile(Section):
     bias: float
     weights: Mapping[str, float]
     relations: Mapping[str, float] = {}
+    second_look: LookKind = "none"
 
     @property
     def calibration(self) -> Calibration:
@@ -72,11 +75,14 @@ def read_calibration(file: Path) -> CalibrationFile:
     """Read a file.
 
     Raises:
-        InputError: it is no calibration, or weighs a feature that is not known.
+        InputError: it is no calibration, weighs a feature that is not known, or contradicts itself.
     """
     found = read_yaml_as(file, CalibrationFile, "calibration")
     if unknown := set(found.weights) - set(NAMES):
         raise InputError(str(file), f"weighs `{min(unknown)}`, which no triple has", "Make it anew: jobs/calibrate.py")
+    if found.calibration.needs_look != (found.second_look != "none"):
+        reason = f"says `second_look: {found.second_look}`, and `weights` says otherwise"
+        raise InputError(str(file), reason, "Make it anew: jobs/calibrate.py")
     return found
 
 

@@ -14,12 +14,20 @@ from triplelake.evaluate.sureness import Quality
 
 
 def show_calibration(
-    console: Console, found: CalibrationFile, told: Quality, *, unknown: int, file: Path, plot: Path
+    console: Console,
+    found: CalibrationFile,
+    told: Quality,
+    *,
+    unknown: int,
+    file: Path,
+    plot: Path,
+    unlooked: int = 0,
 ) -> None:
     """Print how good a calibration is, what each threshold keeps, and how it is used.
 
     Args:
         unknown: judged triples whose probabilities are not known.
+        unlooked: those without a second look, where others have one.
         file, plot: what was written.
     """
     weight = sum(each.weight for each in told.bins)
@@ -31,6 +39,10 @@ def show_calibration(
     )
     if unknown:
         say(console, f"  {unknown:,} more have no probabilities: asked without asking.probabilities, or in halves")
+    if unlooked:
+        say(console, f"  {unlooked:,} of them have no second look, so that those of the others are not used")
+    if found.second_look != "none":
+        say(console, f"  It needs asking.second_look={found.second_look}: a triple without a look has no confidence")
     say(console, "Cross-validated by document:")
     say(
         console,

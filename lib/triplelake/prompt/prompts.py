@@ -14,6 +14,11 @@
         context: …
         triples:                # [] shows that nothing is to be extracted
           - [subject, relation, object]   # the relation's name or alias in the file's language, or its id
+    second_look:                # how `asking.second_look` asks about one triple; if missing, it is done as shipped
+      instructions: …
+      question: …               # holds {text} (the lines of title, context and text), {subject}, {relation}, {object}
+      word: "Yes"               # what a model says where the text states the triple, and what ends its answer
+      end: "."
 
 The relation of an example is written as the model is to see it, so that the open mode needs no other file.
 """
@@ -41,6 +46,7 @@ _PLACE = "{relations}"
 _SEE = "See conf/prompts/en.yaml."
 FORM, EMPTY = "{form}", "{empty}"
 _PLACES = re.compile(r"\{(?:form|empty)\}")
+LOOK_PLACES = ("{text}", "{subject}", "{relation}", "{object}")
 _SLOT = re.compile(r"\{name\}|\{description\}")
 
 
@@ -55,6 +61,25 @@ class Labels:
 
 
 @dataclass(frozen=True, slots=True)
+class LookWords:
+    """How a model is asked whether a text states a triple.
+
+    Args:
+        instructions: of a conversation that asks about one triple.
+        question: with each of `LOOK_PLACES` once; `{text}` is the lines of title, context and text.
+        word: the word for yes.
+        end: what ends the answer behind it.
+        labels: what stands before title, context and text.
+    """
+
+    instructions: str
+    question: str
+    word: str
+    end: str
+    labels: Labels
+
+
+@dataclass(frozen=True, slots=True)
 class Prompt:
     """How a text of one language is asked.
 
@@ -65,6 +90,8 @@ class Prompt:
         open_instructions: instructions for a run without an ontology.
         forms: how an answer looks, in words, for `{form}`; empty where the instructions say it themselves.
         empty: what to answer where there is no fact, for `{empty}`.
+        look: how single triples are asked about. It changes no answer, so that it is no part of what tells a changed
+            prompt.
         relation_separator: between two relations of the list.
         relation_with_description: form of a relation that has a description.
         examples: as in the file.
@@ -79,6 +106,7 @@ class Prompt:
     relation_with_description: str
     labels: Labels
     examples: tuple[Example, ...]
+    look: LookWords = field(repr=False)
     forms: Mapping[FormName, str] = field(default_factory=dict, repr=False)
     empty: str = field(default="", repr=False)
 
@@ -137,6 +165,13 @@ class _ExampleForm(Section):
     triples: tuple[tuple[str, str, str], ...]
 
 
+class _LookForm(Section):
+    instructions: str
+    question: str
+    word: str
+    end: str
+
+
 class _PromptForm(Section):
     instructions: str
     open_instructions: str
@@ -146,6 +181,7 @@ class _PromptForm(Section):
     forms: Mapping[FormName, str] = MappingProxyType({})
     empty: str = ""
     examples: tuple[_ExampleForm, ...] = ()
+    second_look: _LookForm | None = None
 
 
 def load_prompts(folder: str | Path) -> Mapping[Lang, Prompt]:
@@ -189,6 +225,12 @@ def _load(lang: Lang, home: Path, shipped: Path) -> Prompt:
     examples = tuple(Example(e.text, e.title, e.context, e.triples) for e in form.examples)
     for number, example in enumerate(examples, start=1):
         check_spans(example, f"{file}, example {number}")
+    words = _look_words(file, form)
+    if words is None:
+        shown = shipped / file.name
+        words = _look_words(shown, read_yaml_as(shown, _PromptForm, "prompt"))
+    if words is None:
+        raise InputError(str(shipped / file.name), "lacks `second_look`", "Install triplelake anew.")
     return Prompt(
         lang=lang,
         file=file,
@@ -197,8 +239,26 @@ def _load(lang: Lang, home: Path, shipped: Path) -> Prompt:
         open_instructions=form.open_instructions.strip(),
         relation_separator=form.relation_separator,
         relation_with_description=form.relation_with_description,
-        labels=Labels(form.labels.title, form.labels.context, form.labels.text, form.labels.answer),
+        labels=_labels(form),
         examples=examples,
+        look=words,
         forms=form.forms,
         empty=form.empty,
     )
+
+
+def _labels(form: _PromptForm) -> Labels:
+    return Labels(form.labels.title, form.labels.context, form.labels.text, form.labels.answer)
+
+
+def _look_words(file: Path, form: _PromptForm) -> LookWords | None:
+    """How a file asks about single triples; None where it says nothing of that."""
+    said = form.second_look
+    if said is None:
+        return None
+    if place := next((place for place in LOOK_PLACES if said.question.count(place) != 1), None):
+        raise InputError(str(file), f"`second_look.question` must hold {place} once", _SEE)
+    for name, text in (("word", said.word), ("end", said.end)):
+        if not text.strip() or not text.isprintable():
+            raise InputError(str(file), f"`second_look.{name}` must be a word or a mark in one line", _SEE)
+    return LookWords(said.instructions.strip(), said.question.strip(), said.word, said.end, _labels(form))

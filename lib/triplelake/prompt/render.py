@@ -9,60 +9,29 @@ Text of a document is data:
 - Its line breaks are shown as spaces, those inside a wrapped paragraph as `triplelake.readings` joins them. A label
   counts at the beginning of a line only, so no document can begin a field, end its own or write an answer, whatever
   words it holds. Nothing else of it is changed.
-- Where it may hold the text of a special token (`</s>`, `<|im_end|>`, `[INST]`), it is a part of its own,
-  to be tokenised without special tokens. All other text is joined, so that an ordinary prompt is one string.
+- Where it may hold the text of a special token, it is a part of its own (`triplelake.prompt.parts`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import astuple, dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import astuple
 from hashlib import sha256
-
-import regex
 
 from triplelake.config import Settings
 from triplelake.errors import InputError
 from triplelake.prompt import fewshot
 from triplelake.prompt.answer_form import ARRAYS, FORMS, AnswerForm
 from triplelake.prompt.ontology import Note, Ontology
+from triplelake.prompt.parts import Part, RenderedPrompt, document_text, joined, question
 from triplelake.prompt.profile import ModelProfile
 from triplelake.prompt.prompts import EMPTY, FORM, LANGS, Labels, Prompt
 from triplelake.prompt.retrieval import Gallery
 from triplelake.prompt.turns import BLANK_LINE, ServerTemplate, Turns
-from triplelake.readings import LINE_END, readings
+from triplelake.readings import readings
 from triplelake.types import Lang, Request
 
-# The one rule for what a document's text may hold: special tokens of every known model family have one of these
-# (`</s>`, `<|im_end|>`, `<｜User｜>`, `[INST]`, `>>ABSTRACT<<`), or a control character. A false alarm costs one call
-# to /tokenize, which is why a bracket before a number, as in a reference, is none.
-_MAY_BE_SPECIAL = regex.compile(r"[<\N{FULLWIDTH VERTICAL LINE}]|[\[|][/\p{L}_]|[\x00-\x08\x0e-\x1b\x1f\x7f]")
 _TITLE_TOKENS = 64
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """A piece of a prompt.
-
-    Args:
-        untrusted: text of a document that may hold the text of a special token: tokenise it with
-            `parse_special: false` and send the tokens.
-    """
-
-    text: str
-    untrusted: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class RenderedPrompt:
-    """A prompt as neighbouring parts; one trusted part unless the request's text looks like a special token."""
-
-    parts: tuple[Part, ...]
-
-    @property
-    def text(self) -> str:
-        """The whole prompt as one string, for people, logs and estimates."""
-        return "".join(part.text for part in self.parts)
 
 
 class Renderer:
@@ -149,14 +118,14 @@ class Renderer:
     def render(self, request: Request) -> RenderedPrompt:
         """The prompt of a request."""
         read = {source: reading.text for source, reading in readings(request).items()}
-        lines = _question(self._labels[request.lang], read["title"], read["context"], read["chunk"])
+        lines = question(self._labels[request.lang], read["title"], read["context"], read["chunk"])
         parts = (
             Part(self._prefixes[request.lang]),
             *self._retrieved(request),
             *lines,
             Part(self._turns[request.lang].asked),
         )
-        return RenderedPrompt(_joined(parts))
+        return RenderedPrompt(joined(parts))
 
     def _retrieved(self, request: Request) -> Iterator[Part]:
         """Further examples for one request, written as the fixed ones are."""
@@ -165,9 +134,9 @@ class Renderer:
 
     def _written(self, example: fewshot.Example, lang: Lang) -> Iterator[Part]:
         turns = self._turns[lang]
-        yield from _question(self._labels[lang], example.title, example.context, example.text)
+        yield from question(self._labels[lang], example.title, example.context, example.text)
         yield Part(turns.to_answer)
-        yield _document_text(fewshot.answer(example, self._ontology, lang, self._form))
+        yield document_text(fewshot.answer(example, self._ontology, lang, self._form))
         yield Part(turns.to_next)
 
     def identity(self) -> tuple[str, ...]:
@@ -181,7 +150,7 @@ class Renderer:
             for text in (
                 lang,
                 self._prefixes[lang],
-                *(part.text for part in _question(self._labels[lang], "title", "context", "text")),
+                *(part.text for part in question(self._labels[lang], "title", "context", "text")),
                 self._turns[lang].asked,
             )
         ]
@@ -288,28 +257,5 @@ def _unheeded(prompt: Prompt, instructions: str, profile: ModelProfile) -> Itera
 
 
 def _shown(prompt: Prompt, example: fewshot.Example) -> str:
-    lines = _question(prompt.labels, example.title, example.context, example.text)
+    lines = question(prompt.labels, example.title, example.context, example.text)
     return "".join(part.text for part in lines)
-
-
-def _question(labels: Labels, title: str, context: str, text: str) -> tuple[Part, ...]:
-    """Title, context and text, each on its own line behind its label; an empty title or context has no line."""
-    parts = []
-    for label, field in ((labels.title, title), (labels.context, context)):
-        if field:
-            parts += [Part(label), _document_text(field), Part("\n")]
-    return (*parts, Part(labels.text), _document_text(text))
-
-
-def _document_text(text: str) -> Part:
-    return Part(LINE_END.sub(" ", text), untrusted=_MAY_BE_SPECIAL.search(text) is not None)
-
-
-def _joined(parts: Iterable[Part]) -> tuple[Part, ...]:
-    joined: list[Part] = []
-    for part in parts:
-        if joined and not part.untrusted and not joined[-1].untrusted:
-            joined[-1] = Part(joined[-1].text + part.text)
-        elif part.text:
-            joined.append(part)
-    return tuple(joined)

@@ -27,6 +27,7 @@ class AnsweredChunk:
         truncated: the tail of the answer was cut.
         answered_at: when the answer was there.
         token_logprobs, token_chars: of the answer's tokens, as a `Completion` has them, where they are known.
+        looks: at the answer's triples, as an `Attempt` has them, where there are any.
     """
 
     chunk_id: str
@@ -44,6 +45,7 @@ class AnsweredChunk:
     answered_at: datetime | None
     token_logprobs: Sequence[float] | None = None
     token_chars: Sequence[int] | None = None
+    looks: Sequence[float | None] | None = None
 
     @property
     def request(self) -> Request:
@@ -100,7 +102,8 @@ def mentions(chunks: Iterable[AnsweredChunk], ontology: Ontology | None, answer:
         if chunk.completion is None:
             continue
         derived = derive(chunk.request, chunk.completion, truncated=chunk.truncated, ontology=ontology, answer=answer)
-        told = features(chunk.request, derived, chunk.token_logprobs or (), chunk.token_chars or ())
+        tokens = (chunk.token_logprobs or (), chunk.token_chars or ())
+        told = features(chunk.request, derived, *tokens, chunk.looks or ())
         known: Iterable[Features | None] = repeat(None) if told is None else told
         for triple, of_triple in zip(derived.triples, known, strict=False):
             row = _row(chunk, triple, facts)

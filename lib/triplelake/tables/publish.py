@@ -120,6 +120,7 @@ class Publisher:
             F.col("finished_at").alias("answered_at"),
             "token_logprobs",
             "token_chars",
+            "looks",
         )
         return chunks.join(documents.select(*_VERSION), _VERSION, "left_semi").join(replies, "request_id", "left")
 

@@ -19,7 +19,7 @@ TIMESTAMP = pa.timestamp("us", tz="UTC")
 SEQUENCE = "sequence"
 """The column by which a table's rows are ordered; `Store.append` fills it."""
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 """Raised whenever a column changes; kept as a property of each table."""
 
 
@@ -166,11 +166,13 @@ ATTEMPTS = Table(
         Column("triples", pa.list_(_TRIPLE), "What the worker read in it"),
         Column("error_code", STRING, "Why it failed; `truncated` if the tail of a good answer was cut"),
         Column("error_message", STRING, "The same for people"),
-        Column("prompt_tokens", INT, "Tokens of the prompt"),
+        Column("prompt_tokens", INT, "Tokens of the prompt, and of those of its looks"),
         Column("cached_tokens", INT, "Those of them that the slot still held"),
-        Column("completion_tokens", INT, "Decoded tokens, all tries"),
-        Column("latency_ms", DOUBLE, "From sending to holding the answer, milliseconds"),
-        Column("tries", INT, "Times that a server was asked"),
+        Column("completion_tokens", INT, "Decoded tokens, all tries and looks"),
+        Column(
+            "latency_ms", DOUBLE, "From sending to holding the answer, and the same of each of its looks, milliseconds"
+        ),
+        Column("tries", INT, "Times that the question was put to a server, looks not counted"),
         Column(
             "failed_tries", pa.list_(_FAILED_TRY), "Those of them that brought no good answer, with server and cause"
         ),
@@ -182,6 +184,11 @@ ATTEMPTS = Table(
             "Log probability of each token of the answer, before the grammar; null: not asked, or asked in halves",
         ),
         Column("token_chars", pa.list_(SHORT), "Characters of the answer that each of these tokens begins"),
+        Column(
+            "looks",
+            pa.list_(FLOAT),
+            "Log probability of yes for each triple of the completion, asked alone; null: not asked, or not known",
+        ),
         _SEQUENCE,
         Column("finished_at", TIMESTAMP, "When the answer was there, by the executor's clock"),
     ),
@@ -275,7 +282,11 @@ RUNS = Table(
         Column("prompt_tokens", LONG, "Tokens of the prompts answered in this run"),
         Column("cached_tokens", LONG, "Those of them found in the KV cache"),
         Column("completion_tokens", LONG, "Tokens decoded in this run"),
-        Column("endpoints", pa.list_(_ENDPOINT), "What each server did in this run; failed_tries were put again"),
+        Column(
+            "endpoints",
+            pa.list_(_ENDPOINT),
+            "What each server did in this run, looks counted with their answer; failed_tries were put again",
+        ),
         Column("failed_tries", pa.map_(STRING, LONG), "Tries in this run that brought no good answer, by cause"),
         Column("asking_s", DOUBLE, "Seconds from the first wave's start to the last one's commit"),
         Column("status", STRING, "succeeded, failed or interrupted"),

@@ -30,6 +30,8 @@ class Features:
         chunk_chars: code points of the chunk.
         is_ambiguous: subject or object stands there more than once.
         is_flagged: something is doubtful by itself (`Triple.flags`).
+        look: what it gave to “yes” where it was asked about this triple alone; None where it was not, or where that is
+            not known.
     """
 
     subject: float
@@ -44,9 +46,13 @@ class Features:
     chunk_chars: float
     is_ambiguous: float
     is_flagged: float
+    look: float | None = None
 
 
 NAMES = tuple(field.name for field in fields(Features))
+
+LOOK = "look"
+"""The feature that a triple may lack."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +69,15 @@ class Calibration:
     weights: Mapping[str, float]
     relations: Mapping[str, float]
 
-    def confidence(self, features: Features, predicate: str) -> float:
-        """The probability that a triple of these features is right."""
+    @property
+    def needs_look(self) -> bool:
+        """Whether a triple that was not looked at again has no confidence."""
+        return LOOK in self.weights
+
+    def confidence(self, features: Features, predicate: str) -> float | None:
+        """The probability that a triple of these features is right; None where they lack one that is weighed."""
+        if self.needs_look and features.look is None:
+            return None
         values = asdict(features)
         score = self.bias + self.relations.get(predicate, 0.0)
         score += sum(weight * values[name] for name, weight in self.weights.items())
@@ -100,12 +113,17 @@ def least_confidence(precision: float, groups: Sequence[tuple[float, int, float]
 
 
 def features(
-    request: Request, derived: Derivation, logprobs: Sequence[float], chars: Sequence[int]
+    request: Request,
+    derived: Derivation,
+    logprobs: Sequence[float],
+    chars: Sequence[int],
+    looks: Sequence[float | None] = (),
 ) -> Iterator[Features] | None:
     """The features of each triple of an answer.
 
     Args:
         logprobs, chars: of the answer's tokens, as a `Completion` has them.
+        looks: of each triple as the answer says it, as an `Attempt` has them; empty for none.
 
     Returns:
         None where the probabilities were not asked for or are not those of this answer.
@@ -127,6 +145,7 @@ def features(
             chunk_chars=len(request.text),
             is_ambiguous=triple.span_ambiguous,
             is_flagged=bool(triple.flags),
+            look=looks[rank] if rank < len(looks) else None,
         )
         for triple, rank in zip(derived.triples, derived.ranks, strict=True)
     )

@@ -176,8 +176,8 @@ class Scripted:
     Args:
         slots: that it declares.
         refused: questions that get HTTP 400, so that they fail.
-
         logprob: of a character of an answer; each is a token of its own.
+        look: of the “yes” to a prompt that asks about one triple.
 
     Attributes:
         key: the one that it takes.
@@ -189,10 +189,12 @@ class Scripted:
         slots: int = 2,
         refused: Callable[[str], bool] = lambda _: False,
         logprob: Callable[[str], float] = lambda _: -0.1,
+        look: Callable[[str], float] = lambda _: -0.1,
     ) -> None:
         self._slots = slots
         self.refused = refused
         self.logprob = logprob
+        self.look = look
         self.key = API_KEY
 
     def reply(self, method: str, path: str, body: bytes, key: str) -> tuple[int, bytes]:
@@ -217,13 +219,19 @@ class Scripted:
 
     def _complete(self, body: Mapping[str, Any]) -> tuple[int, bytes]:
         question = own_text(body["prompt"])
-        if question is None:
-            content = body["grammar"].split('"')[1]  # a probe: the one text that its grammar admits
+        only = _ONE_TEXT.fullmatch(body.get("grammar", ""))
+        if only:
+            content = only.group(1)  # of a probe, or of a look
         elif self.refused(question):
             return _json({"error": {"message": "refused by the test", "type": "invalid_request_error"}}, 400)
         else:
             content = scripted_answer(question)
-        entries = [{"logprob": self.logprob(char), "bytes": list(char.encode())} for char in content]
+        logprobs = [*map(self.logprob, content)]
+        if only and question is not None:
+            logprobs[0] = self.look(body["prompt"])
+        entries = [
+            {"logprob": each, "bytes": list(char.encode())} for each, char in zip(logprobs, content, strict=True)
+        ]
         return _json(
             {
                 **({"completion_probabilities": entries} if body.get("n_probs") else {}),
@@ -238,6 +246,8 @@ class Scripted:
         )
 
 
+_ONE_TEXT = regex.compile(r'(?:%llguidance \{\}\s*start:|root ::=) "([^"]*)"\s*')
+"""A grammar that admits one text."""
 _ALIAS = "gemma-3-270m-scripted"
 _BASE = ModelProfile("base", "plain")
 

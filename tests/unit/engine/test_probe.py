@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -40,6 +42,9 @@ def test_the_limits_of_the_job_hold() -> None:
     asked = alike(20, 6.0, slots=4)
     slow = estimate(asked, 1_000, 400, AskingSettings(requests_per_s=0.5))
     assert slow.hours.value == pytest.approx(1_000 / 0.5 / 3600)
+    looked = [replace(each, requests=1 + place % 3) for place, each in enumerate(asked[:18])]
+    twice = estimate(looked, 1_000, 400, AskingSettings(requests_per_s=0.5))
+    assert twice.hours.value == pytest.approx(2 * slow.hours.value)
     read = estimate(asked, 1_000, 400, AskingSettings(tokens_per_s=11))
     assert read.hours.value == pytest.approx(1_000 * 110 / 11 / 3600)
 

@@ -14,12 +14,14 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from fake import answers
 from fake.pool import FakePool
 from pytest_httpserver import HTTPServer
 
 from triplelake.config import load_settings
 from triplelake.engine.opened import open_pool, read_question
 from triplelake.engine.worker import Assignment
+from triplelake.errors import UsageError
 from triplelake.pool.endpoints import Endpoint
 from triplelake.pool.shares import capacity, split_shares
 from triplelake.tables.schemas import REQUESTS
@@ -111,3 +113,37 @@ def test_without_a_desk_each_task_keeps_to_its_share(wave: Wave, pool: FakePool)
     assert sum(batch.num_rows for batch in rows) == 3 * _REQUESTS
     for number, endpoint in enumerate(whole.endpoints):
         assert pool.counts(number).peak == capacity(endpoint)
+
+
+def test_a_second_look_at_each_triple_stands_in_its_row(pool: FakePool) -> None:
+    pool.forget()
+    asked = {"pool": pool.setting, "api_key": _KEY, "profile": "chat", "asking": {"second_look": "yes_no"}}
+    settings = load_settings(None, asked, {})
+    with open_pool(settings, read_question(settings)) as opened:
+        endpoints = tuple(Endpoint(url, _KEY, slots=4) for url in pool.urls)
+        shares = tuple(split_shares(endpoints, 1))
+        wave = Assignment("plan", 0, "k", shares, endpoints, None, settings.asking, opened.method)
+        rows = [row for batch in wave(batches()) for row in batch.to_pylist()]
+    assert len(rows) == _REQUESTS
+    looks = [look for row in rows for look in row["looks"]]
+    assert len(looks) == sum(len(row["triples"]) for row in rows) > 0
+    assert looks == pytest.approx([answers.logprob("是")] * len(looks))
+    assert pool.counts().received == _REQUESTS + len(looks)
+    # What the looks decoded is counted with the answers: two tokens each.
+    assert all(row["completion_tokens"] > 2 * len(row["looks"]) for row in rows)
+    assert {row["tries"] for row in rows} == {1}
+
+
+def test_without_a_second_look_no_row_has_one(wave: Wave, pool: FakePool) -> None:
+    rows = [row for batch in wave(pool.urls)(batches()) for row in batch.to_pylist()]
+    assert {row["looks"] for row in rows} == {None}
+
+
+def test_a_second_look_is_refused_for_a_base_model(pool: FakePool) -> None:
+    asked = {"pool": pool.setting, "api_key": _KEY, "profile": "base", "asking": {"second_look": "yes_no"}}
+    settings = load_settings(None, asked, {})
+    with (
+        pytest.raises(UsageError, match="model profile base asks a base model"),
+        open_pool(settings, read_question(settings)),
+    ):
+        raise AssertionError("it is refused before anything is asked")

@@ -69,6 +69,54 @@ def test_a_fit_finds_the_probabilities_again() -> None:
             assert made.confidence(known, predicate) == pytest.approx(truth(known, predicate), abs=0.06)
 
 
+def looked(triples: list[JudgedTriple], *, without: int = 0) -> list[JudgedTriple]:
+    """With looks that tell right from wrong, but for the first ones."""
+    rng = random.Random(3)
+    found = []
+    for place, each in enumerate(triples):
+        look = rng.gauss(-0.5 if each.right else -2.0, 0.7)
+        found.append(replace(each, features=replace(each.features, look=None if place < without else look)))
+    return found
+
+
+def test_looks_are_weighed_where_every_triple_has_one() -> None:
+    plain = [replace(each, features=replace(each.features, look=None)) for each in judged(300)]
+    bare, some, every = (fit(each, source="gold") for each in (plain, looked(plain, without=1), looked(plain)))
+    assert (bare.needs_look, some.needs_look, every.needs_look) == (False, False, True)
+    assert bare == some, "a look that one triple lacks counts for none"
+    assert every.weights["look"] > 0
+    without, with_looks = (quality(each, cross_validated(each)).auc for each in (plain, looked(plain)))
+    assert without and with_looks and with_looks > without + 0.05
+
+
+def test_a_file_says_whether_it_needs_looks(tmp_path: Path) -> None:
+    file = tmp_path / "c.yaml"
+    weights = {"object": 0.25, "look": 0.5}
+    write_calibration(file, file_of(weights=weights, second_look="yes_no"), overwrite=False)
+    assert "second_look: yes_no" in file.read_text("utf-8")
+    assert read_calibration(file).calibration.needs_look
+    assert not file_of().calibration.needs_look
+    for found in (file_of(weights=weights), file_of(second_look="yes_no")):
+        write_calibration(file, found, overwrite=True)
+        with pytest.raises(InputError, match=r"says `second_look: (none|yes_no)`, and `weights` says otherwise"):
+            read_calibration(file)
+
+
+def test_what_a_fit_has_of_looks_is_shown(tmp_path: Path) -> None:
+    def shown(found: CalibrationFile, unlooked: int) -> str:
+        console = Console(file=io.StringIO(), width=200)
+        rows = quality(judged(60), cross_validated(judged(60)))
+        here = {"file": tmp_path / "c.yaml", "plot": tmp_path / "c.svg"}
+        show_calibration(console, found, rows, unknown=0, unlooked=unlooked, **here)
+        assert isinstance(console.file, io.StringIO)
+        return console.file.getvalue()
+
+    needs = file_of(weights={"look": 0.5}, second_look="yes_no")
+    assert "It needs asking.second_look=yes_no" in shown(needs, 0)
+    assert "3 of them have no second look, so that those of the others are not used" in shown(file_of(), 3)
+    assert "second" not in shown(file_of(), 0)
+
+
 def test_figures_are_those_of_documents_that_the_fit_has_not_seen() -> None:
     triples = judged(600)
     found = quality(triples, cross_validated(triples), gold=2000)
@@ -264,4 +312,5 @@ def test_what_is_shipped_can_be_used_with_the_profile_of_its_model() -> None:
         found = read_calibration(file)
         assert choose("auto", model=found.model, form=found.form) == found
         assert found.judged_by == "conf/demo/gold.jsonl"
+        assert found.second_look == "none"
         assert found.triples >= FEWEST_TRIPLES

@@ -23,12 +23,14 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from fake.pool import FakePool
 
 from triplelake.engine.opened import server_template
+from triplelake.engine.second_look import spelled
 from triplelake.pool.answers import read_metrics
 from triplelake.pool.client import LlamaServer
 from triplelake.pool.completions import COMPLETION_FIELDS
 from triplelake.pool.endpoints import Endpoint
 from triplelake.pool.failures import ServerFailure
 from triplelake.pool.survey import survey
+from triplelake.prompt.grammar import Engine, literal_grammar
 from triplelake.prompt.profile import MARKER, ModelProfile
 from triplelake.prompt.template import HISTORY, KWARGS, read_template
 from triplelake.triples.repeats import Repeats
@@ -432,6 +434,15 @@ def test_an_answer_that_is_watched_is_the_same(server: Asked) -> None:
     assert watched.text == whole.text
     assert (watched.completion_tokens, watched.model) == (whole.completion_tokens, whole.model)
     assert (watched.token_logprobs, watched.token_chars) == (whole.token_logprobs, whole.token_chars)
+
+
+@pytest.mark.parametrize("engine", ["gbnf", "llguidance"])
+def test_a_forced_word_tells_how_probable_it_was(server: Asked, engine: Engine) -> None:
+    prompt, grammar = "天是蓝的吗？只回答“是”或“否”：", literal_grammar(engine, "是。")
+    answer = server.client.complete(prompt, grammar=grammar, max_tokens=2, probabilities=True)
+    assert (answer.text, answer.completion_tokens) == ("是。", 2)
+    look = spelled(answer, "是")
+    assert look is not None and -100 < look < 0
 
 
 def test_behind_a_stream_the_connection_is_closed_at_once(server: Asked) -> None:

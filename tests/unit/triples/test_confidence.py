@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import pickle
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -23,9 +24,9 @@ ANSWER = '[["晨雾","作者","林知远"],["晨雾","作者","林知远"],["暮
 NOTHING = Features(*[0.0] * len(NAMES))
 
 
-def told(logprobs: list[float]) -> list[Features] | None:
+def told(logprobs: list[float], looks: Sequence[float | None] = ()) -> list[Features] | None:
     derived = derive(REQUEST, ANSWER, truncated=False, ontology=ONTOLOGY, answer=AnswerSettings())
-    found = features(REQUEST, derived, logprobs, [1] * len(logprobs))
+    found = features(REQUEST, derived, logprobs, [1] * len(logprobs), looks)
     return None if found is None else list(found)
 
 
@@ -43,6 +44,25 @@ def test_features_are_those_of_the_triples_that_are_kept() -> None:
 def test_without_probabilities_nothing_is_known() -> None:
     assert told([]) is None
     assert told([-1.0]) is None
+
+
+def test_a_look_is_that_of_the_triple_as_the_answer_says_it() -> None:
+    known = [-1.0] * len(ANSWER)
+    for looks, expected in (([-0.5, None, -0.25], [-0.5, -0.25]), ([-0.5, None, None], [-0.5, None]), ([], [None] * 2)):
+        found = told(known, looks)
+        assert found is not None
+        assert [each.look for each in found] == expected
+
+
+def test_a_calibration_with_looks_says_nothing_of_a_triple_without_one() -> None:
+    plain = Calibration(-1.0, {"object": 0.5}, {})
+    looking = replace(plain, weights={"object": 0.5, "look": 2.0})
+    seen, unseen = replace(NOTHING, look=-1.0), replace(NOTHING, look=None)
+    assert (plain.needs_look, looking.needs_look) == (False, True)
+    assert looking.confidence(seen, "author") == pytest.approx(1 / (1 + math.exp(1 + 2)))
+    assert looking.confidence(unseen, "author") is None
+    assert plain.confidence(seen, "author") == plain.confidence(unseen, "author") == pytest.approx(1 / (1 + math.e))
+    assert plain.identity() != looking.identity()
 
 
 def test_confidence_is_the_logistic_of_the_weighed_features() -> None:

@@ -52,6 +52,8 @@ WORKS = frozenset(
 )
 """Types of an ontology that are works."""
 
+_LANGUAGES = {"gbnf": gbnf.GBNF, "llguidance": llguidance.LARK}
+_HEADERS = {"gbnf": "", "llguidance": llguidance.HEADER}
 _GROUNDED = {"gbnf": gbnf.grounded, "llguidance": llguidance.grounded}
 _STATIC = {"gbnf": gbnf.static, "llguidance": llguidance.static}
 
@@ -80,6 +82,16 @@ def build_grammar(
     spans = material(request, answer.max_entity_chars, quoted=_names_works(ontology))
     allowed = branches(ontology, lang, spans) if any(spans.reaches) else []
     return _GROUNDED[engine](spans, allowed, lang, _triple_limit(spans, lang, answer), form)
+
+
+def literal_grammar(engine: Engine, text: str) -> str:
+    """The grammar of which a text is the only answer.
+
+    Args:
+        text: without control characters.
+    """
+    language = _LANGUAGES[engine]
+    return _HEADERS[engine] + language.define(language.start, language.literal(text)) + "\n"
 
 
 def _names_works(ontology: Ontology | None) -> bool:
