@@ -81,6 +81,7 @@ def triples_of(lake: Lake, doc_id: str) -> set[str]:
     return {row["triple_id"] for row in lake.view("current_triples", f"doc_id = '{doc_id}'")}
 
 
+@pytest.mark.infra
 def test_a_changed_sentence_asks_what_it_touches_and_shows_when_it_is_whole(bench: Bench, first: Bench) -> None:
     old, new = corpus(), corpus(_RIVER.replace("金河发源于", "金河起源于"))
     assert old != new
@@ -162,6 +163,7 @@ def test_only_replace_removes(bench: Bench, first: Bench) -> None:
     check_unique(bench.lake)
 
 
+@pytest.mark.infra
 def test_earlier_settings_publish_their_answers_again(bench: Bench, first: Bench) -> None:
     def current(column: str) -> dict[str, Any]:
         return {row["doc_id"]: row[column] for row in bench.lake.view("current_documents")}

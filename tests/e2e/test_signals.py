@@ -49,6 +49,7 @@ def test_a_signal_of_a_terminal_ends_a_run_whose_answers_do_not_come(scripted: C
     scripted.wait_until(lambda: scripted.waiting == 0, "the workers to go")
 
 
+@pytest.mark.infra
 def test_what_is_in_flight_at_a_signal_is_answered_and_kept(bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     scripted = bench.server
     file = bench.folder / "in.txt"

@@ -73,6 +73,7 @@ def test_too_many_failures_end_the_run_and_can_be_asked_again(bench: Any) -> Non
     assert Counter(row["exit_code"] for row in bench.lake.rows("runs")) == {5: 1, 0: 3}
 
 
+@pytest.mark.infra
 def test_a_server_that_dies_ends_the_run_and_the_same_command_goes_on(bench: Any) -> None:
     file = bench.corpus(DOCUMENTS)
     lake = bench.lake
