@@ -187,6 +187,7 @@ def test_earlier_settings_publish_their_answers_again(bench: Bench, first: Bench
     check_unique(bench.lake)
 
 
+@pytest.mark.infra
 def test_ids_of_another_source_are_no_edits(bench: Bench, first: Bench) -> None:
     read = {**_READ, **_SMALL, "run__allow_moved": False}
     others = bench.corpus([{"id": "ship", "text": _WRITER}, {"id": "boat", "text": _SHIP}], "others.jsonl")
