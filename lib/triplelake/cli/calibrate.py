@@ -10,10 +10,11 @@ from rich.console import Console
 
 from triplelake.cli.guard import guarded
 from triplelake.cli.parsing import EXIT_CODES, Parser, file_here
-from triplelake.errors import OutputError, UsageError
+from triplelake.errors import UsageError
 from triplelake.evaluate.calibrate import need_libraries
 from triplelake.evaluate.gold import READERS, gold_format
 from triplelake.evaluate.review import read_review
+from triplelake.prompt.files import check_new
 
 
 def calibrate_command(argv: Sequence[str]) -> int:
@@ -57,10 +58,7 @@ def _calibrate(argv: Sequence[str], console: Console) -> None:
     # What is wrong with the place, or not installed, is told before Spark is started.
     need_libraries()
     for file in (options.to, plot):
-        if file.exists() and not options.overwrite:
-            raise OutputError(str(file), "is there already", "Name another file, or add --overwrite.")
-        if not file.parent.is_dir():
-            raise OutputError(str(file), "is in a folder that is not there", "Make the folder, or name another one.")
+        check_new(file, overwrite=options.overwrite)
     review = read_review(options.review) if options.review else None
     format = None if review else options.gold_format or gold_format(options.gold)
     # Spark is imported late, so that bad usage is answered at once.

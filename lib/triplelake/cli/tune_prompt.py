@@ -18,11 +18,12 @@ from triplelake.console import say
 from triplelake.engine.opened import Question, read_question
 from triplelake.engine.tune_prompt import Tried, tune_prompt
 from triplelake.engine.tune_texts import FEWEST, Draw, Texts, of_gold, of_nobody, of_sheet
-from triplelake.errors import OutputError, PoolError, UsageError
+from triplelake.errors import PoolError, UsageError
 from triplelake.evaluate.gold import READERS, gold_format
 from triplelake.evaluate.review import read_review
 from triplelake.evaluate.show_tuning import Shown
 from triplelake.prompt.arms import check_names
+from triplelake.prompt.files import check_new
 from triplelake.prompt.profile import write_profile
 
 _ENDINGS = (".yaml", ".yml")
@@ -118,10 +119,7 @@ def _check_usage(own: dict[str, Any]) -> None:
     if file.suffix not in _ENDINGS:
         reason = f"does not end in {' or '.join(_ENDINGS)}, by which --profile knows a file"
         raise UsageError(f"--to {file}", reason, f"Name it {file.stem}.yaml.")
-    if file.exists() and not own["overwrite"]:
-        raise OutputError(str(file), "is there already", "Name another file with --to, or add --overwrite.")
-    if not file.parent.is_dir():
-        raise OutputError(str(file), "is in a folder that is not there", "Make the folder, or name another one.")
+    check_new(file, overwrite=own["overwrite"])
 
 
 def _texts(own: dict[str, Any], settings: Settings, question: Question) -> Texts:

@@ -133,7 +133,6 @@ def calibrate(output: str, by: Judgement, *, ontology: str | None = None) -> Cal
         bias=round(calibration.bias, 6),
         weights={name: round(weight, 6) for name, weight in calibration.weights.items()},
         relations={name: round(weight, 4) for name, weight in calibration.relations.items()},
-        second_look="yes_no" if calibration.needs_look else "none",
     )
     without = sum(each.features.look is None for each in triples)
     return Calibrated(file, told, len(judged) - len(triples), without if without < len(triples) else 0)

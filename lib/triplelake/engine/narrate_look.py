@@ -15,12 +15,11 @@ def calibration(console: Console, found: CalibrationFile, setting: LookKind) -> 
     Args:
         setting: `asking.second_look` of the run.
     """
-    if found.second_look == setting:
-        return
-    if setting == "none":
-        say(console, f"          It weighs second looks: set asking.second_look={found.second_look}, for what a run")
-        say(console, "          asks without gets no confidence")
-    else:
+    needs, has = found.calibration.needs_look, setting != "none"
+    if needs and not has:
+        say(console, "          It weighs second looks: set asking.second_look=yes_no, for what a run asks without")
+        say(console, "          gets no confidence")
+    elif has and not needs:
         say(console, "          It weighs no second looks; those of this run are kept for the next jobs/calibrate.py")
 
 

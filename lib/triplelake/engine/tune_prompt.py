@@ -20,7 +20,7 @@ from triplelake.engine.tune_texts import Texts
 from triplelake.errors import PoolError, TooManyFailures, UsageError
 from triplelake.evaluate.calibration_file import NONE
 from triplelake.evaluate.metrics import repeated_count
-from triplelake.evaluate.tuning import Said, Text, Tuned, tuned
+from triplelake.evaluate.tuning import Cost, Said, Text, Tuned, tuned
 from triplelake.evaluate.vocabulary import Vocabulary
 from triplelake.pool.failures import ServerFailure
 from triplelake.pool.survey import Survey
@@ -169,7 +169,7 @@ def _said(
 ) -> Said | Code:
     """The sum over the chunks of a text; a fact that two of them say is one."""
     facts: list[tuple[str, str, str]] = []
-    triples = repeated = empty = cut = decoded = 0
+    cost = Cost()
     for request, answer in answers:
         if isinstance(answer, ServerFailure):
             return answer.code
@@ -180,11 +180,16 @@ def _said(
             items = parse_answer(answer.text, truncated=answer.truncated).items
         except AnswerError:
             items = ()
-        # Where an answer was left, it had said a triple again that is not in its text.
-        triples += len(items) + answer.left
-        repeated += repeated_count(items) + answer.left
-        empty, cut, decoded = empty + (not found), cut + answer.truncated, decoded + answer.completion_tokens
-    return Said(tuple(dict.fromkeys(facts)), triples, repeated, len(answers), empty, cut, decoded)
+        cost += Cost(
+            # Where an answer was left, it had said a triple again that is not in its text.
+            triples=len(items) + answer.left,
+            repeated=repeated_count(items) + answer.left,
+            answers=1,
+            empty=not found,
+            cut=answer.truncated,
+            decoded=answer.completion_tokens,
+        )
+    return Said(tuple(dict.fromkeys(facts)), cost)
 
 
 def _answered_by_all(

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import yaml
 
-from triplelake.config import LookKind, Settings, conf_dir, find_conf
-from triplelake.errors import InputError, OutputError, UsageError
+from triplelake.config import Settings, conf_dir, find_conf
+from triplelake.errors import InputError, UsageError
 from triplelake.evaluate.sureness import Kept, Quality
 from triplelake.prompt.answer_form import FormName
-from triplelake.prompt.files import Section, read_yaml_as
+from triplelake.prompt.files import Section, read_yaml_as, write_new
 from triplelake.triples.confidence import NAMES, Calibration
 
 AUTO, NONE = "auto", "none"
@@ -46,8 +46,6 @@ class CalibrationFile(Section):
         documents, triples, right: how many were judged, and how many triples are right.
         thresholds: what is kept from each confidence on, the surest first.
         auc, brier, ece: see `triplelake.evaluate.sureness.Quality`.
-        second_look: how the triples must have been looked at again (`asking.second_look`): one that was not has no
-            confidence. With `none` looks do not matter.
     """
 
     model: str
@@ -64,7 +62,6 @@ class CalibrationFile(Section):
     bias: float
     weights: Mapping[str, float]
     relations: Mapping[str, float] = {}
-    second_look: LookKind = "none"
 
     @property
     def calibration(self) -> Calibration:
@@ -75,14 +72,11 @@ def read_calibration(file: Path) -> CalibrationFile:
     """Read a file.
 
     Raises:
-        InputError: it is no calibration, weighs a feature that is not known, or contradicts itself.
+        InputError: it is no calibration, or weighs a feature that is not known.
     """
     found = read_yaml_as(file, CalibrationFile, "calibration")
     if unknown := set(found.weights) - set(NAMES):
         raise InputError(str(file), f"weighs `{min(unknown)}`, which no triple has", "Make it anew: jobs/calibrate.py")
-    if found.calibration.needs_look != (found.second_look != "none"):
-        reason = f"says `second_look: {found.second_look}`, and `weights` says otherwise"
-        raise InputError(str(file), reason, "Make it anew: jobs/calibrate.py")
     return found
 
 
@@ -131,13 +125,7 @@ def write_calibration(file: Path, found: CalibrationFile, *, overwrite: bool) ->
         OutputError: it is there already, or cannot be written.
     """
     text = _HEAD + yaml.safe_dump(found.model_dump(mode="json"), allow_unicode=True, sort_keys=False)
-    try:
-        with file.open("w" if overwrite else "x", encoding="utf-8") as out:
-            out.write(text)
-    except FileExistsError:
-        raise OutputError(str(file), "is there already", "Name another file with --to, or add --overwrite.") from None
-    except OSError as error:
-        raise OutputError(str(file), error.strerror or "cannot be written", "Check the path.") from None
+    write_new(file, text, overwrite=overwrite)
 
 
 def thresholds(found: Quality, kept: Sequence[Kept]) -> tuple[Threshold, ...]:

@@ -41,8 +41,8 @@ def show_calibration(
         say(console, f"  {unknown:,} more have no probabilities: asked without asking.probabilities, or in halves")
     if unlooked:
         say(console, f"  {unlooked:,} of them have no second look, so that those of the others are not used")
-    if found.second_look != "none":
-        say(console, f"  It needs asking.second_look={found.second_look}: a triple without a look has no confidence")
+    if found.calibration.needs_look:
+        say(console, "  It needs asking.second_look=yes_no: a triple without a look has no confidence")
     say(console, "Cross-validated by document:")
     say(
         console,

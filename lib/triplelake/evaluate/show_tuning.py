@@ -116,9 +116,10 @@ def _cells(arm: ArmFigures, *, split: bool) -> Iterator[str]:
         found: tuple[Interval | None, ...] = (arm.by_kind.get("own"), arm.by_kind.get("known"))
         yield from ("" if each is None else f"{each.value:.2f}" for each in found)
     yield from (f"{share:.2f}" for share in (arm.sure.precision, arm.sure.recall))
-    yield f"{arm.empty:,} of {arm.answers:,}"
-    yield f"{arm.repeated / arm.triples:.0%}" if arm.triples else ""
-    yield from (f"{arm.decoded:,}", _price(arm), f"{arm.cut:,}")
+    cost = arm.cost
+    yield f"{cost.empty:,} of {cost.answers:,}"
+    yield f"{cost.repeated / cost.triples:.0%}" if cost.triples else ""
+    yield from (f"{cost.decoded:,}", _price(arm), f"{cost.cut:,}")
 
 
 def _rows(found: Tuned) -> list[str]:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from math import inf, sqrt
+from operator import add
 from typing import Literal
 
 from triplelake.evaluate.bootstrap import Interval
@@ -51,26 +52,40 @@ class Text:
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """What an arm made of a text; sums over texts are meant.
+class Cost:
+    """What answers took and how they look; costs can be added.
 
     Args:
-        facts: that count.
         triples: of the answers as decoded.
         repeated: of these, how many repeat an earlier one of their answer.
-        answers: one for each chunk.
+        answers: how many.
         empty: answers without a triple that can be used.
         cut: answers that came to the limit of tokens.
         decoded: tokens.
     """
 
+    triples: int = 0
+    repeated: int = 0
+    answers: int = 0
+    empty: int = 0
+    cut: int = 0
+    decoded: int = 0
+
+    def __add__(self, other: Cost) -> Cost:
+        return Cost(*map(add, astuple(self), astuple(other)))
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What an arm made of a text.
+
+    Args:
+        facts: that count.
+        cost: of the answers, one for each chunk.
+    """
+
     facts: tuple[Fact, ...]
-    triples: int
-    repeated: int
-    answers: int
-    empty: int
-    cut: int
-    decoded: int
+    cost: Cost
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +98,7 @@ class ArmFigures:
         by_kind: F1 on all texts of a kind.
         sure: facts found, said and stated, of all texts but `own`.
         right: facts found, those of `own` by agreement included.
-        triples, repeated, answers, empty, cut, decoded: sums over all texts, as in `Said`.
+        cost: of all texts.
         ahead: the F1 that the chosen arm has over this one on the half that reports; None of the chosen arm itself.
     """
 
@@ -93,18 +108,13 @@ class ArmFigures:
     by_kind: Mapping[Kind, Interval]
     sure: Counts
     right: int
-    triples: int
-    repeated: int
-    answers: int
-    empty: int
-    cut: int
-    decoded: int
+    cost: Cost
     ahead: Interval | None = None
 
     @property
     def price(self) -> float:
         """Decoded tokens per true triple; infinite where none is true."""
-        return self.decoded / self.right if self.right else inf
+        return self.cost.decoded / self.right if self.right else inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,12 +226,7 @@ def _figures(name: str, texts: Sequence[Text], said: Sequence[Said], counts: Seq
         by_kind={kind: f1(each) for kind, each in _by_kind(texts, counts).items()},
         sure=total(each for text, each in zip(texts, counts, strict=True) if text.kind != "own"),
         right=total(counts).correct,
-        triples=sum(each.triples for each in said),
-        repeated=sum(each.repeated for each in said),
-        answers=sum(each.answers for each in said),
-        empty=sum(each.empty for each in said),
-        cut=sum(each.cut for each in said),
-        decoded=sum(each.decoded for each in said),
+        cost=sum((each.cost for each in said), Cost()),
     )
 
 

@@ -118,15 +118,17 @@ class Streamed:
         text: as its end or its watch has it.
         last: the event that ended it; None where its watch left the server.
         said: so many characters of `text` come from the server.
+        entries: of all its tokens.
+        token: the last of them, which counts those before it.
+        cached_tokens: of the prompt, as the progress tells.
     """
 
     text: str = ""
     last: _CompletionBody | None = None
     said: int = 0
     entries: list[Any] = field(default_factory=list)
-    prompt_tokens: int = 0
+    token: _EventBody = field(default_factory=_EventBody)
     cached_tokens: int = 0
-    completion_tokens: int = 0
 
     def completion(self, *, endpoint: str, latency_ms: float, model: str) -> Completion:
         """The answer.
@@ -149,9 +151,9 @@ class Streamed:
         return Completion(
             text=self.text,
             truncated=False,
-            prompt_tokens=self.prompt_tokens,
-            cached_tokens=min(self.cached_tokens, self.prompt_tokens),
-            completion_tokens=self.completion_tokens,
+            prompt_tokens=self.token.tokens_evaluated,
+            cached_tokens=min(self.cached_tokens, self.token.tokens_evaluated),
+            completion_tokens=self.token.tokens_predicted,
             latency_ms=latency_ms,
             model=model,
             endpoint=endpoint,
@@ -181,7 +183,7 @@ def read_stream(pieces: Iterable[bytes], watch: Watch) -> Streamed:
             found.last = read_body(_COMPLETION, data)
             found.text = text + event.content
             return found
-        found.prompt_tokens, found.completion_tokens = event.tokens_evaluated, event.tokens_predicted
+        found.token = event
         found.cached_tokens = max(found.cached_tokens, event.cached)
         found.entries += event.entries
         if not event.content:

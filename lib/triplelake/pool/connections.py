@@ -1,6 +1,7 @@
 """Kept-alive connections to one server, renewed before the server closes them.
 
-llama-server closes a connection after 100 requests or 5 s without one. A request sent into such a
+llama-server closes a connection after 100 requests or 5 s without one (and behind a streamed
+answer, whose reader closes it itself). A request sent into such a
 connection is lost in a way that cannot be told from a request that was taken and then died, so a
 blind resend could decode an answer twice. Each connection here is used by one thread at a time,
 counted, and replaced before either limit.

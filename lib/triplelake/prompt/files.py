@@ -1,4 +1,4 @@
-"""Reading the files of `conf/` that a person edits, with messages that name the file and the line."""
+"""The files of `conf/` that a person edits: read with messages that name the file and the line, and written anew."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TypeVar, get_args
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from triplelake.errors import InputError
+from triplelake.errors import InputError, OutputError
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -34,6 +34,33 @@ def read_text(file: Path, kind: str) -> str:
     except UnicodeDecodeError as error:
         reason = f"is not UTF-8 (byte {error.start})"
         raise InputError(str(file), reason, "Save it as UTF-8; in Excel: “CSV UTF-8”.") from None
+
+
+def check_new(file: Path, *, overwrite: bool) -> None:
+    """Refuse a place for a new file before the work that fills it.
+
+    Raises:
+        OutputError: something is there already, or its folder is not.
+    """
+    if file.exists() and not overwrite:
+        raise _there_already(file)
+    if not file.parent.is_dir():
+        raise OutputError(str(file), "is in a folder that is not there", "Make the folder, or name another one.")
+
+
+def write_new(file: Path, text: str, *, overwrite: bool) -> None:
+    """Write a UTF-8 file.
+
+    Raises:
+        OutputError: it is there already, or cannot be written.
+    """
+    try:
+        with file.open("w" if overwrite else "x", encoding="utf-8") as out:
+            out.write(text)
+    except FileExistsError:
+        raise _there_already(file) from None
+    except OSError as error:
+        raise OutputError(str(file), error.strerror or "cannot be written", "Check the path.") from None
 
 
 def read_yaml_as(file: Path, form: type[Model], kind: str) -> Model:
@@ -77,3 +104,7 @@ def _keys_beside(form: type[BaseModel], place: tuple[int | str, ...]) -> list[st
             nested = (annotation, *get_args(annotation))  # a form, or a tuple of forms
             form = next(arg for arg in nested if isinstance(arg, type) and issubclass(arg, BaseModel))
     return list(form.model_fields)
+
+
+def _there_already(file: Path) -> OutputError:
+    return OutputError(str(file), "is there already", "Name another file with --to, or add --overwrite.")

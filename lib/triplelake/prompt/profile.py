@@ -25,9 +25,9 @@ from typing import Literal
 import regex
 
 from triplelake.config import conf_dir, find_conf
-from triplelake.errors import InputError, OutputError, PoolError, UsageError
+from triplelake.errors import InputError, PoolError, UsageError
 from triplelake.prompt.answer_form import FormName
-from triplelake.prompt.files import Section, read_yaml_as
+from triplelake.prompt.files import Section, read_yaml_as, write_new
 
 Template = Literal["plain", "server", "text"]
 Examples = Literal["text", "turns"]
@@ -177,13 +177,7 @@ def write_profile(file: Path, profile: ModelProfile, comments: Sequence[str], *,
     """
     lines = profile_lines(profile, always=("name", "template", "match", "examples", "answer", "empty"))
     text = "".join(f"{line}\n" for line in (*(f"# {each}".rstrip() for each in comments), *lines))
-    try:
-        with file.open("w" if overwrite else "x", encoding="utf-8") as out:
-            out.write(text)
-    except FileExistsError:
-        raise OutputError(str(file), "is there already", "Name another file with --to, or add --overwrite.") from None
-    except OSError as error:
-        raise OutputError(str(file), error.strerror or "cannot be written", "Check the path.") from None
+    write_new(file, text, overwrite=overwrite)
 
 
 def split_template(rendered: str) -> tuple[str, str]:

@@ -17,7 +17,7 @@ FIGURES = {"documents": 9, "triples": 90, "right": 40, "auc": 0.8, "brier": 0.1,
 def told(needs: LookKind, setting: LookKind) -> str:
     weights = {"object": 0.25} if needs == "none" else {"look": 0.5}
     known = {"model": "m", "form": "arrays", "judged_by": "gold.jsonl", "bias": 0.5, "weights": weights}
-    found = CalibrationFile.model_validate({**FIGURES, **known, "second_look": needs})
+    found = CalibrationFile.model_validate({**FIGURES, **known})
     console = Console(file=io.StringIO(), width=200)
     narrate_look.calibration(console, found, setting)
     assert isinstance(console.file, io.StringIO)

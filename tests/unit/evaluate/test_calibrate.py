@@ -91,15 +91,10 @@ def test_looks_are_weighed_where_every_triple_has_one() -> None:
 
 def test_a_file_says_whether_it_needs_looks(tmp_path: Path) -> None:
     file = tmp_path / "c.yaml"
-    weights = {"object": 0.25, "look": 0.5}
-    write_calibration(file, file_of(weights=weights, second_look="yes_no"), overwrite=False)
-    assert "second_look: yes_no" in file.read_text("utf-8")
+    write_calibration(file, file_of(weights={"object": 0.25, "look": 0.5}), overwrite=False)
     assert read_calibration(file).calibration.needs_look
-    assert not file_of().calibration.needs_look
-    for found in (file_of(weights=weights), file_of(second_look="yes_no")):
-        write_calibration(file, found, overwrite=True)
-        with pytest.raises(InputError, match=r"says `second_look: (none|yes_no)`, and `weights` says otherwise"):
-            read_calibration(file)
+    write_calibration(file, file_of(), overwrite=True)
+    assert not read_calibration(file).calibration.needs_look
 
 
 def test_what_a_fit_has_of_looks_is_shown(tmp_path: Path) -> None:
@@ -111,7 +106,7 @@ def test_what_a_fit_has_of_looks_is_shown(tmp_path: Path) -> None:
         assert isinstance(console.file, io.StringIO)
         return console.file.getvalue()
 
-    needs = file_of(weights={"look": 0.5}, second_look="yes_no")
+    needs = file_of(weights={"look": 0.5})
     assert "It needs asking.second_look=yes_no" in shown(needs, 0)
     assert "3 of them have no second look, so that those of the others are not used" in shown(file_of(), 3)
     assert "second" not in shown(file_of(), 0)
@@ -312,5 +307,5 @@ def test_what_is_shipped_can_be_used_with_the_profile_of_its_model() -> None:
         found = read_calibration(file)
         assert choose("auto", model=found.model, form=found.form) == found
         assert found.judged_by == "conf/demo/gold.jsonl"
-        assert found.second_look == "none"
+        assert not found.calibration.needs_look
         assert found.triples >= FEWEST_TRIPLES

@@ -10,7 +10,7 @@ from triplelake.console import terminal
 from triplelake.evaluate.bootstrap import Interval
 from triplelake.evaluate.gold import Fact, GoldDocument
 from triplelake.evaluate.show_tuning import Shown
-from triplelake.evaluate.tuning import ENOUGH, Kind, Said, Text, Tuned, chooses, consensus, drawn_texts, tuned
+from triplelake.evaluate.tuning import ENOUGH, Cost, Kind, Said, Text, Tuned, chooses, consensus, drawn_texts, tuned
 
 RIGHT: Fact = ("沈砚", "born_in", "溪州")
 ALSO: Fact = ("沈砚", "occupation", "画家")
@@ -29,7 +29,7 @@ def texts_of(each_half: int, *facts: Fact, kind: Kind = "gold", wrong: Sequence[
 
 
 def said(*facts: Fact, decoded: int = 10) -> Said:
-    return Said(facts, len(facts), 0, 1, int(not facts), 0, decoded)
+    return Said(facts, Cost(len(facts), 0, 1, not facts, 0, decoded))
 
 
 def test_the_best_where_texts_choose_is_chosen() -> None:
@@ -143,7 +143,10 @@ def shown(found: Tuned, **more: str) -> tuple[str, list[str]]:
 
 def test_the_table_has_a_row_for_each_arm_and_the_file_has_the_same() -> None:
     texts = texts_of(6, RIGHT)
-    answers = {"turns-arrays-example": [Said((RIGHT,), 4, 1, 1, 0, 1, 30)] * 12, "text-arrays-told": [said()] * 12}
+    answers = {
+        "turns-arrays-example": [Said((RIGHT,), Cost(4, 1, 1, 0, 1, 30))] * 12,
+        "text-arrays-told": [said()] * 12,
+    }
     printed, comments = shown(tuned(texts, answers))
     assert printed.splitlines()[0] == (
         "model@1: 2 ways of asking; 6 texts choose, 6 others report (seed 7): gold.jsonl"
