@@ -25,7 +25,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import get_args
@@ -52,6 +52,8 @@ from triplelake.prompt.profile import Empty, Examples, ModelProfile
 from triplelake.prompt.prompts import LANGS, load_prompts
 from triplelake.prompt.render import Renderer
 from triplelake.prompt.retrieval import Gallery
+from triplelake.triples.parse import parse_answer
+from triplelake.triples.repeats import Repeats
 from triplelake.types import Completion, Request
 
 PLAIN = "plain"
@@ -152,6 +154,20 @@ def _of_kind(kind: str, task: Task, strict: Sequence[Counts], empty: Sequence[bo
     return f"{total(strict[rank] for rank in ranks).f1:.3f}"
 
 
+def _as_left(completion: Completion) -> Completion:
+    """A whole answer as it would be, had the server been left at its first repetition.
+
+    Its tokens are counted by the share of its triples, the repeated one included.
+    """
+    finished = Repeats()(completion.text)
+    if finished is None:
+        return completion
+    kept = len(parse_answer(finished.text, truncated=False).items)
+    said = len(parse_answer(completion.text, truncated=completion.truncated).items)
+    tokens = completion.completion_tokens * (kept + 1) // said
+    return replace(completion, text=finished.text, truncated=False, completion_tokens=tokens, left=True)
+
+
 def _print_table(model: str, task: Task, answers: Mapping[str, Asked]) -> None:
     documents = [document for document, _ in task.documents]
     gold = _alike(task, (document.facts for document in documents))
@@ -240,6 +256,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0, help="of the choice of sentences (default: 0)")
     parser.add_argument("--split", choices=get_args(Split), help="default: choose; all of --hard")
     parser.add_argument("--slots", type=int, default=2, help="of the server, and requests in flight (default: 2)")
+    parser.add_argument("--left", action="store_true", help="a further table: kept answers cut where they repeat")
     return parser.parse_args()
 
 
@@ -288,7 +305,15 @@ def main() -> None:
             _ask(model, options.slots, missing, file)
         for task in tasks:
             asked = sorted((each.stem for each in file(task, "*").parent.glob("*.jsonl")), key=_rank)
-            _print_table(label, task, {arm: stored(file(task, arm)) for arm in asked})
+            answers = {arm: stored(file(task, arm)) for arm in asked}
+            _print_table(label, task, answers)
+            if options.left:
+                left = {
+                    f"{arm}, left": replace(each, completions=tuple(map(_as_left, each.completions)))
+                    for arm, each in answers.items()
+                    if arm != PLAIN
+                }
+                _print_table(label, task, left)
 
 
 def _rank(arm: str) -> tuple[int, str]:

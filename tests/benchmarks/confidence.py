@@ -3,7 +3,8 @@
     python tests/benchmarks/confidence.py --answers DIR --duie FILE --text2kg DIR --models NAME … --n 60 [--report-n 60]
 
 Options as of `asking.py`. Every figure of `choose` is cross-validated by document, its threshold the one of the largest
-F1; with `--report-n` the fit and that threshold are tried on `report`, whose sentences no choice was made on.
+F1; with `--report-n` the fit and that threshold are tried on `report`, whose sentences no choice was made on, of this
+corpus and of the others.
 """
 
 from __future__ import annotations
@@ -72,8 +73,8 @@ def _kept_f1(triples: Sequence[JudgedTriple], confidences: Sequence[float], leas
     return 2 * sum(said.values()) / (len(said) + gold)
 
 
-def _compare(name: str, chosen: tuple[Task, Path], other: tuple[Task, Path] | None) -> None:
-    """A line for answers that were chosen on, and one for others under the fit and the threshold of the first."""
+def _compare(name: str, chosen: tuple[Task, Path], others: Sequence[tuple[Task, Path]]) -> None:
+    """A line for answers that were chosen on, and one for each of others under their fit and threshold."""
     triples, gold = judged(*chosen), _gold(chosen[0])
     try:
         made = fit(triples, source=name)
@@ -84,12 +85,13 @@ def _compare(name: str, chosen: tuple[Task, Path], other: tuple[Task, Path] | No
     found = quality(triples, confidences, gold=gold)
     least = found.best.confidence if found.best else 0.0
     _print(f"{name}, cross-validated", triples, found, least, _kept_f1(triples, confidences, least, gold))
-    told = judged(*other) if other else []
-    if other and told:  # answers of earlier were stored without probabilities
+    for other, file in others:
+        if not (told := judged(other, file)):
+            continue  # answers of earlier were stored without probabilities
         confidences = [made.confidence(each.features, each.predicate) or 0.0 for each in told]
-        gold = _gold(other[0])
+        gold = _gold(other)
         found = quality(told, confidences, gold=gold)
-        _print(f"{name}, kept apart", told, found, least, _kept_f1(told, confidences, least, gold))
+        _print(f"{name}, kept apart: {other.name}", told, found, least, _kept_f1(told, confidences, least, gold))
 
 
 def main() -> None:
@@ -106,7 +108,7 @@ def main() -> None:
     parser.add_argument("--slots", type=int, default=2)
     options = parser.parse_args()
     chosen = tasks_of(options, "choose", options.n, options.seed)
-    reported = tasks_of(options, "report", options.report_n, 0) if options.report_n else [None] * len(chosen)
+    reported = tasks_of(options, "report", options.report_n, 0) if options.report_n else []
     heads = (
         "arm",
         "triples",
@@ -118,15 +120,18 @@ def main() -> None:
         "F1 from a threshold",
     )
     for model in options.models:
-        for task, other in zip(chosen, reported, strict=True):
+        for task in chosen:
             print(f"\n{model}, {task.name}\n| {' | '.join(heads)} |\n|{'---|' * len(heads)}")
             folder = kept_in(options.answers, model, task, "choose", options.n, options.seed, options.slots)
             for file in sorted(folder.glob("*-*.jsonl")):
-                there = other and kept_in(
-                    options.answers, model, other, "report", options.report_n, 0, options.slots
-                ).joinpath(file.name)
-                if judged(task, file):
-                    _compare(file.stem, (task, file), (other, there) if other and there and there.exists() else None)
+                if not judged(task, file):
+                    continue
+                folders = (
+                    (other, kept_in(options.answers, model, other, "report", options.report_n, 0, options.slots))
+                    for other in reported
+                )
+                others = [(other, there / file.name) for other, there in folders if (there / file.name).exists()]
+                _compare(file.stem, (task, file), others)
 
 
 if __name__ == "__main__":

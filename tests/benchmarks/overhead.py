@@ -32,6 +32,7 @@ from triplelake.pool.protect import protect
 from triplelake.pool.router import Router
 from triplelake.pool.shares import split_shares
 from triplelake.pool.window import windowed
+from triplelake.triples.repeats import Repeats
 from triplelake.types import Request
 
 _SERVERS, _SLOTS = 8, 64
@@ -65,18 +66,23 @@ def client_costs(endpoints: Sequence[Endpoint], method: Method, requests: Sequen
     yield timed(
         f"asyncio, {_MANY} in flight, questions ready", count, lambda: ask_all(endpoints, ready, in_flight=_MANY)
     )
-    for width in (_MANY, _FEW):
-        name = f"threads, {width} in flight, questions ready"
-        yield timed(name, count, partial(_put_all, endpoints, ready, width))
+    for width, pieces in ((_MANY, False), (_FEW, False), (_FEW, True)):
+        name = f"threads, {width} in flight, questions ready{', token by token' if pieces else ''}"
+        yield timed(name, count, partial(_put_all, endpoints, ready, width, pieces=pieces))
 
 
-def _put_all(endpoints: Sequence[Endpoint], ready: Sequence[Body], width: int) -> None:
+def _put_all(endpoints: Sequence[Endpoint], ready: Sequence[Body], width: int, *, pieces: bool) -> None:
     clients = [LlamaServer(endpoint, _TIMEOUT_S) for endpoint in endpoints]
 
     def put(numbered: tuple[int, Body]) -> None:
         number, body = numbered
         clients[number % len(clients)].complete(
-            body["prompt"], grammar=body["grammar"], max_tokens=body["n_predict"], stop=body["stop"]
+            body["prompt"],
+            grammar=body["grammar"],
+            max_tokens=body["n_predict"],
+            stop=body["stop"],
+            probabilities=True,
+            watch=Repeats() if pieces else None,
         )
 
     _drain(windowed(enumerate(ready), put, width))

@@ -4,8 +4,9 @@
 
 The triples are those of answers that `asking.py` has kept. Each is put as a statement behind its text, alone in a short
 conversation of its own, and the feature is the log probability of “yes”, a word that a grammar forces, as it was before
-the grammar. The table has the AUC of that feature alone, of the features of `triplelake.triples.confidence`, and
-of both, cross-validated by document.
+the grammar. With `--together` all triples of a text stand in one numbered list instead, in one question. The table has
+the AUC of that feature alone, of the features of `triplelake.triples.confidence`, and of both, cross-validated by
+document.
 """
 
 from __future__ import annotations
@@ -13,9 +14,11 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from bisect import bisect_right
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import astuple
+from itertools import accumulate
 from pathlib import Path
 from typing import get_args
 
@@ -40,7 +43,9 @@ from triplelake.types import Triple
 _ANSWER = AnswerSettings()
 _TIMEOUT_S = 600.0
 _SYSTEM = "判断一个陈述是否由文本明确说明。只回答“是”或“否”。"
-_QUESTION = "文本：{text}\n\n陈述：{subject}的{predicate}是{object}。\n\n文本是否明确说明了这一陈述？只回答“是”或“否”。"
+_QUESTION = "文本：{text}\n\n陈述：{statement}\n\n文本是否明确说明了这一陈述？只回答“是”或“否”。"
+_LISTED = "文本：{text}\n\n陈述：\n{statements}\n\n文本是否明确说明了每一条陈述？逐条只回答“是”或“否”。"
+_STATEMENT = "{subject}的{predicate}是{object}。"
 _YES = 'root ::= "是" "。"'
 """The word, and a token behind it: of an answer of one token no probability is believed."""
 
@@ -58,16 +63,38 @@ class Looker:
         self._server = server
         self._is_chat = is_chat
 
-    def look(self, text: str, triple: Triple) -> float:
-        """The log probability of “yes”."""
-        said = {"subject": triple.subject, "predicate": triple.predicate, "object": triple.object}
-        question = _QUESTION.format(text=text, **said)
+    def each(self, text: str, triples: Sequence[Triple]) -> list[float]:
+        """The log probability of “yes” to each triple, asked about alone."""
+        return [self._forced(_QUESTION.format(text=text, statement=_stated(each)), _YES, 2, [0])[0] for each in triples]
+
+    def together(self, text: str, triples: Sequence[Triple]) -> list[float]:
+        """The same, asked about in one list."""
+        if not triples:
+            return []
+        lines = [f"{number}. {_stated(each)}" for number, each in enumerate(triples, start=1)]
+        answer = ""
+        places = []
+        for number in range(1, len(triples) + 1):
+            answer += f"{number}. "
+            places.append(len(answer))
+            answer += "是\n"
+        grammar = f"root ::= {json.dumps(answer, ensure_ascii=False)}"
+        return self._forced(_LISTED.format(text=text, statements="\n".join(lines)), grammar, 9 * len(lines), places)
+
+    def _forced(self, question: str, grammar: str, max_tokens: int, places: Sequence[int]) -> list[float]:
+        """The log probabilities of the tokens that spell the characters at these places of the only answer."""
         if self._is_chat:
             turns = [{"role": "system", "content": _SYSTEM}, {"role": "user", "content": question}]
             prompt = self._server.apply_template(turns)
         else:
             prompt = f"{question}\n回答："
-        return self._server.complete(prompt, grammar=_YES, max_tokens=2, probabilities=True).token_logprobs[0]
+        said = self._server.complete(prompt, grammar=grammar, max_tokens=max_tokens, probabilities=True)
+        ends = [*accumulate(said.token_chars)]
+        return [said.token_logprobs[bisect_right(ends, place)] for place in places]
+
+
+def _stated(triple: Triple) -> str:
+    return _STATEMENT.format(subject=triple.subject, predicate=triple.predicate, object=triple.object)
 
 
 def _triples(task: Task, file: Path, rank: int) -> tuple[Sequence[Triple], Sequence[tuple[float, ...]]]:
@@ -81,7 +108,7 @@ def _triples(task: Task, file: Path, rank: int) -> tuple[Sequence[Triple], Seque
     return made.triples, [astuple(each) for each in found]
 
 
-def _ask(model: Path | None, slots: int, task: Task, file: Path, first: int) -> list[Look]:
+def _ask(model: Path | None, slots: int, task: Task, file: Path, first: int, *, together: bool) -> list[Look]:
     with (
         EmbeddedServer(EmbeddedSettings(slots=slots, model=model)) as embedded,
         closing(LlamaServer(embedded.endpoint, _TIMEOUT_S)) as server,
@@ -90,7 +117,8 @@ def _ask(model: Path | None, slots: int, task: Task, file: Path, first: int) -> 
 
         def look(rank: int) -> Look:
             text = task.documents[rank][0].text
-            return rank, [looker.look(text, triple) for triple in _triples(task, file, rank)[0]]
+            ask = looker.together if together else looker.each
+            return rank, ask(text, _triples(task, file, rank)[0])
 
         return sorted(windowed(range(first), look, slots))
 
@@ -132,6 +160,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--split", choices=get_args(Split), default="choose")
     parser.add_argument("--slots", type=int, default=2)
+    parser.add_argument("--together", action="store_true", help="about all triples of a text in one question")
     parser.add_argument("--first", type=int, metavar="N", help="look at the first N documents only")
     options = parser.parse_args()
     task = duie_task(options.duie, options.n, options.seed, options.split)
@@ -147,10 +176,11 @@ def main() -> None:
         options.slots,
     )
     file, first = folder / f"{options.arm}.jsonl", min(options.first or options.n, len(task.documents))
-    kept, seconds = folder / f"{options.arm} looked {first}.json", None
+    kind = "looked together" if options.together else "looked"
+    kept, seconds = folder / f"{options.arm} {kind} {first}.json", None
     if not kept.exists():
         started = time.perf_counter()
-        looks = _ask(model, options.slots, task, file, first)
+        looks = _ask(model, options.slots, task, file, first, together=options.together)
         seconds = time.perf_counter() - started
         kept.write_text(json.dumps(looks), encoding="utf-8")
     _print(task, file, json.loads(kept.read_text(encoding="utf-8")), seconds)
