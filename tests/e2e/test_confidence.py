@@ -255,7 +255,7 @@ def test_a_second_look_tells_what_an_answer_does_not(bench: Bench) -> None:
         assert row["completion_tokens"] == 5 * (1 + len(expected))
 
     made = by_sheet(bench, judge(bench.output / "review.csv"))
-    assert (made.file.second_look, made.unlooked) == ("yes_no", 0)
+    assert (made.file.calibration.needs_look, made.unlooked) == (True, 0)
     assert made.file.auc > 0.75
     calibration = bench.folder / "calibration.yaml"
     write_calibration(calibration, made.file, overwrite=False)
@@ -278,7 +278,7 @@ def test_a_second_look_tells_what_an_answer_does_not(bench: Bench) -> None:
 
     # Where only some have a look, a fit has no use for it.
     mixed = calibrate(str(bench.output), Judgement(gold_of(bench, triples), "jsonl"))
-    assert (mixed.file.second_look, mixed.unlooked) == ("none", len(without))
+    assert (mixed.file.calibration.needs_look, mixed.unlooked) == (False, len(without))
 
 
 def look_of(row: Mapping[str, Any]) -> float:
