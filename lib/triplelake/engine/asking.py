@@ -75,7 +75,10 @@ class Asking:
             langs = {bucket.lang for bucket in buckets}
             away = preflight(self.opened, langs)
             narrate.answering(self.console, len(self.opened.survey.endpoints) - len(away), langs)
-            if fresh := langs - self._published_in():
+            fresh = langs - self._published_in()
+            if fresh and self.opened.profile.is_tuned:
+                narrate.known_left_out(self.console)
+            elif fresh:
                 narrate.known(self.console, try_known(self.opened, fresh, away))
         reporter = Reporter(self.console, sum(bucket.open for bucket in buckets))
         with self._desk() as server:

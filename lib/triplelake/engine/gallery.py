@@ -10,7 +10,7 @@ from pathlib import Path
 from triplelake.config import Settings
 from triplelake.corpus.tokens import estimate_tokens
 from triplelake.engine.sheets import judged_facts
-from triplelake.errors import InputError
+from triplelake.errors import InputError, UsageError
 from triplelake.evaluate.gold import READERS, Fact, GoldDocument, gold_format
 from triplelake.evaluate.review import read_review
 from triplelake.prompt.fewshot import Example, check_spans, foreign, usable
@@ -57,7 +57,14 @@ def read_gallery(settings: Settings, ontology: Ontology | None) -> tuple[Mapping
 
 
 def gallery(examples: Mapping[Lang, tuple[Example, ...]], settings: Settings, profile: ModelProfile) -> Gallery | None:
-    """What shows them; None for none."""
+    """What shows them; None for none.
+
+    Raises:
+        UsageError: the model was tuned to be shown none.
+    """
+    if examples and profile.is_tuned:
+        reason = f"shows examples, and model profile {profile.name} is of a model that was tuned to be shown none"
+        raise UsageError("prompt.gold", reason, "Leave it out; or name a profile with `instructions: full`.")
     shown = {lang: usable(each, profile) for lang, each in examples.items()}
     return Gallery(shown, settings.prompt.retrieved) if any(shown.values()) else None
 

@@ -170,6 +170,11 @@ def known(console: Console, found: Sequence[Found]) -> None:
         say(console, f"{head:9} {told}; others: {others}{failed}")
 
 
+def known_left_out(console: Console) -> None:
+    """The known texts are of the shipped relations; a tuned model may know others only."""
+    say(console, "Known:    the known texts are not asked about: this model was tuned to relations of its own")
+
+
 def suspicious(console: Console, found: Suspicion, output: str) -> None:
     """What is wrong with the first answers, with some of them."""
     say(console, f"Warning:  {found.summary}. Likely, {found.cause}")

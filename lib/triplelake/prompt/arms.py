@@ -63,9 +63,12 @@ def arms_of(bases: Sequence[ModelProfile], names: Sequence[str] | None = None) -
             of them knows turns the examples stand in one message.
 
     Raises:
-        UsageError: an arm is none, or none of the profiles can be asked so.
+        UsageError: an arm is none, none of the profiles can be asked so, or one is of a tuned model.
     """
     check_names(names or ())
+    if tuned := next((base for base in bases if base.is_tuned), None):
+        reason = "is of a model that was tuned to one way of asking; in another one it finds less"
+        raise UsageError(f"model profile {tuned.name}", reason, "Ask it so, and measure with jobs/evaluate.py.")
     everything = ALL in (names or ())
     if names is None:
         worth = _WORTH_TRYING

@@ -83,7 +83,9 @@ def foreign(examples: Iterable[Example], ontology: Ontology, lang: Lang) -> int:
 
 
 def usable(examples: tuple[Example, ...], profile: ModelProfile) -> tuple[Example, ...]:
-    """The examples that a profile lets be shown: all, or those with triples."""
+    """The examples that a profile lets be shown: all, those with triples, or for a tuned model none."""
+    if profile.is_tuned:
+        return ()
     return tuple(each for each in examples if each.triples or profile.empty == "example")
 
 

@@ -10,6 +10,7 @@
     examples: turns             # turns: of a conversation; text (default): in the one message
     answer: objects             # objects: {"subject": …}; arrays (default): ["subject", …]
     empty: told                 # how a text without facts is shown: example (default), told or untold
+    instructions: line          # what a tuned model is told: one line, or one with the `relations`; full (default): all
 
 `profile: auto` takes the profile whose `match` knows the server's alias, and never guesses.
 """
@@ -32,6 +33,7 @@ from triplelake.prompt.files import Section, read_yaml_as, write_new
 Template = Literal["plain", "server", "text"]
 Examples = Literal["text", "turns"]
 Empty = Literal["example", "told", "untold"]
+Instructions = Literal["full", "relations", "line"]
 MARKER = "TRIPLELAKE-MESSAGE"
 """The user message to send to `/apply-template`; `split_template` finds it again."""
 
@@ -50,6 +52,8 @@ class ModelProfile:
         answer: the form of an answer.
         empty: how the model learns that a text may hold no fact: by an `example` and a sentence, by being `told` so in
             a sentence, or not at all (`untold`); the grammar admits the empty answer in any case.
+        instructions: `full`: all of a prompt's instructions, and examples. A model that was tuned to the job is told
+            one line, in which the `relations` are named, or one `line` without them, and is shown no example.
     """
 
     name: str
@@ -62,6 +66,12 @@ class ModelProfile:
     examples: Examples = "text"
     answer: FormName = "arrays"
     empty: Empty = "example"
+    instructions: Instructions = "full"
+
+    @property
+    def is_tuned(self) -> bool:
+        """Whether it is of a model that was tuned to the job, which needs no example."""
+        return self.instructions != "full"
 
 
 class _ProfileForm(Section):
@@ -75,6 +85,7 @@ class _ProfileForm(Section):
     examples: Examples = "text"
     answer: FormName = "arrays"
     empty: Empty = "example"
+    instructions: Instructions = "full"
 
 
 def find_profile(setting: str, model_alias: str) -> ModelProfile:
@@ -132,6 +143,9 @@ def load_profile(file: Path) -> ModelProfile:
     if (form.examples == "turns" and form.template == "text") != bool(form.next):
         reason = "`next` and `examples: turns` with `template: text` go together"
         raise InputError(str(file), reason, "Say in `next` what stands between an answer and the next question.")
+    if form.instructions != "full" and (form.examples != "text" or form.empty != "example"):
+        reason = f"`examples` and `empty` say nothing with `instructions: {form.instructions}`"
+        raise InputError(str(file), reason, "Remove them: a tuned model is shown no example.")
     for pattern in form.match:
         try:
             regex.compile(pattern)

@@ -14,6 +14,9 @@
         context: …
         triples:                # [] shows that nothing is to be extracted
           - [subject, relation, object]   # the relation's name or alias in the file's language, or its id
+    tuned:                      # all that a model is told which was tuned to the job; if missing, as shipped
+      relations: …              # for `instructions: relations` of its profile; {relations} as above
+      line: …                   # for `instructions: line`, and for both with `ontology: none`
     second_look:                # how `asking.second_look` asks about one triple; if missing, it is done as shipped
       instructions: …
       question: …               # holds {text} (the lines of title, context and text), {subject}, {relation}, {object}
@@ -80,6 +83,19 @@ class LookWords:
 
 
 @dataclass(frozen=True, slots=True)
+class TunedWords:
+    """All that a model is told which was tuned to the job.
+
+    Args:
+        relations: a line with `{relations}` where their list goes.
+        line: a line that names none.
+    """
+
+    relations: str
+    line: str
+
+
+@dataclass(frozen=True, slots=True)
 class Prompt:
     """How a text of one language is asked.
 
@@ -92,6 +108,7 @@ class Prompt:
         empty: what to answer where there is no fact, for `{empty}`.
         look: how single triples are asked about. It changes no answer, so that it is no part of what tells a changed
             prompt.
+        tuned: what a tuned model is told; where it is used it becomes the instructions.
         relation_separator: between two relations of the list.
         relation_with_description: form of a relation that has a description.
         examples: as in the file.
@@ -107,6 +124,7 @@ class Prompt:
     labels: Labels
     examples: tuple[Example, ...]
     look: LookWords = field(repr=False)
+    tuned: TunedWords = field(repr=False)
     forms: Mapping[FormName, str] = field(default_factory=dict, repr=False)
     empty: str = field(default="", repr=False)
 
@@ -117,9 +135,14 @@ class Prompt:
     def filled(self, profile: ModelProfile) -> Prompt:
         """With a profile's form of an answer, and with what to answer where there is no fact if it wants that told.
 
+        A tuned model is told one line of it, and shown no example.
+
         Raises:
             InputError: the prompt does not say how such an answer looks.
         """
+        if profile.is_tuned:
+            told = self.tuned.line if profile.instructions == "line" else self.tuned.relations
+            return replace(self, instructions=told, open_instructions=self.tuned.line, examples=(), forms={}, empty="")
         if self.forms and profile.answer not in self.forms:
             reason = f"lacks `{profile.answer}` in `forms`, which model profile {profile.name} wants"
             raise InputError(str(self.file), reason, _SEE)
@@ -172,6 +195,11 @@ class _LookForm(Section):
     end: str
 
 
+class _TunedForm(Section):
+    relations: str
+    line: str
+
+
 class _PromptForm(Section):
     instructions: str
     open_instructions: str
@@ -182,6 +210,7 @@ class _PromptForm(Section):
     empty: str = ""
     examples: tuple[_ExampleForm, ...] = ()
     second_look: _LookForm | None = None
+    tuned: _TunedForm | None = None
 
 
 def load_prompts(folder: str | Path) -> Mapping[Lang, Prompt]:
@@ -225,12 +254,13 @@ def _load(lang: Lang, home: Path, shipped: Path) -> Prompt:
     examples = tuple(Example(e.text, e.title, e.context, e.triples) for e in form.examples)
     for number, example in enumerate(examples, start=1):
         check_spans(example, f"{file}, example {number}")
-    words = _look_words(file, form)
-    if words is None:
+    look, tuned = _look_words(file, form), _tuned_words(file, form)
+    if look is None or tuned is None:
         shown = shipped / file.name
-        words = _look_words(shown, read_yaml_as(shown, _PromptForm, "prompt"))
-    if words is None:
-        raise InputError(str(shipped / file.name), "lacks `second_look`", "Install triplelake anew.")
+        of_project = read_yaml_as(shown, _PromptForm, "prompt")
+        look, tuned = look or _look_words(shown, of_project), tuned or _tuned_words(shown, of_project)
+    if look is None or tuned is None:
+        raise InputError(str(shipped / file.name), "lacks `second_look` or `tuned`", "Install triplelake anew.")
     return Prompt(
         lang=lang,
         file=file,
@@ -241,7 +271,8 @@ def _load(lang: Lang, home: Path, shipped: Path) -> Prompt:
         relation_with_description=form.relation_with_description,
         labels=_labels(form),
         examples=examples,
-        look=words,
+        look=look,
+        tuned=tuned,
         forms=form.forms,
         empty=form.empty,
     )
@@ -249,6 +280,18 @@ def _load(lang: Lang, home: Path, shipped: Path) -> Prompt:
 
 def _labels(form: _PromptForm) -> Labels:
     return Labels(form.labels.title, form.labels.context, form.labels.text, form.labels.answer)
+
+
+def _tuned_words(file: Path, form: _PromptForm) -> TunedWords | None:
+    """What a file tells a tuned model; None where it says nothing of that."""
+    said = form.tuned
+    if said is None:
+        return None
+    for name, text, wanted in (("relations", said.relations, 1), ("line", said.line, 0)):
+        if text.count(_PLACE) != wanted or not text.strip():
+            reason = f"`tuned.{name}` must be a line that holds {_PLACE} {'once' if wanted else 'nowhere'}"
+            raise InputError(str(file), reason, _SEE)
+    return TunedWords(said.relations.strip(), said.line.strip())
 
 
 def _look_words(file: Path, form: _PromptForm) -> LookWords | None:

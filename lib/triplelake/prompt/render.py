@@ -68,7 +68,8 @@ class Renderer:
         for lang in LANGS:
             prompt = prompts[lang]
             turns = _turns(profile, server_template, prompt.labels)
-            notes += _unheeded(prompt, prompt.asked(ontology), profile)
+            if not profile.is_tuned:
+                notes += _unheeded(prompt, prompt.asked(ontology), profile)
             examples = _examples(prompt, ontology, profile, shots, notes)
             instructions = prompt.filled(profile).instruct(ontology)
             asked = [(_shown(prompt, each), fewshot.answer(each, ontology, lang, self._form)) for each in examples]
@@ -216,13 +217,21 @@ def _turns(profile: ModelProfile, server_template: ServerTemplate | None, labels
             return template.turns
     elif profile.examples == "turns":
         return Turns(before, BLANK_LINE, after, profile.next, after)
+    if profile.is_tuned and profile.template != "plain":
+        # What a template ends a message with tells a tuned model as well that the answer begins.
+        return Turns(before, "\n", after, after, after)
     answer = f"\n{labels.answer}"
-    return Turns(before, BLANK_LINE, answer, BLANK_LINE, answer + after)
+    gap = "\n" if profile.is_tuned else BLANK_LINE
+    return Turns(before, gap, answer, gap, answer + after)
 
 
 def _examples(
     prompt: Prompt, ontology: Ontology | None, profile: ModelProfile, shots: int | None, notes: list[Note]
 ) -> tuple[fewshot.Example, ...]:
+    if profile.is_tuned:
+        if shots:
+            notes.append(Note(f"prompt.shots is {shots}, but model profile {profile.name} shows no example"))
+        return ()
     usable = fewshot.usable(prompt.examples, profile)
     examples = fewshot.ordered(usable, shots)
     if shots is not None and shots > len(usable):

@@ -104,3 +104,8 @@ def test_whether_an_alias_is_known() -> None:
     assert is_known("gemma-3-270m-q4_k_m@12ab")
     assert not is_known("somebody-7b")
     assert find_profile("auto", "gemma-3-270m").name == "gemma-3-270m"
+
+
+def test_a_tuned_model_is_asked_in_its_own_way_only() -> None:
+    with pytest.raises(UsageError, match="tuned to one way of asking"):
+        arms_of([replace(BASE, instructions="line")])

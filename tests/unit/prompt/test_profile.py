@@ -5,7 +5,14 @@ from pathlib import Path
 import pytest
 
 from triplelake.errors import InputError, PoolError, UsageError
-from triplelake.prompt.profile import MARKER, ModelProfile, find_profile, load_profile, split_template
+from triplelake.prompt.profile import (
+    MARKER,
+    ModelProfile,
+    find_profile,
+    load_profile,
+    profile_lines,
+    split_template,
+)
 
 CONF = Path(__file__).parents[3] / "conf"
 
@@ -106,3 +113,15 @@ def test_a_servers_template_is_split_around_the_message() -> None:
 def test_a_template_that_loses_or_repeats_the_message_is_refused(rendered: str) -> None:
     with pytest.raises(PoolError, match="chat template"):
         split_template(rendered)
+
+
+def test_a_tuned_model_is_shown_no_example(tmp_path: Path) -> None:
+    file = tmp_path / "own.yaml"
+    file.write_text("name: own\ntemplate: server\ninstructions: line\n", encoding="utf-8")
+    own = load_profile(file)
+    assert own.is_tuned
+    assert profile_lines(own) == ['name: "own"', 'template: "server"', 'instructions: "line"']
+    for key in ("examples: turns", "empty: told"):
+        file.write_text(f"name: own\ntemplate: server\ninstructions: relations\n{key}\n", encoding="utf-8")
+        with pytest.raises(InputError, match="say nothing with `instructions: relations`"):
+            load_profile(file)

@@ -269,3 +269,23 @@ def test_an_answer_is_compact_and_names_relations_as_shown(written: str) -> None
 @pytest.mark.parametrize(("lang", "shown"), [("zh-Hans", "日期"), ("en", "date")])
 def test_a_relation_may_be_written_as_its_id(lang: Lang, shown: str) -> None:
     assert json.loads(answer(YEAR, SMALL, lang)) == [["Rain", shown, "1998"]]
+
+
+@pytest.mark.parametrize(
+    ("key", "line", "reason"),
+    [
+        ("relations", "Extract triples.", "`tuned.relations` must be a line that holds {relations} once"),
+        ("line", "Extract {relations}.", "`tuned.line` must be a line that holds {relations} nowhere"),
+    ],
+)
+def test_what_a_tuned_model_is_told_names_relations_where_it_must(
+    tmp_path: Path, key: str, line: str, reason: str
+) -> None:
+    shipped = (CONF / "prompts" / "en.yaml").read_text(encoding="utf-8")
+    lines = [
+        f'  {key}: "{line}"' if each.startswith(f"  {key}: ") and "JSON" not in each else each
+        for each in shipped.splitlines()
+    ]
+    (tmp_path / "en.yaml").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    with pytest.raises(InputError, match=regex.escape(reason)):
+        load_prompts(tmp_path)

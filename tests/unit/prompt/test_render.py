@@ -347,3 +347,26 @@ def test_a_prompt_too_long_for_a_slot_is_refused_with_its_count() -> None:
     assert caught.value.subject == "big.csv"
     assert "needs 1601 tokens, a slot of the server has 1600: 1001 for instructions" in caught.value.reason
     assert "prompt.shots" in caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("profile", "shown"),
+    [
+        (
+            ModelProfile("own", "text", prefix="<u>", suffix="</u><a>", instructions="line"),
+            "<u>抽取三元组。\n标题：他\n文本：他来了。</u><a>",
+        ),
+        (
+            ModelProfile("own", "text", prefix="<u>", suffix="</u><a>", instructions="relations"),
+            "<u>抽取三元组，关系只能是：喜欢。\n标题：他\n文本：他来了。</u><a>",
+        ),
+        (ModelProfile("own", "plain", instructions="line"), "抽取三元组。\n标题：他\n文本：他来了。\n三元组："),
+    ],
+)
+def test_a_tuned_model_is_told_one_line(prompts: Mapping[Lang, Prompt], profile: ModelProfile, shown: str) -> None:
+    renderer = Renderer(prompts, OWN, profile)
+    assert renderer.render(ask("他来了。", title="他")).text == shown
+    assert renderer.notes == ()
+    assert Renderer(prompts, None, replace(profile, instructions="line")).prefix("en").endswith("Extract triples.\n")
+    (told, *_) = Renderer(prompts, OWN, profile, shots=2).notes
+    assert "own shows no example" in str(told)
