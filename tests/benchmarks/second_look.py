@@ -3,10 +3,10 @@
     python tests/benchmarks/second_look.py --answers DIR --duie FILE --model NAME --arm ARM --n 100 --seed 1 --first 40
 
 The triples are those of answers that `asking.py` has kept. Each is put as a statement behind its text, alone in a short
-conversation of its own, and the feature is the log probability of “yes”, a word that a grammar forces, as it was before
-the grammar. With `--together` all triples of a text stand in one numbered list instead, in one question. The table has
-the AUC of that feature alone, of the features of `triplelake.triples.confidence`, and of both, cross-validated by
-document.
+conversation of its own, and the feature is the log odds of “yes”, a word that a grammar forces, as it was before the
+grammar. With `--together` all triples of a text stand in one numbered list instead, in one question. The table has
+the AUC of that feature alone, and AUC and ECE of the product's own fit on the features of
+`triplelake.triples.confidence` without it and with it, cross-validated by document.
 """
 
 from __future__ import annotations
@@ -17,26 +17,23 @@ import time
 from bisect import bisect_right
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import astuple
+from dataclasses import replace
 from itertools import accumulate
 from pathlib import Path
 from typing import get_args
 
-import numpy as np
 from asking import EMBEDDED, kept_in, model_file, request_of, stored
-from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
-from sklearn.model_selection import GroupKFold, cross_val_predict
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 from tasks import Split, Task, duie_task, traditional
 
 from triplelake.config import AnswerSettings, EmbeddedSettings
+from triplelake.evaluate.calibrate import JudgedTriple, cross_validated
 from triplelake.evaluate.metrics import strict_counts
+from triplelake.evaluate.sureness import quality
 from triplelake.pool.client import LlamaServer
 from triplelake.pool.embedded import EmbeddedServer
 from triplelake.pool.window import windowed
-from triplelake.triples.confidence import features
+from triplelake.triples.confidence import Features, features, log_odds
 from triplelake.triples.derive import derive
 from triplelake.types import Triple
 
@@ -97,15 +94,13 @@ def _stated(triple: Triple) -> str:
     return _STATEMENT.format(subject=triple.subject, predicate=triple.predicate, object=triple.object)
 
 
-def _triples(task: Task, file: Path, rank: int) -> tuple[Sequence[Triple], Sequence[tuple[float, ...]]]:
-    """The triples of a stored answer, and the features of each."""
+def _triples(task: Task, file: Path, rank: int) -> Sequence[tuple[Triple, Features]]:
+    """The triples of a stored answer with the features of each."""
     completion, (_, ontology) = stored(file).completions[rank], task.documents[rank]
     request = request_of(task, rank)
     made = derive(request, completion.text, truncated=completion.truncated, ontology=ontology, answer=_ANSWER)
     found = features(request, made, completion.token_logprobs, completion.token_chars)
-    if found is None:
-        return (), ()
-    return made.triples, [astuple(each) for each in found]
+    return [] if found is None else list(zip(made.triples, found, strict=True))
 
 
 def _ask(model: Path | None, slots: int, task: Task, file: Path, first: int, *, together: bool) -> list[Look]:
@@ -118,34 +113,31 @@ def _ask(model: Path | None, slots: int, task: Task, file: Path, first: int, *, 
         def look(rank: int) -> Look:
             text = task.documents[rank][0].text
             ask = looker.together if together else looker.each
-            return rank, ask(text, _triples(task, file, rank)[0])
+            return rank, ask(text, [triple for triple, _ in _triples(task, file, rank)])
 
         return sorted(windowed(range(first), look, slots))
 
 
 def _print(task: Task, file: Path, looks: Sequence[Look], seconds: float | None) -> None:
-    known, looked, right, documents = [], [], [], []
+    judged = []
     for rank, of_document in looks:
-        triples, found = _triples(task, file, rank)
-        for triple, values, look in zip(triples, found, of_document, strict=True):
+        for (triple, known), look in zip(_triples(task, file, rank), of_document, strict=True):
             said = (triple.subject, triple.predicate, triple.object)
-            right.append(strict_counts(task.documents[rank][0].facts, [said]).correct == 1)
-            known.append(values[:-1])  # what was known before the look, which no stored answer has
-            looked.append(look)
-            documents.append(rank)
-    y, groups, x, z = np.array(right), np.array(documents), np.array(known), np.array(looked)[:, None]
+            right = strict_counts(task.documents[rank][0].facts, [said]).correct == 1
+            judged.append(JudgedTriple(str(rank), right, "", triple.predicate, replace(known, look=log_odds(look))))
+    right = [each.right for each in judged]
 
-    def auc(columns: np.ndarray) -> float:
-        model = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=2_000))
-        folds = GroupKFold(min(10, len(set(documents))))
-        sure = cross_val_predict(model, columns, y, groups=groups, cv=folds, method="predict_proba")[:, 1]
-        return float(roc_auc_score(y, sure))
+    def figures(triples: Sequence[JudgedTriple]) -> str:
+        found = quality(triples, cross_validated(triples), gold=None)
+        return f"{found.auc:.3f} | {found.ece:.3f}"
 
-    each = f", {seconds / len(y):.2f} s for each" if seconds is not None else ""
-    print(f"{task.name}, {file.stem}: {len(looks)} documents, {len(y)} triples, {y.mean():.3f} of them right{each}")
-    alone = float(roc_auc_score(y, z[:, 0]))
-    print(f"| AUC of | the look alone | features | both |\n|---|---|---|---|\n| | {alone:.3f}", end=" ")
-    print(f"| {auc(x):.3f} | {auc(np.hstack([x, z])):.3f} |")
+    blind = [replace(each, features=replace(each.features, look=None)) for each in judged]
+    alone = roc_auc_score(right, [each.features.look for each in judged])
+    each = f", {seconds / len(judged):.2f} s for each" if seconds is not None else ""
+    share = sum(right) / len(right)
+    print(f"{task.name}, {file.stem}: {len(looks)} documents, {len(judged)} triples, {share:.3f} of them right{each}")
+    print("| AUC of the look alone | AUC of the features | ECE | AUC of both | ECE |\n|---|---|---|---|---|")
+    print(f"| {alone:.3f} | {figures(blind)} | {figures(judged)} |")
 
 
 def main() -> None:

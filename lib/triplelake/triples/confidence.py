@@ -30,8 +30,9 @@ class Features:
         chunk_chars: code points of the chunk.
         is_ambiguous: subject or object stands there more than once.
         is_flagged: something is doubtful by itself (`Triple.flags`).
-        look: what it gave to “yes” where it was asked about this triple alone; None where it was not, or where that is
-            not known.
+        look: the log odds of “yes” where it was asked about this triple alone; None where it was not, or where that is
+            not known. The answer to a question of yes or no is a probability already, which a logistic regression takes
+            as log odds.
     """
 
     subject: float
@@ -50,6 +51,9 @@ class Features:
 
 
 NAMES = tuple(field.name for field in fields(Features))
+
+_LEAST_DOUBT = 0.005
+"""A logarithm of two decimals that is rounded to 0 is of a probability of 0.995 at least."""
 
 LOOK = "look"
 """The feature that a triple may lack."""
@@ -87,6 +91,12 @@ class Calibration:
     def identity(self) -> str:
         """A hash of all that changes a confidence."""
         return stable_hash(repr((self.bias, sorted(self.weights.items()), sorted(self.relations.items()))))
+
+
+def log_odds(logprob: float) -> float:
+    """The log odds of a probability, given as a logarithm of two decimals as attempts keep it; finite for 1, too."""
+    doubt = max(-math.expm1(logprob), _LEAST_DOUBT)
+    return logprob - math.log(doubt)
 
 
 def least_confidence(precision: float, groups: Sequence[tuple[float, int, float]]) -> float:
@@ -145,10 +155,15 @@ def features(
             chunk_chars=len(request.text),
             is_ambiguous=triple.span_ambiguous,
             is_flagged=bool(triple.flags),
-            look=looks[rank] if rank < len(looks) else None,
+            look=_looked(looks, rank),
         )
         for triple, rank in zip(derived.triples, derived.ranks, strict=True)
     )
+
+
+def _looked(looks: Sequence[float | None], rank: int) -> float | None:
+    logprob = looks[rank] if rank < len(looks) else None
+    return None if logprob is None else log_odds(logprob)
 
 
 def _distance(triple: Triple) -> int:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from triplelake.config import AnswerSettings
 from triplelake.prompt.ontology import Ontology, Relation
-from triplelake.triples.confidence import NAMES, Calibration, Features, features, least_confidence
+from triplelake.triples.confidence import NAMES, Calibration, Features, features, least_confidence, log_odds
 from triplelake.triples.derive import derive
 from triplelake.types import Request
 
@@ -48,10 +48,24 @@ def test_without_probabilities_nothing_is_known() -> None:
 
 def test_a_look_is_that_of_the_triple_as_the_answer_says_it() -> None:
     known = [-1.0] * len(ANSWER)
-    for looks, expected in (([-0.5, None, -0.25], [-0.5, -0.25]), ([-0.5, None, None], [-0.5, None]), ([], [None] * 2)):
+    half, quarter = math.log(1 / 2), math.log(1 / 4)
+    for looks, expected in (
+        ([half, None, quarter], [0, -math.log(3)]),
+        ([half, None, None], [0, None]),
+        ([], [None] * 2),
+    ):
         found = told(known, looks)
         assert found is not None
-        assert [each.look for each in found] == expected
+        assert [each.look for each in found] == [each if each is None else pytest.approx(each) for each in expected]
+
+
+@given(st.floats(-100, 0), st.floats(-100, 0))
+def test_log_odds_are_finite_and_grow_with_the_probability(one: float, other: float) -> None:
+    assert math.isfinite(log_odds(one))
+    if one < other:
+        assert log_odds(one) <= log_odds(other)
+    if -100 < one < -0.01:
+        assert 1 / (1 + math.exp(-log_odds(one))) == pytest.approx(math.exp(one))
 
 
 def test_a_calibration_with_looks_says_nothing_of_a_triple_without_one() -> None:
