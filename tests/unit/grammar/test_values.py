@@ -38,6 +38,8 @@ WHOLE = [
     ("the song “Mist, Again?” by", "Mist, Again?"),
     ("in Rock 'n' Roll Road,", "Rock 'n' Roll Road"),
     ("sang Summer '68 twice", "Summer '68"),
+    ("he read the Boys' Own Paper there", "Boys' Own Paper"),
+    ("the St James’ Park ground", "St James’ Park"),
     ("主编《财经，周刊》杂志", "《财经，周刊》杂志"),
     ("加入Ca(OH)2溶液", "Ca(OH)2"),
     ("药物2-(4-异丁基苯基)丙酸是", "2-(4-异丁基苯基)丙酸"),
@@ -62,6 +64,7 @@ CUT = [
     ("共1,640人", "640人"),
     ("华星（集团）有限公司", "华星（集团"),
     ("加入Ca(OH)2溶液", "Ca(OH"),
+    ("he called them 'boys' and left", "boys' and"),
 ]
 BESIDE = [
     ("2003年-2005年", "2005年"),

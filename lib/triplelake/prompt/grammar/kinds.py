@@ -72,6 +72,8 @@ def _belongs_to_a_name(pieces: Sequence[str], found: Sequence[Kind], at: int) ->
     if mark == ".":
         return _ABBREVIATION.fullmatch(before) is not None
     following = pieces[at + 2][0]
+    if mark in "'’":  # The Lamplighters' Strike; before a small letter it may as well end a quotation
+        return before[-1] in "sS" and following.isupper()
     return mark in ",:" and (following.isupper() or following.isdecimal())
 
 

@@ -9,8 +9,8 @@ and begins and ends with an *edge*. The rules go by characters, not by language,
   a grammar would match by its text and the server would then drop from the output.
 - `.` `,` `:` and the apostrophe are stops too, except where they belong to a name or a number: between two edges
   (`3.14`, `1,000`, `D.C`, `O'Brien`), after an initial or an abbreviation that ends no sentence (`J. K. Rowling`,
-  `St. Louis`), and for comma and colon before a capital or a digit (`Portland, Oregon`, `July 4, 1776`,
-  `Star Trek: Picard`).
+  `St. Louis`), for comma and colon before a capital or a digit (`Portland, Oregon`, `July 4, 1776`,
+  `Star Trek: Picard`), and for the apostrophe of a plural before a capital (`The Boys' Own Paper`).
 - Edges: letters, digits, a number with its sign or comparison mark (`-5`, `≥90%`), currency and other pictorial
   symbols, emoji, `%`, `#`, `+`.
 - What is left (space, hyphen, `·`, `&`, `/` …) may stand inside only.
