@@ -176,8 +176,8 @@ def _print_table(model: str, task: Task, answers: Mapping[str, Asked]) -> None:
     strict = {name: list(map(strict_counts, gold, each)) for name, each in facts.items()}
     without = sum(not document.facts for document in documents)
     print(f"\n{model}, {task.name}: {len(documents)} documents, {without} without facts")
-    heads = ("arm", "F1 [95 %]", "F1 − plain [95 %]", "P", "R", "pair F1", "empty", "rightly", "repeated", "decoded")
-    heads += ("per true triple", "prompt, not cached", "documents/s", "cut", "bad")
+    heads: tuple[str, ...] = ("arm", "F1 [95 %]", "F1 − plain [95 %]", "P", "R", "pair F1", "empty", "rightly")
+    heads += ("repeated", "decoded", "per true triple", "prompt, not cached", "documents/s", "cut", "bad")
     kinds = tuple(dict.fromkeys(task.kinds))
     heads += tuple(f"{kind}, rightly" if kind == EMPTY else f"{kind} F1" for kind in kinds)
     print(f"| {' | '.join(heads)} |\n|{'---|' * len(heads)}")
@@ -188,10 +188,11 @@ def _print_table(model: str, task: Task, answers: Mapping[str, Asked]) -> None:
         decoded = sum(each.completion.completion_tokens for each in found)
         read = sum(each.completion.prompt_tokens - each.completion.cached_tokens for each in found)
         repeated = repeated_share(each.said for each in found)
+        gain = f1_gain(strict[name], strict[PLAIN]) if PLAIN in strict and name != PLAIN else None
         cells = (
             name,
             format_interval(f1(strict[name])),
-            format_interval(f1_gain(strict[name], strict[PLAIN])) if PLAIN in strict and name != PLAIN else "",
+            format_interval(gain) if gain else "",
             f"{sums.precision:.3f}",
             f"{sums.recall:.3f}",
             f"{pairs.f1:.3f}",
@@ -282,7 +283,7 @@ def tasks_of(options: argparse.Namespace, split: Split, n: int, seed: int) -> li
 def main() -> None:
     """Ask what was not asked yet, and print a table for each model and task."""
     options = _options()
-    split = options.split or "choose"
+    split: Split = options.split or "choose"
     tasks = tasks_of(options, split, options.n, options.seed)
     if options.hard and not options.split and any("+" in arm for arm in options.arms):
         raise SystemExit("--hard without --split asks about all passages, so that none is left for +K to show")
@@ -293,7 +294,7 @@ def main() -> None:
         label = model.stem if model else EMBEDDED
 
         def file(task: Task, arm: str, label: str = label) -> Path:
-            drawn = (split, options.n, options.seed)
+            drawn: tuple[Split, int, int] = (split, options.n, options.seed)
             if task.is_hard:
                 drawn = (options.split or "all", len(task.documents), 0)
             folder = kept_in(options.answers, label, task, *drawn, options.slots)

@@ -142,7 +142,7 @@ def roofline(options: argparse.Namespace, model: Path, slots: int, length: Lengt
         return None
     shape = sizing.read_model(model)
     held = slots * (length.prompt + length.answer / 2) * shape.kv_numbers * sizing.KV_BYTES[_KV_TYPE]
-    return slots * options.bandwidth * 1e9 / (shape.file_bytes + held)
+    return float(slots * options.bandwidth * 1e9 / (shape.file_bytes + held))
 
 
 def _bare_cells(bare: Bare | None, length: Length) -> tuple[str, str]:

@@ -128,7 +128,7 @@ class Place:
 def idle(watched: Watched, slots: int) -> Idle:
     """Where the slots of a run were idle, by its own rows."""
     rows = watched.lake.query("SELECT epoch(finished_at) AS until, latency_ms / 1000 AS took FROM attempts")
-    steps = sorted(
+    steps: list[tuple[float, int]] = sorted(
         [(row["until"] - row["took"], 1) for row in rows] + [(row["until"], -1) for row in rows],
     )
     busy, spans = 0, []

@@ -265,7 +265,7 @@ def _as_json(task: Task, results: Sequence[Result], gains: Mapping[str, Interval
         "facts": sum(len(document.facts) for document, _ in task.documents),
         "verbatim_gold": _verbatim_gold(task),
         "arms": [asdict(result) for result in results],
-        "f1_over_plain": {name: asdict(gain) for name, gain in gains.items()},
+        "f1_over_plain": {name: gain and asdict(gain) for name, gain in gains.items()},
     }
 
 

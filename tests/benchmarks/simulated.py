@@ -24,8 +24,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "e2e"))
 from closed_loop import Body
 from fake.answers import answer
 from fake.faults import rule as rule
-from fake.pool import FakePool
-from harness.lake import Lake
+from fake.pool import FakePool as FakePool
+from harness.lake import Lake as Lake
 
 from triplelake.config import Settings, load_settings
 from triplelake.engine import run
@@ -41,7 +41,7 @@ from triplelake.tables.publish import Publisher
 from triplelake.types import Request
 
 API_KEY = "a key of the benchmarks"
-ONE_CHUNK = {"chunking__target_tokens": 600, "chunking__max_tokens": 900, "corpus__id_column": "id"}
+ONE_CHUNK: dict[str, Any] = {"chunking__target_tokens": 600, "chunking__max_tokens": 900, "corpus__id_column": "id"}
 """Settings with which a passage of some hundred characters is one request."""
 
 
@@ -122,7 +122,7 @@ class Watched:
         """Of all waves together, from the last answer of each to its commit."""
         rows = self.lake.query("SELECT wave, max(epoch(finished_at)) AS answered FROM attempts GROUP BY wave")
         commits = self.commits()
-        return sum(commits[row["wave"]] - row["answered"] for row in rows)
+        return float(sum(commits[row["wave"]] - row["answered"] for row in rows))
 
     def commits(self) -> dict[int, float]:
         """When each wave was committed, in seconds since 1970."""

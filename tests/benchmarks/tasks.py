@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -91,7 +91,7 @@ def hard_task(lang: Lang, split: Split = "all") -> Task:
 
 def traditional(task: Task) -> Task:
     """The same sentences and facts in Traditional Chinese, as OpenCC converts them."""
-    convert = opencc.OpenCC("s2t").convert
+    convert: Callable[[str], str] = opencc.OpenCC("s2t").convert
 
     def converted(document: GoldDocument) -> GoldDocument:
         text = convert(document.text)
@@ -156,7 +156,7 @@ def fit(
 
 
 def _traditional_example(example: Example) -> Example:
-    convert = opencc.OpenCC("s2t").convert
+    convert: Callable[[str], str] = opencc.OpenCC("s2t").convert
     triples = tuple((convert(subject), convert(relation), convert(obj)) for subject, relation, obj in example.triples)
     return Example(convert(example.text), "", "", triples)
 

@@ -440,7 +440,7 @@ def test_full_disk(desk: Desk, tmp_path: Path, spark: SparkSession) -> None:
     ]
     file = desk.file("many.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
     (tmp_path / "disk").mkdir()
-    command = [
+    command: list[str | Path] = [
         sys.executable,
         EXTRACT,
         "--input",

@@ -27,10 +27,10 @@ from triplelake.types import Request
 
 pytestmark = pytest.mark.spark
 
-_SMALL = {"chunking__target_tokens": 24, "chunking__max_tokens": 48, "chunking__context_tokens": 40}
+_SMALL: dict[str, Any] = {"chunking__target_tokens": 24, "chunking__max_tokens": 48, "chunking__context_tokens": 40}
 _CHUNKING = ChunkingSettings(target_tokens=24, max_tokens=48, context_tokens=40)
 # Each test has a folder of its own, so the same ids come from another file.
-_READ = {"corpus__id_column": "id", "corpus__title_column": "title", "run__allow_moved": True}
+_READ: dict[str, Any] = {"corpus__id_column": "id", "corpus__title_column": "title", "run__allow_moved": True}
 
 _RIVER = "\n\n".join(
     f"{name}河发源于{other}山，流经{other}城，最后注入{name}湖。沿岸的{other}镇出产茶叶和丝绸，{name}河的水路通往各地。"

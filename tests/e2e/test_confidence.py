@@ -108,7 +108,7 @@ def test_from_a_sample_to_facts_of_a_precision(bench: Bench, spark: SparkSession
     write_calibration(calibration, made.file, overwrite=False)
 
     # What is new gets its confidence as it is published, and what was there by --republish; nothing is asked for it.
-    chosen = {"corpus__id_column": "id", "run__calibration": str(calibration)}
+    chosen: dict[str, Any] = {"corpus__id_column": "id", "run__calibration": str(calibration)}
     bench.extract(file, **chosen)
     assert f"fitted on {made.file.triples} triples of" in bench.said
     null = [row["confidence"] is None for row in bench.lake.view("current_triples")]
@@ -161,7 +161,7 @@ def test_from_a_sample_to_facts_of_a_precision(bench: Bench, spark: SparkSession
 def test_gold_judges_as_a_sheet_does_and_both_must_fit(bench: Bench) -> None:
     bench.backend.logprob = logprob
     documents = corpus()
-    everything = {"run__sample": JUDGED, "run__sheet_rows": None}
+    everything: dict[str, Any] = {"run__sample": JUDGED, "run__sheet_rows": None}
     bench.extract(bench.corpus(documents), corpus__id_column="id", **everything)
     gold = gold_of(bench, bench.lake.view("current_triples"))
     by_gold = calibrate(str(bench.output), Judgement(gold, "jsonl"))
@@ -194,7 +194,7 @@ def test_a_sheet_smaller_than_its_sample_tells_of_all_of_it(bench: Bench, spark:
     assert weight == pytest.approx(len(everything) / 100)
     calibration = bench.folder / "calibration.yaml"
     write_calibration(calibration, by_sheet(bench, plain).file, overwrite=False)
-    chosen = {"corpus__id_column": "id", "run__calibration": str(calibration)}
+    chosen: dict[str, Any] = {"corpus__id_column": "id", "run__calibration": str(calibration)}
     bench.republish(file, **chosen)
 
     bench.extract(file, **chosen, run__sample=160, run__sheet_rows=90)
@@ -245,7 +245,7 @@ def test_a_second_look_tells_what_an_answer_does_not(bench: Bench) -> None:
     profile = bench.folder / "chat.yaml"
     profile.write_text('name: chat-of-the-test\ntemplate: text\nprefix: "User: "\n', "utf-8")
     file = bench.corpus(corpus())
-    chosen = {"corpus__id_column": "id", "profile": str(profile)}
+    chosen: dict[str, Any] = {"corpus__id_column": "id", "profile": str(profile)}
     bench.extract(file, **chosen, asking__second_look="yes_no", run__sample=JUDGED)
     stored = {row["request_id"]: row for row in bench.lake.rows("attempts")}
     assert len(stored) == JUDGED

@@ -76,7 +76,7 @@ def test_bare_executors_run_triplelake_from_the_archive(dist: Dist, tmp_path: Pa
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     (elsewhere / "job.py").write_text(JOB, encoding="utf-8")
-    command = [
+    command: list[str | Path] = [
         *(spark_home / "bin" / "spark-submit", "--master", "local-cluster[2,1,1024]"),
         *("--archives", f"{dist.archive}#triplelake_env"),
         *("--conf", "spark.executorEnv.PYTHONPATH=triplelake_env"),

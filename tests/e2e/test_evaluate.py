@@ -25,7 +25,7 @@ CORPUS = [
     {"id": "ship", "title": "", "text": "The Meridian Star was built at Harrow Quay."},
     {"id": "refused", "title": "", "text": "何若兰住在云州。"},
 ]
-_SMALL = {"chunking__target_tokens": 12, "chunking__max_tokens": 24, "chunking__context_tokens": 0}
+_SMALL: dict[str, Any] = {"chunking__target_tokens": 12, "chunking__max_tokens": 24, "chunking__context_tokens": 0}
 
 
 def write(path: Path, lines: list[dict[str, Any]]) -> Path:

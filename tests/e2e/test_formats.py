@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from deltalake import write_deltalake
+from harness.bench import Bench
 from pyspark.sql import SparkSession
 
 from triplelake.config import load_settings
@@ -136,7 +137,7 @@ def test_a_file_gives_the_same_documents_in_every_encoding(spark: SparkSession, 
 
 
 @pytest.mark.infra
-def test_records_that_cannot_be_read_are_listed_and_stop_nothing(bench: Any) -> None:
+def test_records_that_cannot_be_read_are_listed_and_stop_nothing(bench: Bench) -> None:
     file = bench.folder / "broken.jsonl"
     good = [json.dumps({"id": number, "text": text}, ensure_ascii=False) for number, text in enumerate(TEXTS)]
     lines = [good[0], '{"id": 7, "text": ', good[1], '{"id": 8, "text": null}', good[2], good[0]]

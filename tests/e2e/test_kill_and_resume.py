@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from harness.bench import Bench
 from harness.jobs import Job
 from harness.lake import Lake, Row, check_derived, check_offsets, check_unique
 from harness.servers import Counted, general_ontology, question
@@ -61,7 +62,7 @@ class Interrupted:
         self.lake = Lake(folder / "kg")
         self.file = write_corpus(folder)
         # Small buckets and waves, so that there are several commits to die between.
-        self.settings = {"corpus__id_column": "id", "run__bucket_size": 4, "run__wave_s": 0.001}
+        self.settings: dict[str, Any] = {"corpus__id_column": "id", "run__bucket_size": 4, "run__wave_s": 0.001}
         chosen = [f"{name.replace('__', '.')}={value}" for name, value in self.settings.items()]
         self.words = ["jobs/extract.py", "--input", self.file, "--output", folder / "kg", "--pool", server.url]
         self.words += [word for each in chosen for word in ("--set", each)]
@@ -103,7 +104,7 @@ class Interrupted:
 
 
 @pytest.mark.infra  # takes a minute or two
-def test_killed_again_and_again(bench: Any) -> None:
+def test_killed_again_and_again(bench: Bench) -> None:
     scripted = bench.server
     runs = Interrupted(bench.folder, scripted)
 
@@ -146,7 +147,7 @@ class Gone(Exception):
 
 
 def test_a_driver_that_is_gone_before_its_plan_is_sealed_and_before_the_end(
-    bench: Any, monkeypatch: pytest.MonkeyPatch
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def go(*_: object) -> None:
         raise Gone
@@ -175,7 +176,7 @@ def test_a_driver_that_is_gone_before_its_plan_is_sealed_and_before_the_end(
     assert bench.lake.counts() == counts | {"runs": counts["runs"] + 1}
 
 
-def check_nothing_left(runs: Interrupted, bench: Any) -> None:
+def check_nothing_left(runs: Interrupted, bench: Bench) -> None:
     """The same command once more adds a row to `runs`, and nothing to any other table."""
     runs.server.forget()
     versions, counts = runs.lake.versions(), runs.lake.counts()

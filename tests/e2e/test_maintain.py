@@ -23,8 +23,8 @@ from triplelake.tables.views import VIEWS, register
 pytestmark = pytest.mark.spark
 
 # Two waves: of two buckets, since there are two slots, and of what is left.
-_WAVES = {"corpus__id_column": "id", "run__bucket_size": 4, "run__wave_s": 0.001, "run__lanes": 1}
-_NOW = {"maintain__retain_days": 0, "maintain__allow_short_retention": True}
+_WAVES: dict[str, Any] = {"corpus__id_column": "id", "run__bucket_size": 4, "run__wave_s": 0.001, "run__lanes": 1}
+_NOW: dict[str, Any] = {"maintain__retain_days": 0, "maintain__allow_short_retention": True}
 
 
 def documents(families: str) -> list[dict[str, str]]:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import logging
+import secrets
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
+from harness.bench import Bench
 from harness.servers import API_KEY
 from pyspark.sql import SparkSession
 
 from triplelake.errors import PoolError
-from triplelake.pool import desk_http
 from triplelake.tables.schemas import TABLES
 
 pytestmark = pytest.mark.spark
@@ -34,9 +34,9 @@ def shown_by_spark(spark: SparkSession) -> Iterator[str]:
 
 
 def test_neither_key_nor_token_is_shown_or_kept(
-    bench: Any, spark: SparkSession, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    bench: Bench, spark: SparkSession, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(desk_http.secrets, "token_urlsafe", lambda _: _TOKEN)
+    monkeypatch.setattr(secrets, "token_urlsafe", lambda _: _TOKEN)
     caplog.set_level(logging.DEBUG)
     documents = [{"id": f"d{n}", "text": f"林若兰生于临川城，教了{n}年书。"} for n in range(4)]
     bench.backend.refused = lambda question: "教了3年" in question

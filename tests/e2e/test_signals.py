@@ -10,9 +10,9 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import pytest
+from harness.bench import Bench
 from harness.deadline import wait_until
 from harness.jobs import Job
 from harness.lake import Lake, check_unique
@@ -50,7 +50,7 @@ def test_a_signal_of_a_terminal_ends_a_run_whose_answers_do_not_come(scripted: C
 
 
 @pytest.mark.infra
-def test_what_is_in_flight_at_a_signal_is_answered_and_kept(bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_in_flight_at_a_signal_is_answered_and_kept(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     scripted = bench.server
     file = bench.folder / "in.txt"
     file.write_text("\n".join(_TEXTS), encoding="utf-8")

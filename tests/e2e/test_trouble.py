@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from harness.bench import Bench
 from harness.lake import check_unique
 from pyspark.sql import DataFrame, SparkSession
 
@@ -21,11 +22,11 @@ _FAMILIES = "赵钱孙李周吴郑王冯陈褚卫"
 DOCUMENTS = [
     {"id": f"d{number}", "text": f"{family}若兰生于临川城，在云梦书院教书。"} for number, family in enumerate(_FAMILIES)
 ]
-_WAVES = {"run__bucket_size": 4, "run__wave_s": 0.001}
+_WAVES: dict[str, Any] = {"run__bucket_size": 4, "run__wave_s": 0.001}
 
 
 @pytest.mark.infra
-def test_too_many_failures_end_the_run_and_can_be_asked_again(bench: Any) -> None:
+def test_too_many_failures_end_the_run_and_can_be_asked_again(bench: Bench) -> None:
     refused = set(_FAMILIES[:3])
     bench.backend.refused = lambda question: any(family in question for family in refused)
     file = bench.corpus(DOCUMENTS)
@@ -74,7 +75,7 @@ def test_too_many_failures_end_the_run_and_can_be_asked_again(bench: Any) -> Non
 
 
 @pytest.mark.infra
-def test_a_server_that_dies_ends_the_run_and_the_same_command_goes_on(bench: Any) -> None:
+def test_a_server_that_dies_ends_the_run_and_the_same_command_goes_on(bench: Bench) -> None:
     file = bench.corpus(DOCUMENTS)
     lake = bench.lake
     # One wave passes; then the server dies with the questions of the next in its hands.
@@ -105,7 +106,7 @@ def test_a_server_that_dies_ends_the_run_and_the_same_command_goes_on(bench: Any
     check_unique(lake)
 
 
-def test_a_key_that_is_refused_from_now_on_ends_the_run_at_once(bench: Any) -> None:
+def test_a_key_that_is_refused_from_now_on_ends_the_run_at_once(bench: Bench) -> None:
     documents = [{"text": f"{family}若兰教了{number}年书。"} for family in _FAMILIES for number in range(4)]
     file = bench.corpus(documents)
     lake = bench.lake
@@ -128,7 +129,7 @@ def test_a_key_that_is_refused_from_now_on_ends_the_run_at_once(bench: Any) -> N
     assert [row["exit_code"] for row in lake.rows("runs")] == [4]
 
 
-def test_of_two_runs_at_a_time_the_second_is_refused(bench: Any) -> None:
+def test_of_two_runs_at_a_time_the_second_is_refused(bench: Bench) -> None:
     file = bench.corpus(DOCUMENTS)
     bench.server.hold()
     with ThreadPoolExecutor(1) as executor:
@@ -146,7 +147,7 @@ def test_of_two_runs_at_a_time_the_second_is_refused(bench: Any) -> None:
     check_unique(bench.lake)
 
 
-def test_a_table_that_somebody_alters_during_a_wave_ends_the_run(bench: Any, spark: SparkSession) -> None:
+def test_a_table_that_somebody_alters_during_a_wave_ends_the_run(bench: Bench, spark: SparkSession) -> None:
     file = bench.corpus(DOCUMENTS)
     bench.server.hold()
     with ThreadPoolExecutor(1) as executor:
@@ -166,7 +167,7 @@ def test_a_table_that_somebody_alters_during_a_wave_ends_the_run(bench: Any, spa
     check_unique(bench.lake)
 
 
-def test_a_defect_leaves_its_row_in_runs(bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_defect_leaves_its_row_in_runs(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(self: Publisher) -> Published:
         raise ZeroDivisionError("nothing expected this")
 
@@ -178,7 +179,7 @@ def test_a_defect_leaves_its_row_in_runs(bench: Any, monkeypatch: pytest.MonkeyP
     assert row["error"] == "ZeroDivisionError: nothing expected this"
 
 
-def test_a_wave_that_spark_computes_twice_fails_loudly(bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wave_that_spark_computes_twice_fails_loudly(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     append = Store.append
 
     def count_first(self: Store, table: Table, frame: DataFrame, **given: Any) -> None:

@@ -42,7 +42,7 @@ class Job:
         """Run it; `run__lanes=1` sets `run.lanes`."""
         file = self.folder / "corpus.jsonl"
         file.write_text("".join(json.dumps(each, ensure_ascii=False) + "\n" for each in texts), encoding="utf-8")
-        given = {"input": (str(file),), "output": str(self.folder / "kg"), "pool": self.pool.setting}
+        given: dict[str, Any] = {"input": (str(file),), "output": str(self.folder / "kg"), "pool": self.pool.setting}
         given |= {
             "run.preflight": False,
             "corpus.id_column": "id",

@@ -75,9 +75,9 @@ def known_texts(lang: Lang) -> list[GoldDocument]:
     return read_gold(conf_dir() / "known" / f"{lang}.jsonl")
 
 
-def known_models() -> dict[str, dict[Lang, tuple[float, float]]]:
+def known_models() -> dict[str, dict[Lang, list[float]]]:
     """Recall and precision of models that were measured on the known texts, by model and language."""
-    found: dict[str, dict[Lang, tuple[float, float]]] = yaml.safe_load(
+    found: dict[str, dict[Lang, list[float]]] = yaml.safe_load(
         (conf_dir() / "known" / "models.yaml").read_text(encoding="utf-8")
     )
     return found

@@ -71,7 +71,7 @@ class Cluster:
         spark_class = Path(sys.executable).parent / "spark-class"
         log = self._folder / f"{len(self._processes)}.log"
         with log.open("wb") as out:
-            command = [spark_class, name, *words, "--webui-port", "0"]
+            command: list[str | Path] = [spark_class, name, *words, "--webui-port", "0"]
             self._processes.append(
                 subprocess.Popen(
                     command, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, start_new_session=True

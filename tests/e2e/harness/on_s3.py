@@ -65,9 +65,9 @@ def _of_the_lease(store: Store) -> dict[str, Any]:
             stream.close()
         except Py4JJavaError as error:
             refused.append(str(error.java_exception.toString()))
-    made = files.read("000000001000.json").decode()
+    made = _content(files)
     files.create("000000001000.json", b"2")  # says nothing, and changes nothing
-    stayed = files.read("000000001000.json").decode()
+    stayed = _content(files)
     records.create(Holder(2000, "dead", _ELSEWHERE))
     now = 0.0
 
@@ -94,6 +94,12 @@ def _of_the_lease(store: Store) -> dict[str, Any]:
         "refused": in_use,
         "left": [left.run_id, left.ended] if left else None,
     }
+
+
+def _content(files: HadoopFiles) -> str:
+    content = files.read("000000001000.json")
+    assert content is not None
+    return content.decode()
 
 
 if __name__ == "__main__":

@@ -222,9 +222,10 @@ class Scripted:
         only = _ONE_TEXT.fullmatch(body.get("grammar", ""))
         if only:
             content = only.group(1)  # of a probe, or of a look
-        elif self.refused(question):
-            return _json({"error": {"message": "refused by the test", "type": "invalid_request_error"}}, 400)
         else:
+            assert question is not None, "a prompt without the fixed prefix is a probe, and a probe has one answer"
+            if self.refused(question):
+                return _json({"error": {"message": "refused by the test", "type": "invalid_request_error"}}, 400)
             content = scripted_answer(question)
         logprobs = [*map(self.logprob, content)]
         if only and question is not None:

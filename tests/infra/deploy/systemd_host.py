@@ -50,7 +50,8 @@ class SystemdHost:
         return self._ssh("systemctl is-active test.target").returncode == 0
 
     def _ssh(self, command: str) -> subprocess.CompletedProcess[str]:
-        options = ["-q", "-p", str(self.ssh_port), "-i", self.key, "-o", f"UserKnownHostsFile={self.known_hosts}"]
+        options: list[str | Path] = ["-q", "-p", str(self.ssh_port), "-i", self.key]
+        options += ["-o", f"UserKnownHostsFile={self.known_hosts}"]
         words = ["ssh", *options, "-o", "StrictHostKeyChecking=accept-new", f"root@{self.address}", command]
         return subprocess.run(words, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
 
@@ -69,9 +70,9 @@ def systemd_host(folder: Path, address: str, ssh_port: int) -> Iterator[SystemdH
         _mount(stack, root, "-t", "overlay", "-o", layers, "overlay")
         _furnish(root, key, address, ssh_port)
         with (folder / "boot.log").open("wb") as log:
-            command = ["systemd-nspawn", "--directory", root, "--boot", "--register=no", "--keep-unit"]
+            command: list[str | Path] = ["systemd-nspawn", "--directory", root, "--boot", "--register=no"]
             booted = subprocess.Popen(
-                [*command, "--link-journal=no", "--console=pipe", "systemd.unit=test.target"],
+                [*command, "--keep-unit", "--link-journal=no", "--console=pipe", "systemd.unit=test.target"],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

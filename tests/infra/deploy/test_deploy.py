@@ -390,7 +390,8 @@ def test_systemd_finds_nothing_wrong_with_the_units(write: Write, tmp_path: Path
 
 
 def test_the_command_itself(tmp_path: Path) -> None:
-    command = [sys.executable, ROOT / "infra" / "pool.py", "up", "--inventory", tmp_path / "none.yaml"]
+    command: list[str | Path] = [sys.executable, ROOT / "infra" / "pool.py", "up"]
+    command += ["--inventory", tmp_path / "none.yaml"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert done.stderr.startswith(f"error: {tmp_path / 'none.yaml'}: No such file or directory\n  infra/inventory")

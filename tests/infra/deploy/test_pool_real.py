@@ -126,9 +126,9 @@ def test_a_server_that_hangs_is_found_and_started_again(pool: TestPool) -> None:
     host, before = pool.hosts["one"], pool.pid("one")
     os.kill(before, signal.SIGSTOP)
     libexec = host.prefix / "libexec"
-    restart = [libexec / "process.sh", "restart", str(host.port), "--prefix", host.prefix]
+    restart: list[str | Path] = [libexec / "process.sh", "restart", str(host.port), "--prefix", host.prefix]
     keys = host.prefix / "etc" / "llama.key"
-    command = ["python3", libexec / "watchdog.py", "--url", pool.url("one"), "--key-file", keys]
+    command: list[str | Path] = ["python3", libexec / "watchdog.py", "--url", pool.url("one"), "--key-file", keys]
     limits = ["--every", "5", "--timeout", "2", "--stall", "5", "--drain", "5"]
     watchdog = subprocess.Popen([*command, *limits, "--", *restart], stderr=subprocess.PIPE, text=True)
     assert watchdog.stderr

@@ -14,7 +14,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from fake.faults import rule
+from fake.faults import Kind, rule
 from fake.pool import FakePool
 
 from triplelake.pool.client import LlamaServer
@@ -188,7 +188,8 @@ def test_looks_at_a_server(watchdog: ModuleType, tmp_path: Path) -> None:
         assert server.answers()
         LlamaServer(pool.endpoints[0], 10).complete("x", grammar=None, max_tokens=3)
         assert server.look().decoded > idle.decoded
-        for fault, state in (("hang", SILENT), ("loading", AWAY), ("refuse", AWAY)):
+        states: dict[Kind, str] = {"hang": SILENT, "loading": AWAY, "refuse": AWAY}
+        for fault, state in states.items():
             pool.script(rule(fault, fault))
             pool.wait("state", equals=fault)
             assert server.look().state == state

@@ -86,7 +86,7 @@ def write_weights(folder: Path) -> None:
         for norm in ("input_layernorm", "post_attention_layernorm"):
             shard[f"model.layers.{layer}.{norm}.weight"] = ones
     shards[-1] |= {"model.norm.weight": ones, "lm_head.weight": matrix(VOCABULARY, WIDTH)}
-    index = {}
+    index: dict[str, str] = {}
     for number, shard in enumerate(shards, 1):
         name = f"model-{number:05}-of-{len(shards):05}.safetensors"
         save_file(shard, folder / name, {"format": "pt"})

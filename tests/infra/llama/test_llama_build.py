@@ -274,8 +274,8 @@ def test_a_server_that_fails_the_proof_is_not_installed(builder: Host, offline: 
 
 def test_a_build_without_llguidance(builder: Host, source: Path, tmp_path: Path) -> None:
     (builder.bin / "cargo").unlink()
-    options = ["--cpu", "--no-llguidance", "--source", source, "--proof-model", tmp_path / "tiny.gguf"]
-    done = builder.run("build.sh", *options, FAKE_LLAMA="no llguidance")
+    options: list[str | Path] = ["--no-llguidance", "--source", source, "--proof-model", tmp_path / "tiny.gguf"]
+    done = builder.run("build.sh", "--cpu", *options, FAKE_LLAMA="no llguidance")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "-DLLAMA_LLGUIDANCE=OFF" in builder.called()
     assert "400" in read_manifest(builder.prefix / "llama")["proof"]["llguidance"]

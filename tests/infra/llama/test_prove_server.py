@@ -13,7 +13,8 @@ from llama_host import LLAMA, STUBS
 
 
 def prove(fault: str, *options: str, server: Path = STUBS / "llama-server") -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, LLAMA / "prove_server.py", "--server", server, "--model", "tiny.gguf", *options]
+    command: list[str | Path] = [sys.executable, LLAMA / "prove_server.py", "--server", server]
+    command += ["--model", "tiny.gguf", *options]
     return subprocess.run(
         command, env=os.environ | {"FAKE_LLAMA": fault}, capture_output=True, text=True, check=False, timeout=60
     )

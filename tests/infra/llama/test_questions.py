@@ -17,6 +17,7 @@ sys.path.insert(0, str(LLAMA))
 from fake.pool import FakePool
 
 import tune
+from tune_search import ENGINES
 
 TEXTS = [
     *(f"林若兰生于临川城，教了{number + 1}年书。" for number in range(10)),
@@ -38,7 +39,7 @@ def corpus(tmp_path: Path) -> Path:
 
 
 def write(*words: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, ROOT / "infra" / "questions.py", *map(str, words)]
+    command: list[str | Path] = [sys.executable, ROOT / "infra" / "questions.py", *map(str, words)]
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
 
 
@@ -49,7 +50,7 @@ def test_they_are_those_of_the_job_and_the_same_each_time(pool: FakePool, corpus
         assert done.returncode == 0, done.stderr
         assert f"{file}: 8 questions" in done.stdout
     assert files[0].read_bytes() == files[1].read_bytes()
-    questions = tune.read_questions(files[0], tune.ENGINES)
+    questions = tune.read_questions(files[0], ENGINES)
     texts = {text for text in TEXTS for question in questions if text in question["body"]["prompt"]}
     assert len(questions) == len(texts) == 8
     for question in questions:

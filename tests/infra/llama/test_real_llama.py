@@ -33,8 +33,9 @@ CRATE = "llguidance-1.0.1"
 
 def run(*command: str | Path, **options: Any) -> str:
     done = subprocess.run(command, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **options)
-    assert done.returncode == 0, done.stdout
-    return done.stdout
+    said: str = done.stdout
+    assert done.returncode == 0, said
+    return said
 
 
 @pytest.fixture(scope="session")
@@ -43,8 +44,8 @@ def source() -> Path:
     archive = CACHE / f"{SDIST}.tar.gz"
     if not archive.exists():
         name, _, version = SDIST.rpartition("-")
-        pip = [sys.executable, "-m", "pip", "download", "--no-deps", "--no-binary", name, "--dest", CACHE]
-        run(*pip, f"{name}=={version}")
+        pip = (sys.executable, "-m", "pip", "download", "--no-deps", "--no-binary", name)
+        run(*pip, "--dest", CACHE, f"{name}=={version}")
     return archive
 
 
@@ -65,7 +66,8 @@ def crate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def build(source: Path, crate: Path) -> list[str | Path]:
     """The command that built PREFIX/llama."""
-    command = [LLAMA / "build.sh", "--prefix", PREFIX, "--cpu", "--source", source, "--llguidance-source", crate]
+    command: list[str | Path] = [LLAMA / "build.sh", "--prefix", PREFIX, "--cpu", "--source", source]
+    command += ["--llguidance-source", crate]
     run(*command)
     return command
 
@@ -147,11 +149,13 @@ def test_a_host_is_tuned_with_questions_of_the_job(model: Path, tmp_path: Path) 
     server, gguf = PREFIX / "llama" / "bin" / "llama-server", model / "ggml-model-q8_0.gguf"
     named = ("--alias", "atom-7b-chat@1", "--ctx-size", "4096")
     with running(server, gguf, *named, "--chat-template-file", str(model / "chat-template.jinja")) as url:
-        words = ["--input", corpus, "--pool", url, "--count", "40", "--out", questions, "--set", "corpus.format=lines"]
+        words: list[str | Path] = ["--input", corpus, "--pool", url, "--count", "40", "--out", questions]
         run(
             sys.executable,
             ROOT / "infra" / "questions.py",
             *words,
+            "--set",
+            "corpus.format=lines",
             "--set",
             "ontology=none",
             "--set",
@@ -161,8 +165,8 @@ def test_a_host_is_tuned_with_questions_of_the_job(model: Path, tmp_path: Path) 
         (tmp_path / "opt" / folder).parent.mkdir(exist_ok=True)
         (tmp_path / "opt" / folder).symlink_to(PREFIX / folder)
     wanted = ["--slots", "1", "2", "--kv-type", "f16", "--batch", "2048/512", "--grammar", "llguidance", "gbnf"]
-    command = [sys.executable, LLAMA / "tune.py", "--questions", questions, "--prefix", tmp_path / "opt"]
-    said = run(*command, *wanted, "--kv-layout", "split", "--seconds", "1")
+    command: list[str | Path] = [sys.executable, LLAMA / "tune.py", "--questions", questions]
+    said = run(*command, "--prefix", tmp_path / "opt", *wanted, "--kv-layout", "split", "--seconds", "1")
     record = json.loads((tmp_path / "opt" / "etc" / "tuned.json").read_text())
     assert not [each["problem"] for each in record["tried"] if each["problem"]], said
     assert all(each["answers"] > 0 and each["tokens_per_s"] > 0 for each in record["tried"]), said

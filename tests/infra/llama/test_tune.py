@@ -51,7 +51,7 @@ def test_it_finds_what_each_setting_gives() -> None:
     wanted = Setup(64, "unified", "f16", 2048, 2048, 1, "gbnf")
 
     def speed(setup: Setup) -> float:
-        alike = sum(getattr(setup, name) == getattr(wanted, name) for name in ("kv_layout", "kv_type", "ubatch"))
+        alike: int = sum(getattr(setup, name) == getattr(wanted, name) for name in ("kv_layout", "kv_type", "ubatch"))
         return (setup.slots if setup.slots <= 64 else 0) * (1 + 0.1 * alike + 0.1 * (setup.engine == "gbnf"))
 
     assert searched(speed) == (wanted, 6 + 1 + 1 + 1 + 3)

@@ -24,7 +24,7 @@ class Scripts:
         self.folder = folder
 
     def __call__(self, script: str, *words: object) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, SCRIPTS / script, *map(str, words)]
+        command: list[str | Path] = [sys.executable, SCRIPTS / script, *map(str, words)]
         return subprocess.run(
             command, cwd=self.folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300
         )

@@ -36,7 +36,7 @@ _TEXTS = [
 def remote(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """URL of a Spark Connect server with Delta, of the environment's own Spark."""
     folder, port = tmp_path_factory.mktemp("connect"), free_port()
-    command = [Path(sys.executable).parent / "spark-submit", "--class", _CLASS]
+    command: list[str | Path] = [Path(sys.executable).parent / "spark-submit", "--class", _CLASS]
     command += ["--conf", "spark.connect.grpc.binding.address=127.0.0.1"]
     command += ["--conf", f"spark.connect.grpc.binding.port={port}"]
     with (folder / "server.log").open("wb") as log:

@@ -113,8 +113,8 @@ def test_a_job_outlives_a_worker_of_the_cluster(daemons: Daemons, archive: Path,
     python = tmp_path / "bare" / "bin" / "python"
     lake = Lake(tmp_path / "kg")
     with FakePool(servers=2, slots=4, latency_s=2.0) as pool:
-        words = ("--input", corpus, "--output", tmp_path / "kg", "--pool", pool.setting, "--profile", "base")
-        words += ("--set", "run.bucket_size=8", "--set", "run.wave_s=0.001")
+        words: tuple[str | Path, ...] = ("--input", corpus, "--output", tmp_path / "kg", "--pool", pool.setting)
+        words += ("--profile", "base", "--set", "run.bucket_size=8", "--set", "run.wave_s=0.001")
         job = submit(daemons, archive, python, tmp_path, *words)
         try:
             wait_until(

@@ -50,7 +50,7 @@ def _run(line: str, folder: Path) -> Path:
     [(command, made)] = re.findall(r"\A(.*) > (\S+|'.*')\Z", line)
     result = subprocess.run(["bash", "-c", f"set -o pipefail; {command}"], capture_output=True, cwd=folder, check=False)
     assert result.returncode == 0, result.stderr.decode()
-    out = folder / made.strip("'")
+    out: Path = folder / made.strip("'")
     assert not out.exists()
     out.write_bytes(result.stdout)
     return out

@@ -298,6 +298,7 @@ def test_no_content_makes_a_reader_raise(tmp_path: Path, content: bytes, fmt: Co
 def test_sample_names(tmp_path: Path) -> None:
     path = tmp_path / "x"
     path.write_text('{"a": 1}\nbroken\n{"正文": 2, "a": 3}\n', encoding="utf-8")
-    for fmt, names in (("jsonl", ["a", "正文"]), ("lines", ["text"])):
+    expected: dict[CorpusFormat, list[str]] = {"jsonl": ["a", "正文"], "lines": ["text"]}
+    for fmt, names in expected.items():
         records = [each for each in first_records(Split(str(path), "", fmt)) if isinstance(each, raw.RawRecord)]
         assert names_of(records) == names

@@ -109,7 +109,7 @@ def test_whatever_stands_there_is_the_same_in_blocks_of_any_size(tmp_path: Path,
 
 def test_a_file_made_for_it_costs_no_square_of_its_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     looked = 0
-    decode = json_array.decoder
+    decode = resync.decoder
 
     def counting(hook: Callable[[list[tuple[str, object]]], dict[str, object]]) -> resync.Scan:
         scan = decode(hook)

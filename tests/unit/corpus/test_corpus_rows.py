@@ -202,7 +202,7 @@ def test_every_line_is_a_record_or_lies_in_what_is_rejected(tmp_path: Path, line
         numbers = [int(word) for word in each.place.split() if word.isdigit()]
         assert numbers[0] > last, "in file order, none twice"
         last = numbers[-1]
-        height = sum(value.count("\n") for value in each.fields.values()) if isinstance(each, RawRecord) else 0
+        height = sum(str(value).count("\n") for value in each.fields.values()) if isinstance(each, RawRecord) else 0
         told.update(range(numbers[0], numbers[-1] + 1 + height))
         last += height
     assert told >= {number for number, line in enumerate(lines, 2) if line}

@@ -19,9 +19,9 @@ from triplelake.prompt.render import Renderer
 
 ONTOLOGY = load_ontology("ontologies/general.yaml")
 BASE = ModelProfile("base", "plain")
-BOOK = {"id": "1", "text": "《暮雨》是何若兰写的小说。", "triples": [["暮雨", "author", "何若兰"]]}
-NOVEL = {"id": "2", "text": "Dew is a novel by Ann Lee.", "triples": [["Dew", "author", "Ann Lee"]]}
-NOTHING = {"id": "3", "text": "昨天下了一整天的雨。", "triples": []}
+BOOK: dict[str, Any] = {"id": "1", "text": "《暮雨》是何若兰写的小说。", "triples": [["暮雨", "author", "何若兰"]]}
+NOVEL: dict[str, Any] = {"id": "2", "text": "Dew is a novel by Ann Lee.", "triples": [["Dew", "author", "Ann Lee"]]}
+NOTHING: dict[str, Any] = {"id": "3", "text": "昨天下了一整天的雨。", "triples": []}
 BAD = [
     {"id": "4", "text": "《远山》。", "triples": [["远山", "colour", "远山"]]},
     {"id": "5", "text": "《远山》是一部电影。", "triples": [["远山", "director", "沈若白"]]},

@@ -65,11 +65,12 @@ def test_a_try_again_has_a_watch_of_its_own(opened: Opened, pool: FakePool) -> N
         watches.append(Repeats())
         return watches[-1]
 
-    method = SimpleNamespace(**{name: getattr(opened.method, name) for name in ("renderer", "grammar", "answer")})
+    same = {name: getattr(opened.method, name) for name in ("renderer", "grammar", "answer")}
+    method: Any = SimpleNamespace(**same, new_watch=new_watch)  # a Method has no other watch than its own
     pool.script(rule("drop", requests=(1,)), server=0)
     request, _ = known(opened, "zh-Hans")
     with closing(LlamaServer(opened.survey.endpoints[0], 5)) as server:
-        answer = ask_patiently(SimpleNamespace(**vars(method), new_watch=new_watch), server, request)
+        answer = ask_patiently(method, server, request)
     assert parse_answer(answer.text, truncated=False).complete
     assert len(watches) == 2
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import io
+import time
 
 import pytest
 from rich.console import Console
 
-from triplelake.engine import progress
 from triplelake.engine.progress import Reporter
 from triplelake.engine.tally import Tally
 from triplelake.pool.reports import Counts
@@ -15,7 +15,7 @@ from triplelake.pool.reports import Counts
 
 def test_lines_add_what_is_on_its_way_and_come_at_most_every_ten_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 100.0
-    monkeypatch.setattr(progress.time, "monotonic", lambda: now)
+    monkeypatch.setattr(time, "monotonic", lambda: now)
     console = Console(file=io.StringIO(), width=200)
     tally = Tally()
     with Reporter(console, 40) as reporter:

@@ -63,7 +63,7 @@ def test_without_a_system_message_they_begin_the_first_question(code: Code, mess
 
 
 def test_trouble_that_passes_is_no_refusal() -> None:
-    failed = []
+    failed: list[Messages] = []
 
     def template(messages: Messages) -> str:
         if messages[0]["role"] == "system" and len(failed) < 2:

@@ -182,6 +182,7 @@ def test_a_fit_counts_a_triple_by_how_many_it_stands_for() -> None:
         # Nearly: the penalty, of a mean weight of 1, and the scale of the features are those of fewer triples.
         assert sure == pytest.approx(same.confidence(each.features, each.predicate), abs=0.03)
         before = plain.confidence(each.features, each.predicate)
+        assert sure is not None and before is not None
         # The odds are three times as high.
         assert math.log(sure / (1 - sure) * (1 - before) / before) == pytest.approx(math.log(3), abs=0.3)
     weighed, unweighed = cross_validated(triples), cross_validated([replace(each, weight=1.0) for each in triples])
@@ -210,8 +211,8 @@ def test_of_a_stratified_sheet_the_figures_are_those_of_all_triples() -> None:
 
     assert whole.auc is not None
     assert means(told[True]) == pytest.approx((precision, whole.auc, whole.brier), abs=0.012)
-    for weighed, unweighed in zip(means(told[True]), means(told[False]), strict=True):
-        assert abs(weighed - unweighed) > 0.02, "the test would not see what it is for"
+    for fair, plain in zip(means(told[True]), means(told[False]), strict=True):
+        assert abs(fair - plain) > 0.02, "the test would not see what it is for"
 
 
 def test_precision_is_shown_as_that_of_all_triples(tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ TRIPLES = pa.schema(
 
 
 def _row(schema: pa.Schema, subject: str, object_: str, number: int, changes: Mapping[str, Any]) -> Row:
-    values = {
+    values: Row = {
         "subject": subject,
         "predicate": "born_in",
         "object": object_,
@@ -63,7 +63,8 @@ def _row(schema: pa.Schema, subject: str, object_: str, number: int, changes: Ma
         "confidence": None,
         "lang": "zh-Hans",
         "flags": ["pronoun_subject", "type_conflict"],
-    } | changes
+        **changes,
+    }
     return {name: values[name] for name in schema.names}
 
 
@@ -88,7 +89,7 @@ def rendered() -> Callable[[Form, Sequence[Row]], Rendered]:
     """The files of a form by their names, a row at a time, as small batches would give it."""
 
     def make(form: Form, rows: Sequence[Row]) -> Rendered:
-        ends = {}
+        ends: dict[str, Row] = {}
         for row in rows:
             for role in ("subject", "object"):
                 end = {"entity_id": row[f"{role}_id"], "name": row[role], "type": row[f"{role}_type"]}

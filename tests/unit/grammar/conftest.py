@@ -23,7 +23,7 @@ class Piece:
     """A part of a sequence, `least` to `most` times: a literal, a class of characters, a rule or a group."""
 
     kind: str
-    value: object
+    value: str | list[list[Piece]] | tuple[bool, list[tuple[int, int]]]
     least: int = 1
     most: int = 1
 
@@ -91,6 +91,7 @@ class Gbnf:
             case "group", list(ways):
                 return self._sample_ways(ways, rng)
             case _:
+                assert isinstance(piece.value, tuple)
                 negated, ranges = piece.value
                 if not negated:
                     return chr(rng.randint(*rng.choice(ranges)))
@@ -132,6 +133,7 @@ class Gbnf:
             case "group", list(ways):
                 return self._ends_of_ways(ways, text, at, known)
             case _:
+                assert isinstance(piece.value, tuple)
                 negated, ranges = piece.value
                 inside = at < len(text) and _in_ranges(ord(text[at]), ranges)
                 return {at + 1} if at < len(text) and inside != negated else set()
@@ -240,7 +242,7 @@ def _all_pieces(ways: list[list[Piece]]) -> list[Piece]:
     for way in ways:
         for piece in way:
             found.append(piece)
-            if piece.kind == "group":
+            if isinstance(piece.value, list):
                 found += _all_pieces(piece.value)
     return found
 

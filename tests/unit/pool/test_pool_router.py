@@ -134,7 +134,7 @@ def test_a_server_that_came_back_with_another_model_is_left_alone() -> None:
     )
     answers = [ask(router) for _ in range(30)]
     assert {answer.completion.endpoint for answer in answers} == {B}
-    assert {each for answer in answers for each in answer.failed_tries} == {FailedTry(A, "other_model")}
+    assert {each for answer in answers for each in answer.failed_tries} == {FailedTry(A, Code.OTHER_MODEL)}
     # Its breaker is open, and its first trial comes a while later.
     assert pool.visits.count(A) == STRIKES
     assert router.failing == (A,)
@@ -292,7 +292,7 @@ def test_a_server_that_fails_is_left_alone_and_tried_again_with_one_question() -
         assert pool.inside[B] == 1
         go_on.set()
         assert all(answer.result().completion for answer in answers)
-        assert router.failing == ()
+        assert not router.failing
         before = pool.visits.count(B)
         for answer in [executor.submit(ask, router) for _ in range(40)]:
             answer.result()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+from collections.abc import Iterator
 from itertools import chain, repeat
 from pathlib import Path
 
@@ -42,7 +43,7 @@ def test_a_round_asks_every_server_once_and_adds_them_up() -> None:
 
 
 def test_a_look_that_goes_wrong_once_does_not_end_the_looks() -> None:
-    rounds = chain([RuntimeError("once")], repeat(Sample("up", 1, 0)))
+    rounds: Iterator[Exception | Sample] = chain([RuntimeError("once")], repeat(Sample("up", 1, 0)))
     seen = threading.Event()
 
     def look(endpoint: Endpoint) -> Sample:

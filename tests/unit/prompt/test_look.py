@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from triplelake.prompt.look import LookRenderer
 from triplelake.prompt.ontology import Ontology, Relation
 from triplelake.prompt.parts import Part
 from triplelake.prompt.profile import ModelProfile
-from triplelake.prompt.prompts import LANGS, load_prompts
+from triplelake.prompt.prompts import LANGS, Prompt, load_prompts
 from triplelake.prompt.turns import ServerTemplate, Turns
 from triplelake.types import Request, Span, Triple
 
@@ -133,9 +134,12 @@ def test_a_users_prompt_may_ask_in_its_own_words(tmp_path: Path) -> None:
     assert asked.endswith("\n\nSentence: Ilsa was born in Ostrell.\nIlsa place of birth Ostrell?\nAssistant: ")
     assert renderer.answer("en") == "True."
     # It changes no answer, and so nothing that tells a changed prompt.
-    (before, after) = (content_hashes(each, None, ()) for each in ({"en": SHIPPED["en"]}, {"en": prompts["en"]}))
-    same = content_hashes({"en": replace(prompts["en"], labels=SHIPPED["en"].labels)}, None, ())
-    assert same == before != after
+
+    def hashes(prompt: Prompt) -> Mapping[str, str]:
+        return content_hashes({"en": prompt}, None, ())
+
+    before, after = hashes(SHIPPED["en"]), hashes(prompts["en"])
+    assert hashes(replace(prompts["en"], labels=SHIPPED["en"].labels)) == before != after
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,9 @@ from triplelake.config import AnswerSettings
 from triplelake.prompt.ontology import Ontology, Relation
 from triplelake.tables.mentions import AnsweredChunk, document_rows
 from triplelake.triples.confidence import Calibration
+from triplelake.types import Lang
 
-NAMED = {"zh-Hans": "作者", "zh-Hant": "作者", "en": "author"}
+NAMED: dict[Lang, str] = {"zh-Hans": "作者", "zh-Hant": "作者", "en": "author"}
 ONTOLOGY = Ontology("test", (Relation("author", NAMED, symmetric=False),))
 ANSWER = '[["晨雾","作者","林知远"],["暮雨","作者","林知远"]]'
 CHUNK = AnsweredChunk(

@@ -50,7 +50,7 @@ class Tables:
         names = ("doc_version", "extraction_key", "source", "kept", "failed")
         rows = self.query("current_documents")
         assert len(rows) == len({row["doc_id"] for row in rows})
-        return {row["doc_id"]: tuple(row[name] for name in names) for row in rows}  # type: ignore[misc]
+        return {row["doc_id"]: tuple(row[name] for name in names) for row in rows}
 
     def read(self, records: Iterable[Row]) -> None:
         self._sqlite.execute("DELETE FROM records")
@@ -256,7 +256,7 @@ class Histories(RuleBasedStateMachine):
         assert self.tables.current() == self.model
 
 
-class TestHistories(Histories.TestCase):  # type: ignore[name-defined,misc]
+class TestHistories(Histories.TestCase):  # type: ignore[valid-type,misc]  # Hypothesis makes it as it runs
     settings = settings(
         max_examples=_HISTORIES,
         stateful_step_count=_RUNS,

@@ -20,7 +20,9 @@ def test_each_part_has_its_own_tokens() -> None:
     answer = '[["甲乙","作者","丙"],["丁","作者","戊"]]'
     tokens = ['[["', "甲", "乙", '","', "作者", '","', "丙", '"],', '["', "丁", '","', "作者", '","', "戊", '"]]']
     logprobs = [-(2.0**-place) for place in range(len(tokens))]
-    first, second = likelihoods(parse_answer(answer, truncated=False).places, logprobs, [*map(len, tokens)]) or ()
+    found = likelihoods(parse_answer(answer, truncated=False).places, logprobs, [*map(len, tokens)])
+    assert found is not None
+    first, second = found
     assert (first.onward, first.subject) == (logprobs[0], logprobs[1] + logprobs[2])
     assert (first.predicate, first.object) == (logprobs[4], logprobs[6])
     assert second.onward == pytest.approx(logprobs[7] + logprobs[8])
@@ -44,8 +46,10 @@ def test_a_token_may_spell_more_than_one_part_and_a_character_take_two() -> None
     # The second entry ends a character that the first began: it begins none.
     answer = '[["晨雾","r","b"]]'
     chars = [len('[["晨'), 0, len('雾","r"'), len(',"b"]]')]
-    (found,) = likelihoods(parse_answer(answer, truncated=False).places, [-1.0, -2.0, -4.0, -8.0], chars) or ()
-    assert (found.subject, found.predicate, found.object) == (-7, -4, -8)
+    found = likelihoods(parse_answer(answer, truncated=False).places, [-1.0, -2.0, -4.0, -8.0], chars)
+    assert found is not None
+    (only,) = found
+    assert (only.subject, only.predicate, only.object) == (-7, -4, -8)
 
 
 def test_tokens_that_end_too_early_tell_nothing() -> None:
