@@ -123,8 +123,8 @@ def _print(task: Task, file: Path, looks: Sequence[Look], seconds: float | None)
     for rank, of_document in looks:
         for (triple, known), look in zip(_triples(task, file, rank), of_document, strict=True):
             said = (triple.subject, triple.predicate, triple.object)
-            right = strict_counts(task.documents[rank][0].facts, [said]).correct == 1
-            judged.append(JudgedTriple(str(rank), right, "", triple.predicate, replace(known, look=log_odds(look))))
+            is_right = strict_counts(task.documents[rank][0].facts, [said]).correct == 1
+            judged.append(JudgedTriple(str(rank), is_right, "", triple.predicate, replace(known, look=log_odds(look))))
     right = [each.right for each in judged]
 
     def figures(triples: Sequence[JudgedTriple]) -> str:
