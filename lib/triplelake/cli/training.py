@@ -25,9 +25,9 @@ def add_training(parser: Parser) -> None:
     """The options that go with `--what training` only."""
     group = parser.add_argument_group("training data (--what training)")
 
-    def add(*names: str, **how: Any) -> None:
+    def add(*names: str, help: str, **how: Any) -> None:
         # What was not named is not there, so that it is known what was.
-        group.add_argument(*names, default=argparse.SUPPRESS, **how)
+        group.add_argument(*names, default=argparse.SUPPRESS, help=f"{TRAINING}: {help}", **how)
 
     file = {"type": file_here, "metavar": "FILE"}
     add("--gold", action="append", **file, help="gold triples, as for jobs/evaluate.py; may be given several times")

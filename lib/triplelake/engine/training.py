@@ -176,6 +176,9 @@ def _check_sources(choice: TrainingChoice) -> None:
         raise UsageError(f"--empty {wanted.empty:g}", "is no share below 1", "0.1 is one in ten.")
     if wanted.dev < 0 or (wanted.dev > 1 and not wanted.dev.is_integer()):
         raise UsageError(f"--dev {wanted.dev:g}", "is neither a share nor a number of texts", "Such as 0.1, or 200.")
+    if wanted.n is not None and wanted.dev >= max(1, wanted.n):
+        reason = f"leaves nothing of --n {wanted.n} to train on"
+        raise UsageError(f"--dev {wanted.dev:g}", reason, "--n counts the texts of dev, too: raise it.")
 
 
 def _lake(choice: TrainingChoice) -> Lake | None:

@@ -33,7 +33,7 @@ def tell_training(console: Console, card: Card, to: str, notes: Sequence[str] = 
         say(console, "Note:     there is no dev part: training cannot stop where F1 is best")
     if not card.train.empty:
         say(console, "Note:     no text is without facts: the model will not learn to say nothing")
-    say(console, f"Example:  {card.answer}, {card.instructions}; an answer ends with {card.end or 'the end of text'!r}")
+    say(console, f"Form:     {card.answer}, {card.instructions}; an answer ends with {card.end or 'the end of text'!r}")
     say(console, f"Train:    python infra/train/train.py --data {shlex.quote(to)} --base MODEL --to OUT")
 
 

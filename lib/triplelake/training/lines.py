@@ -141,13 +141,13 @@ class LineMaker:
             relation = self._relation(fact[1], known.lang)
             places = [_first(each, chunk, bounds) for each in (subject, object)]
             if reason := self._reason(subject, relation, object, places, everything, spans):
-                self.left_out[reason] += 1
+                self._count(reason, 1)
             else:
                 predicate = relation.id if relation else free_predicate(fact[1])
                 found.append((places[0], places[1], (subject, predicate, object)))
         # Equal places are told apart by the facts themselves, so that the order in which they came does not count.
         distinct = self._each_once([fact for _, _, fact in sorted(found)])
-        self.left_out[OVER_LIMIT] += max(0, len(distinct) - most)
+        self._count(OVER_LIMIT, len(distinct) - most)
         return distinct[:most]
 
     def _reason(
@@ -180,8 +180,12 @@ class LineMaker:
         for fact in facts:
             subject, predicate, object = self._facts.fact(*fact)
             kept.setdefault((comparison_key(subject), predicate, comparison_key(object)), fact)
-        self.left_out[TWICE] += len(facts) - len(kept)
+        self._count(TWICE, len(facts) - len(kept))
         return list(kept.values())
+
+    def _count(self, reason: str, facts: int) -> None:
+        if facts > 0:
+            self.left_out[reason] += facts
 
     def _relation(self, name: str, lang: Lang) -> Relation | None:
         if self.ontology is None:

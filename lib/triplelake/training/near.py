@@ -16,8 +16,9 @@ from triplelake.text import comparison_key
 SHINGLE = 4
 """Characters: two Chinese words, or a short English one."""
 
-ALIKE = 7
-"""Near-duplicates share so many tenths of all their shingles, each counted once (Jaccard)."""
+ALIKE = 6
+"""Near-duplicates share so many tenths of all their shingles, each counted once (Jaccard). Sentences of one pattern
+about different things (“《…》是连载于…的网络小说，作者是…”) share five at most, and are none."""
 
 HELD = 9
 """Or one text holds so many tenths of the other's shingles: a sentence in the passage that it was taken from."""
