@@ -13,12 +13,14 @@ from fill import put
 from rich.console import Console
 
 from triplelake.config import Settings
-from triplelake.engine.training import TrainingChoice, export_training
+from triplelake.engine.training import export_training
+from triplelake.engine.training_sources import TrainingChoice
 from triplelake.errors import UsageError
 from triplelake.tables.schemas import ATTEMPTS, CHUNKS, DOCUMENTS, RUNS, TRIPLES
 from triplelake.tables.store import Store
 from triplelake.training.files import Training, read_training
 from triplelake.training.parts import Wanted
+from triplelake.triples.identity import text_hash
 
 pytestmark = pytest.mark.spark
 
@@ -38,11 +40,19 @@ def _document(name: str) -> dict[str, Any]:
     return {**VERSION, "doc_id": name, "derivation": "d", "state": "published", "state_at": AT}
 
 
-def _chunk(name: str, text: str, status: str, title: str = "", request: str | None = None) -> tuple[dict, dict]:
-    request = request or f"r {name}"
+def _chunk(
+    name: str, text: str, status: str, title: str = "", request: str | None = None, ordinal: int = 0
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    request = request or f"r {name} {ordinal}"
     chunk = {
         **VERSION,
-        **{"doc_id": name, "chunk_id": f"c {name}", "ordinal": 0, "request_id": request, "lang": "zh-Hans"},
+        **{
+            "doc_id": name,
+            "chunk_id": f"c {name} {ordinal}",
+            "ordinal": ordinal,
+            "request_id": request,
+            "lang": "zh-Hans",
+        },
         **{"text": text, "title": title, "context": "", "char_start": 0, "char_end": len(text)},
     }
     return chunk, {"request_id": request, "extraction_key": "k", "status": status, "finished_at": AT}
@@ -51,7 +61,7 @@ def _chunk(name: str, text: str, status: str, title: str = "", request: str | No
 def _triple(name: str, subject: str, predicate: str, object: str, confidence: float, **changes: Any) -> dict[str, Any]:
     said = {"subject": subject, "predicate": predicate, "object": object, "confidence": confidence}
     ends = {"subject_id": subject, "object_id": object, "fact_id": f"{subject} {predicate} {object}"}
-    rest = {"doc_id": name, "chunk_id": f"c {name}", "derivation": "d", "evidence": name, "extracted_at": AT}
+    rest = {"doc_id": name, "chunk_id": f"c {name} 0", "derivation": "d", "evidence": name, "extracted_at": AT}
     return {**VERSION, **said, **ends, **rest, "grounding": "exact", "flags": [], "lang": "zh-Hans", **changes}
 
 
@@ -61,12 +71,13 @@ def lake(store: Store) -> Store:
     rows = [
         _chunk("film", FILM, "ok"),
         _chunk("town", TOWN, "ok", "沅澜市"),
-        _chunk("copy", TOWN, "ok", "沅澜市", "r town"),
+        _chunk("copy", TOWN, "ok", "沅澜市", "r town 0"),
         _chunk("rain", RAIN, "empty"),
+        _chunk("film", DOUBT, "failed", ordinal=1),
         _chunk("doubt", DOUBT, "ok"),
         _chunk("failed", FAILED, "failed"),
     ]
-    put(store, DOCUMENTS, [_document(chunk["doc_id"]) for chunk, _ in rows])
+    put(store, DOCUMENTS, [_document(name) for name in dict.fromkeys(chunk["doc_id"] for chunk, _ in rows)])
     put(store, CHUNKS, [chunk for chunk, _ in rows])
     put(store, ATTEMPTS, list({attempt["request_id"]: attempt for _, attempt in rows}.values()))
     put(
@@ -109,6 +120,8 @@ def test_chunks_are_lines_as_they_were_asked(lake: Store, tmp_path: Path) -> Non
     assert (lines[TOWN].title, lines[TOWN].origin) == ("沅澜市", f"confidence>=0.9:{lake.output}")
     assert "标题：沅澜市" in lines[TOWN].prompt
     assert "1 of 2 chunks have other triples, too" in told
+    # Gold of a document that was cut is known again, too.
+    assert {text_hash(FILM), text_hash(FILM + DOUBT), text_hash(TOWN)} < {*found.card.hashes.train}
 
     # Of a share, the surest that are expected to hold it: 0.95 and 0.9, and not 0.4.
     found, _ = _made(lake, tmp_path, precision=0.9)
@@ -116,8 +129,8 @@ def test_chunks_are_lines_as_they_were_asked(lake: Store, tmp_path: Path) -> Non
 
     # The bound of the run's facts is that of the tables, and a fact of two texts is surer than its mentions.
     lake.set_min_confidence(0.97)
-    found, _ = _made(lake, tmp_path, facts=True)
-    assert {each.text for each in found.train} == {TOWN, RAIN}
+    found, told = _made(lake, tmp_path, facts=True)
+    assert {each.text for each in found.train} == {TOWN, RAIN} and "no bound" not in told
     assert {each.origin for each in found.train} == {f"facts:{lake.output}"}
 
     gold = tmp_path / "gold.jsonl"

@@ -7,13 +7,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
 from pyspark.sql import functions as F
 
 from triplelake.config import ChunkingSettings
 from triplelake.engine.judged import find
 from triplelake.engine.session import open_session
 from triplelake.errors import InputError, TriplelakeError, UsageError
-from triplelake.evaluate.gold import GoldDocument
+from triplelake.evaluate.gold import Fact, GoldDocument
 from triplelake.evaluate.ontologies import read_ontology
 from triplelake.prompt.ontology import Ontology
 from triplelake.tables.schemas import RUNS, SEQUENCE
@@ -21,9 +22,10 @@ from triplelake.tables.store import Store
 from triplelake.tables.views import register
 from triplelake.training.texts import KnownText
 from triplelake.triples.confidence import least_confidence
+from triplelake.triples.identity import text_hash
 
 if TYPE_CHECKING:
-    from triplelake.engine.training import TrainingChoice
+    from triplelake.engine.training_sources import TrainingChoice
 
 MOST = 200_000
 """Chunks with facts that are read at most, by lot: no training needs more, and the driver holds them."""
@@ -51,6 +53,14 @@ WHERE {which}
 GROUP BY c.request_id
 ORDER BY xxhash64(c.request_id, {seed}L), c.request_id
 LIMIT {most}"""
+# Gold of a whole document must be known again by its text. Chunks tile a document.
+_WHOLES = """
+SELECT c.doc_id, array_join(transform(array_sort(collect_list(struct(c.ordinal, c.text))), x -> x.text), '') AS text
+FROM chunks c
+JOIN current_documents d
+  ON c.doc_id = d.doc_id AND c.doc_version = d.doc_version AND c.extraction_key = d.extraction_key
+LEFT SEMI JOIN trained_documents w ON c.doc_id = w.doc_id
+GROUP BY c.doc_id HAVING count(*) > 1"""
 _WITH_FACTS, _EMPTY = "s.facts IS NOT NULL", "a.status = 'empty'"
 
 
@@ -117,6 +127,11 @@ class Lake:
             UsageError: a precision or a confidence is wanted, and no triple has a confidence.
         """
         if choice.facts:
+            if not self.store.min_confidence():
+                notes.append(
+                    "the output's facts have no bound (run.min_confidence, run.precision): all that nothing speaks "
+                    "against is taken as right"
+                )
             yield from self._chosen(_FACTS, f"facts:{self.store.output}", choice, notes)
         if (least := self._least(choice)) is not None:
             yield from self._chosen(
@@ -137,15 +152,17 @@ class Lake:
         return least_confidence(choice.precision, bins)
 
     def _chosen(self, chosen: str, origin: str, choice: TrainingChoice, notes: list[str]) -> Iterator[KnownText]:
-        partial = rows = 0
-        for row in self._rows(chosen, _WITH_FACTS, MOST, choice.wanted.seed):
-            facts = tuple((each["subject"], each["predicate"], each["object"]) for each in row["facts"])
-            partial += row["said"] > len(facts)
-            rows += 1
-            yield _known(row, origin, facts)
-        most = int(rows * choice.wanted.empty / (1 - choice.wanted.empty)) + 1
-        for row in self._rows(chosen, _EMPTY, most, choice.wanted.seed):
-            yield _known(row, origin, ())
+        stating = self._rows(chosen, _WITH_FACTS, MOST, choice.wanted.seed)
+        rows = len(stating)
+        silent = self._rows(
+            chosen, _EMPTY, int(rows * choice.wanted.empty / (1 - choice.wanted.empty)) + 1, choice.wanted.seed
+        )
+        wholes = self._wholes({row["doc_id"] for row in (*stating, *silent)})
+        partial = 0
+        for row in (*stating, *silent):
+            facts = tuple((each["subject"], each["predicate"], each["object"]) for each in row["facts"] or ())
+            partial += bool(facts) and row["said"] > len(facts)
+            yield _known(row, origin, facts, wholes.get(row["doc_id"], ""))
         if rows == MOST:
             notes.append(f"{origin}: {MOST:,} of its chunks with facts were drawn, and no more are read")
         if partial:
@@ -154,12 +171,19 @@ class Lake:
                 "no facts of theirs here"
             )
 
+    def _wholes(self, doc_ids: set[str]) -> dict[str, str]:
+        """The hashes of the texts of documents that have several chunks."""
+        table = pa.Table.from_pydict({"doc_id": sorted(doc_ids)}, schema=pa.schema([("doc_id", pa.string())]))
+        self.store.spark.createDataFrame(table).createOrReplaceTempView("trained_documents")
+        found = self.store.spark.sql(_WHOLES).toLocalIterator()
+        return {row["doc_id"]: text_hash(row["text"]) for row in found}
+
     def _rows(self, chosen: str, which: str, most: int, seed: int) -> list[Any]:
         query = _CHUNKS.format(chosen=chosen, which=which, most=most, seed=seed)
         return self.store.spark.sql(query).collect()
 
 
-def _known(row: Any, origin: str, facts: tuple[tuple[str, str, str], ...]) -> KnownText:
+def _known(row: Any, origin: str, facts: tuple[Fact, ...], whole: str) -> KnownText:
     return KnownText(
         origin=origin,
         document=row["doc_id"],
@@ -169,4 +193,5 @@ def _known(row: Any, origin: str, facts: tuple[tuple[str, str, str], ...]) -> Kn
         is_complete=not facts,
         title=row["title"] or "",
         context=row["context"] or "",
+        whole=whole,
     )

@@ -19,7 +19,7 @@ FILES = frozenset({"train.jsonl", "dev.jsonl", "profile.yaml", "ontology.yaml", 
 
 LineForm = Literal["jsonl", "messages"]
 
-_MARK = regex.compile(r"\s*(<[^<>\s]{1,40}>|\[/?[A-Z_]{1,20}\])")
+_MARK = regex.compile(r"<[^<>\s]{1,40}>|\[/?[A-Z_]{1,20}\]")
 
 
 class _Section(BaseModel):
@@ -141,8 +141,14 @@ def end_of_answer(profile: ModelProfile) -> str:
     """
     if profile.stop:
         return profile.stop[0]
-    found = _MARK.match(profile.suffix) if profile.template == "text" else None
-    return found[1] if found else ""
+    found = _MARK.match(profile.suffix.lstrip()) if profile.template == "text" else None
+    return found[0] if found else ""
+
+
+def template_marks(profile: ModelProfile) -> tuple[str, ...]:
+    """What begins or ends a turn or an answer, each once: `<|im_end|>`, `</s>`, `[INST]`, and every stop string."""
+    found = _MARK.findall(profile.prefix + profile.suffix)
+    return tuple(dict.fromkeys((*found, *(stop for stop in profile.stop if stop.strip()))))
 
 
 def _counts(names: Iterable[str]) -> dict[str, int]:

@@ -34,7 +34,7 @@ OVER_LIMIT = "more than an answer may hold"
 NO_TEXT = "no text"
 NOTHING_LEFT = "all of its facts were left out"
 NOTHING_KNOWN = "none of its triples is known to be right, and whether it states others is not known"
-ENDS = "it holds what ends an answer"
+MARKED = "it holds a mark of the model's template"
 
 
 class Line(BaseModel):
@@ -82,7 +82,8 @@ class LineMaker:
 
     Args:
         renderer: that of the profile.
-        end: what ends an answer; a text that holds it is left out, since a model would learn to end there.
+        marks: of the model's template. A text that holds one is left out, since a trainer takes a prompt as one string,
+            in which it would begin or end a turn.
 
     Attributes:
         left_out: facts by the reason why.
@@ -91,7 +92,7 @@ class LineMaker:
     renderer: Renderer
     ontology: Ontology | None
     answer: AnswerSettings
-    end: str = ""
+    marks: tuple[str, ...] = ()
     left_out: Counter[str] = field(default_factory=Counter)
     _predicates: dict[Lang, Predicates] = field(default_factory=dict)
 
@@ -106,8 +107,8 @@ class LineMaker:
         """
         if not known.text.strip():
             return NO_TEXT
-        if self.end and any(self.end in each for each in (known.text, known.title, known.context)):
-            return ENDS
+        if any(mark in each for mark in self.marks for each in (known.text, known.title, known.context)):
+            return MARKED
         if not known.facts and not known.is_complete:
             return NOTHING_KNOWN
         request = Request("", known.text, known.title, known.context, known.lang)
@@ -131,10 +132,12 @@ class LineMaker:
 
     def _sayable(self, known: KnownText, request: Request) -> list[Fact]:
         """The facts that an answer can say, by the ids of their relations, in the order of the text."""
+        if not known.facts:
+            return []
         spans, most = sayable(request, self.ontology, self.answer)
         texts = {source: reading.text for source, reading in readings(request).items()}
         chunk, everything = texts["chunk"], "\0".join(texts.values())
-        bounds = frozenset(unit_bounds(chunk)) if known.facts else frozenset[int]()
+        bounds = frozenset(unit_bounds(chunk))
         found: list[tuple[int, int, Fact]] = []
         for fact in known.facts:
             subject, object = join_lines(fact[0]), join_lines(fact[2])

@@ -26,6 +26,6 @@ def maker() -> Callable[..., LineMaker]:
     def make(ontology: str = "ontologies/general.yaml", profile: ModelProfile = PROFILE) -> LineMaker:
         read = load_ontology(ontology)
         renderer = Renderer(load_prompts("prompts"), read, profile)
-        return LineMaker(renderer, read, AnswerSettings(), "<|end|>")
+        return LineMaker(renderer, read, AnswerSettings(), ("<|end|>",))
 
     return make

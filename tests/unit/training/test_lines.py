@@ -57,7 +57,7 @@ def test_a_text_without_facts_is_answered_with_nothing_only_if_that_is_known(mak
     assert _line(maker().make(known("昨天下了雨。"))).line.answer == "[]"
     assert maker().make(known("昨天下了雨。", is_complete=False)) == reasons.NOTHING_KNOWN
     assert maker().make(known(" \n")) == reasons.NO_TEXT
-    assert maker().make(known("结束<|end|>了")) == reasons.ENDS
+    assert maker().make(known("结束<|end|>了")) == reasons.MARKED
 
 
 @pytest.mark.parametrize(
