@@ -11,7 +11,7 @@ SOURCES = lib infra $(wildcard jobs/*.py)
 SCRIPTS = $(shell find infra -name '*.sh')
 # Their modules import one another by bare names (mypy_path in pyproject.toml), and most of them have a conftest. mypy
 # takes only one module of a name, so it looks at each of these folders in a run of its own.
-BARE = tests/benchmarks tests/e2e tests/infra/deploy tests/infra/llama tests/spark
+BARE = tests/benchmarks tests/e2e tests/infra/deploy tests/infra/llama tests/spark tests/unit/training
 
 # As in the activated environment, whatever this shell has set for another Spark.
 RUN = env -u SPARK_HOME -u SPARK_CONF_DIR -u PYSPARK_PYTHON -u PYSPARK_DRIVER_PYTHON PATH="$(abspath $(BIN)):$$PATH"
