@@ -14,7 +14,9 @@ import struct
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
+
+from gguf_header import read_fields
 
 MIB = 1 << 20
 GIB = 1 << 30
@@ -30,9 +32,6 @@ BUFFERS = {"gpu": GIB, "cpu": GIB // 4}
 # Where memory is not the limit: the start line for a GPU until `tune` has measured, and what a CPU's cores can feed.
 MOST_SLOTS = {"gpu": 32, "cpu": 4}
 SERVER_MAX_SLOTS = 256
-
-_SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
-_STRING, _ARRAY = 8, 9
 
 
 class CannotServe(Exception):
@@ -103,36 +102,6 @@ def read_model(path: Path) -> Model:
 def slug(name: str) -> str:
     """A name as an alias carries it: `Atom-7B Chat` is `atom-7b-chat`."""
     return re.sub(r"[^a-z0-9.]+", "-", name.lower()).strip("-") or "model"
-
-
-def read_fields(file: BinaryIO) -> dict[str, Any]:
-    """The metadata of a GGUF file; https://github.com/ggml-org/ggml/blob/master/docs/gguf.md describes it."""
-    magic, version, _tensors, count = struct.unpack("<4sIQQ", file.read(24))
-    if magic != b"GGUF" or version < 2:
-        raise ValueError(f"starts with {magic!r} and version {version}")
-    return {_read_string(file): _read_value(file, *_unpack(file, "I")) for _ in range(count)}
-
-
-def _read_value(file: BinaryIO, kind: int) -> Any:
-    if kind == _STRING:
-        return _read_string(file)
-    if kind == _ARRAY:
-        item, count = _unpack(file, "IQ")
-        if item in _SCALARS:
-            return list(_unpack(file, f"{count}{_SCALARS[item]}"))
-        return [_read_value(file, item) for _ in range(count)]
-    return _unpack(file, _SCALARS[kind])[0]
-
-
-def _read_string(file: BinaryIO) -> str:
-    (length,) = _unpack(file, "Q")
-    if length > 64 * MIB:
-        raise ValueError(f"a text of {length} bytes")
-    return file.read(length).decode("utf-8", "replace")
-
-
-def _unpack(file: BinaryIO, form: str) -> tuple[Any, ...]:
-    return struct.unpack(f"<{form}", file.read(struct.calcsize(f"<{form}")))
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -251,8 +251,9 @@ def _endpoints(settings: Settings) -> Iterator[tuple[Endpoint, ...]]:
         with EmbeddedServer(settings.embedded) as server:
             yield (server.endpoint,)
         return
-    if settings.embedded.model is not None:
-        raise UsageError("--model", "goes with `pool: embedded` only", "Leave one of them out.")
+    for option, file in (("--model", settings.embedded.model), ("--lora", settings.embedded.lora)):
+        if file is not None:
+            raise UsageError(option, "goes with `pool: embedded` only", "Leave one of them out.")
     yield load_pool(settings.pool, settings.api_key, settings.asking.ca_file)
 
 

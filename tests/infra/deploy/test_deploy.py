@@ -23,8 +23,8 @@ sys.path.insert(0, str(Path(__file__).parents[3] / "infra" / "llama"))
 sys.path.insert(0, str(Path(__file__).parent))
 
 from fake.faults import rule
+from fake.gguf_file import ATOM_7B, write_header
 from fake.pool import FakePool
-from gguf_header import ATOM_7B, write_header
 from pyinfra.api.arguments import pop_global_arguments
 from pyinfra.api.config import Config
 from pyinfra.api.inventory import Inventory as PyinfraInventory

@@ -15,7 +15,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from gguf_header import ATOM_7B, ATOM_7B_Q8_BYTES, write_header
+from fake.gguf_file import ATOM_7B, ATOM_7B_Q8_BYTES, write_header
 
 LLAMA = Path(__file__).resolve().parents[3] / "infra" / "llama"
 
