@@ -29,6 +29,7 @@ def settings_text(inventory: Inventory, payload: Payload, server: Server, tuned:
         "USER": host.user,
         "BINARY": f"{prefix}/{payload.binary}",
         "MODEL": f"{prefix}/{payload.gguf}",
+        **({"LORA": f"{prefix}/{payload.lora}"} if payload.lora else {}),
         "ALIAS": payload.alias,
         "HOST": server.address,
         "PORT": server.port,

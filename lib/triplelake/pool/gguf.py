@@ -60,7 +60,7 @@ def lora_file(named: Path | None, model: Path) -> Path | None:
     except Misfit as error:
         if error.which == "model":
             raise UsageError(str(model), error.reason, _MODEL_REMEDY) from None
-        raise UsageError(str(named), f"{error.reason} ({model.name})", _LORA_REMEDY) from None
+        raise UsageError(str(named), f"does not go with {model.name}: {error.reason}", _LORA_REMEDY) from None
     return path
 
 
