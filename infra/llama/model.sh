@@ -148,7 +148,8 @@ identity() {
 # Sets what is there and whole. Once, since with --verify every look reads all the files.
 look() {
     fetched=false f16_whole=false quantised_whole=false
-    if is_whole config.json tokenizer.model '*.json' '*.safetensors' && [[ -f $models/tokenizer.model ]]; then
+    if is_whole config.json 'tokenizer*' '*.json' '*.safetensors' &&
+        [[ ! -f $folder/tokenizer.model || -f $models/tokenizer.model ]]; then
         fetched=true
     fi
     ! is_whole "$f16" || f16_whole=true
