@@ -21,7 +21,8 @@ from typing import Any, NoReturn
 EXIT_USAGE, EXIT_FAILED = 2, 4
 # What the guide's folder holds. Weights in another form would be the same ones once more.
 PATTERNS = ("*.json", "*.py", "*.safetensors", "tokenizer.model")
-NEEDED = ("config.json", "tokenizer.model")
+TOKENIZERS = ("tokenizer.model", "tokenizer.json")
+"""One of them: of Llama's kind, as Atom's, or of Qwen's and others."""
 _OURS = ("manifest.json",)
 
 
@@ -61,9 +62,10 @@ def list_files(folder: Path) -> dict[str, Any]:
 
 def check(folder: Path) -> None:
     again = "Fetch or copy it again; what is whole is kept."
-    for name in NEEDED:
-        if not (folder / name).is_file():
-            fail(EXIT_FAILED, folder / name, "is missing", again)
+    if not (folder / "config.json").is_file():
+        fail(EXIT_FAILED, folder / "config.json", "is missing", again)
+    if not any((folder / name).is_file() for name in TOKENIZERS):
+        fail(EXIT_FAILED, folder / TOKENIZERS[0], f"is missing, and so is {TOKENIZERS[1]}", again)
     try:
         json.loads((folder / "config.json").read_text("utf-8"))
     except ValueError as error:

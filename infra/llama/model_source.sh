@@ -37,7 +37,8 @@ fetch() {
         hub fetch "$work/source.json" "$folder"
     fi
     python3 "$here/model_files.py" check "$folder"
-    link_or_copy "$folder/tokenizer.model" "$models/tokenizer.model"
+    # Where the guide has it. Models other than Llama's kind have a tokenizer.json only.
+    [[ ! -f $folder/tokenizer.model ]] || link_or_copy "$folder/tokenizer.model" "$models/tokenizer.model"
     write_chat_template
     local files
     mapfile -t files < <(python3 "$here/model_files.py" names "$work/source.json")

@@ -64,6 +64,8 @@ class Riddle:
             case "/v1/models":
                 meta = {"ftype": "Q8_0", "n_params": 1000, "n_vocab": 500, "n_ctx_train": 8192, "size": 1}
                 return _json({"data": [{"id": ALIAS, "meta": meta}]})
+            case "/lora-adapters":
+                return _json([])
             case "/tokenize":
                 return _json({"tokens": list(range(len(json.loads(body)["content"]) // 2))})
             case "/apply-template":

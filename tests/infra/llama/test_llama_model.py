@@ -125,6 +125,17 @@ def test_the_folder_of_somebody_who_followed_the_guide(maker: Host, model: Path)
     assert (folder / "chat-template.jinja").exists()
 
 
+def test_a_merged_model_of_another_kind(maker: Host, model: Path) -> None:
+    """As transformers saves one of Qwen: without tokenizer.model."""
+    (model / "tokenizer.model").rename(model / "tokenizer.json")
+    done = maker.run("model.sh", "--model", model, "--name", "own-merged", "--type", "q8_0")
+    assert done.returncode == 0, done.stderr
+    assert "Alias: own-merged@" in done.stdout
+    assert not (maker.prefix / "zh-models" / "tokenizer.model").exists()
+    again = maker.run("model.sh", "--model", model, "--name", "own-merged", "--type", "q8_0")
+    assert again.stdout.startswith("Whole already: ")
+
+
 @pytest.mark.infra  # runs the script several times
 def test_another_type_and_no_f16(maker: Host, model: Path) -> None:
     folder = maker.prefix / "zh-models" / "7B"

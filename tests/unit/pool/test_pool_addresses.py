@@ -153,10 +153,12 @@ def test_a_load_balancer_is_seen_where_its_servers_differ(httpserver: HTTPServer
         if request.path == "/v1/models":
             meta = {"n_vocab": 9, "n_params": 7, "n_ctx_train": 9, "size": 1}
             return Response(json.dumps({"data": [{"id": "m", "meta": meta}]}))
+        if request.path == "/lora-adapters":
+            return Response("[]")
         text = request.get_json()["grammar"].split('"')[1]
         return Response(json.dumps({"content": text, "model": "m", "tokens_evaluated": 1, "tokens_predicted": 1}))
 
-    for path in ("/props", "/v1/models", "/completion"):
+    for path in ("/props", "/v1/models", "/lora-adapters", "/completion"):
         httpserver.expect_request(path).respond_with_handler(answer)
     error = trouble(base(httpserver))
     assert "several servers" in error.reason
