@@ -74,6 +74,10 @@ class Ours:
         self._answer = answer
         self._engine = engine
 
+    def prompt(self, request: Request) -> str:
+        """All that the model is sent."""
+        return self._renderer.render(request).text
+
     def complete(self, request: Request) -> Completion:
         prompt = protect(self._renderer.render(request).parts, self._server.tokenize)
         grammar = build_grammar(self._engine, request, self._ontology, self._answer, self._renderer.form)

@@ -52,6 +52,7 @@ from triplelake.prompt.profile import Empty, Examples, ModelProfile
 from triplelake.prompt.prompts import LANGS, load_prompts
 from triplelake.prompt.render import Renderer
 from triplelake.prompt.retrieval import Gallery
+from triplelake.prompt.turns import Turns
 from triplelake.triples.parse import parse_answer
 from triplelake.triples.repeats import Repeats
 from triplelake.types import Completion, Request
@@ -94,6 +95,12 @@ class Asker:
         started = time.perf_counter()
         found = dict(windowed(range(len(task.documents)), ask, self.slots))
         return Asked(time.perf_counter() - started, tuple(found[rank] for rank in sorted(found)))
+
+    def asked(self, name: str, ontology: Ontology, task: Task, rank: int) -> tuple[str, Turns]:
+        """The whole prompt of an arm of turns about a document, and what stands around its turns."""
+        arm, template = self._arm(name, ontology, task), server_template(self.server, _profile(name, is_chat=True))
+        assert isinstance(arm, Ours) and template.turns  # which `_arm` has checked
+        return arm.prompt(request_of(task, rank)), template.turns
 
     def _arm(self, name: str, ontology: Ontology, task: Task) -> Arm:
         prompts = fit(load_prompts("prompts"), {} if task.is_hard else own_shots(), ontology)

@@ -4,7 +4,9 @@
 
 The triples are those of answers that `asking.py` has kept. Each is put as a statement behind its text, alone in a short
 conversation of its own, and the feature is the log odds of “yes”, a word that a grammar forces, as it was before the
-grammar. With `--together` all triples of a text stand in one numbered list instead, in one question. The table has
+grammar. `--place` puts the statement elsewhere: `list`, all statements of a text numbered in one question; `question`,
+behind the text in the very question that was asked for triples, so that all before it is cached; `answer`, in a turn
+behind the answer. The table has
 the AUC of that feature alone, and AUC and ECE of the product's own fit on the features of
 `triplelake.triples.confidence` without it and with it, cross-validated by document.
 """
@@ -20,9 +22,9 @@ from contextlib import closing
 from dataclasses import replace
 from itertools import accumulate
 from pathlib import Path
-from typing import get_args
+from typing import Literal, get_args
 
-from asking import EMBEDDED, kept_in, model_file, request_of, stored
+from asking import EMBEDDED, Asker, kept_in, model_file, request_of, stored
 from sklearn.metrics import roc_auc_score
 from tasks import Split, Task, duie_task, traditional
 
@@ -33,6 +35,7 @@ from triplelake.evaluate.sureness import quality
 from triplelake.pool.client import LlamaServer
 from triplelake.pool.embedded import EmbeddedServer
 from triplelake.pool.window import windowed
+from triplelake.prompt.turns import BLANK_LINE, Turns
 from triplelake.triples.confidence import Features, features, log_odds
 from triplelake.triples.derive import derive
 from triplelake.types import Triple
@@ -46,7 +49,10 @@ _STATEMENT = "{subject}的{predicate}是{object}。"
 _YES = 'root ::= "是" "。"'
 """The word, and a token behind it: of an answer of one token no probability is believed."""
 
+_STATED = "陈述：{statement}\n\n文本是否明确说明了这一陈述？只回答“是”或“否”。"
+
 Look = tuple[int, list[float]]
+Place = Literal["alone", "list", "question", "answer"]
 
 
 class Looker:
@@ -78,6 +84,17 @@ class Looker:
         grammar = f"root ::= {json.dumps(answer, ensure_ascii=False)}"
         return self._forced(_LISTED.format(text=text, statements="\n".join(lines)), grammar, 9 * len(lines), places)
 
+    def behind(self, said: str, turns: Turns, triples: Sequence[Triple]) -> list[float]:
+        """The same to each, as a conversation goes on.
+
+        Args:
+            said: all of it so far, up to where a message of the user goes on.
+        """
+        return [
+            self._spelled(f"{said}{_STATED.format(statement=_stated(each))}{turns.asked}", _YES, 2, [0])[0]
+            for each in triples
+        ]
+
     def _forced(self, question: str, grammar: str, max_tokens: int, places: Sequence[int]) -> list[float]:
         """The log probabilities of the tokens that spell the characters at these places of the only answer."""
         if self._is_chat:
@@ -85,6 +102,9 @@ class Looker:
             prompt = self._server.apply_template(turns)
         else:
             prompt = f"{question}\n回答："
+        return self._spelled(prompt, grammar, max_tokens, places)
+
+    def _spelled(self, prompt: str, grammar: str, max_tokens: int, places: Sequence[int]) -> list[float]:
         said = self._server.complete(prompt, grammar=grammar, max_tokens=max_tokens, probabilities=True)
         ends = [*accumulate(said.token_chars)]
         return [said.token_logprobs[bisect_right(ends, place)] for place in places]
@@ -103,17 +123,26 @@ def _triples(task: Task, file: Path, rank: int) -> Sequence[tuple[Triple, Featur
     return [] if found is None else list(zip(made.triples, found, strict=True))
 
 
-def _ask(model: Path | None, slots: int, task: Task, file: Path, first: int, *, together: bool) -> list[Look]:
+def _ask(model: Path | None, slots: int, task: Task, file: Path, first: int, place: Place) -> list[Look]:
     with (
         EmbeddedServer(EmbeddedSettings(slots=slots, model=model)) as embedded,
         closing(LlamaServer(embedded.endpoint, _TIMEOUT_S)) as server,
     ):
         looker = Looker(server, is_chat=model is not None)
+        asker = Asker(server, "gbnf", slots, is_chat=model is not None)
+        answers = stored(file).completions
 
         def look(rank: int) -> Look:
-            text = task.documents[rank][0].text
-            ask = looker.together if together else looker.each
-            return rank, ask(text, [triple for triple, _ in _triples(task, file, rank)])
+            document, ontology = task.documents[rank]
+            triples = [triple for triple, _ in _triples(task, file, rank)]
+            if place == "list":
+                return rank, looker.together(document.text, triples)
+            if place == "alone":
+                return rank, looker.each(document.text, triples)
+            asked, turns = asker.asked(file.stem, ontology, task, rank)
+            if place == "answer":
+                return rank, looker.behind(f"{asked}{answers[rank].text}{turns.to_next}", turns, triples)
+            return rank, looker.behind(asked.removesuffix(turns.asked) + BLANK_LINE, turns, triples)
 
         return sorted(windowed(range(first), look, slots))
 
@@ -152,7 +181,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--split", choices=get_args(Split), default="choose")
     parser.add_argument("--slots", type=int, default=2)
-    parser.add_argument("--together", action="store_true", help="about all triples of a text in one question")
+    parser.add_argument("--place", choices=get_args(Place), default="alone", help="where a statement stands (alone)")
     parser.add_argument("--first", type=int, metavar="N", help="look at the first N documents only")
     options = parser.parse_args()
     task = duie_task(options.duie, options.n, options.seed, options.split)
@@ -168,11 +197,12 @@ def main() -> None:
         options.slots,
     )
     file, first = folder / f"{options.arm}.jsonl", min(options.first or options.n, len(task.documents))
-    kind = "looked together" if options.together else "looked"
-    kept, seconds = folder / f"{options.arm} {kind} {first}.json", None
+    if options.place in ("question", "answer") and not options.arm.startswith("turns-"):
+        raise SystemExit(f"--place {options.place} needs an arm of turns")
+    kept, seconds = folder / f"{options.arm} looked {options.place} {first}.json", None
     if not kept.exists():
         started = time.perf_counter()
-        looks = _ask(model, options.slots, task, file, first, together=options.together)
+        looks = _ask(model, options.slots, task, file, first, options.place)
         seconds = time.perf_counter() - started
         kept.write_text(json.dumps(looks), encoding="utf-8")
     _print(task, file, json.loads(kept.read_text(encoding="utf-8")), seconds)

@@ -248,7 +248,7 @@ def _if_accepted(server: LlamaServer, messages: Sequence[Mapping[str, str]]) -> 
 @contextmanager
 def _endpoints(settings: Settings) -> Iterator[tuple[Endpoint, ...]]:
     if settings.pool == "embedded":
-        with EmbeddedServer(settings.embedded) as server:
+        with EmbeddedServer(settings.embedded, looks=settings.asking.second_look != "none") as server:
             yield (server.endpoint,)
         return
     if settings.embedded.model is not None or settings.embedded.lora is not None:

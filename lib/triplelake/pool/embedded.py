@@ -33,11 +33,18 @@ then, which takes the cores from whoever else works: beside two busy processes o
 tokens/s, on an idle machine 75 with either (Gemma 3 270M)."""
 
 
+_CACHE_RAM_MIB = 2048
+
+
 class EmbeddedServer:
     """A real llama.cpp server on a free port of 127.0.0.1, there between `__enter__` and `__exit__`.
 
     It ends with this process even when that is killed. The key is new each time and passed through a
     pipe, so that neither a command line nor an environment shows it.
+
+    Args:
+        looks: short questions will come between those that share a long prefix. A slot that answers one has lost the
+            prefix; what it has read is then kept in memory, up to 2 GiB, and put back.
 
     Raises:
         SetupError: the packages of the `embedded` extra are missing (from the constructor).
@@ -46,7 +53,7 @@ class EmbeddedServer:
         PoolError: the server does not come up; with the last lines of its log (from `__enter__`).
     """
 
-    def __init__(self, settings: EmbeddedSettings) -> None:
+    def __init__(self, settings: EmbeddedSettings, *, looks: bool = False) -> None:
         if importlib.util.find_spec("xllamacpp") is None:
             raise SetupError(
                 _SUBJECT,
@@ -54,6 +61,7 @@ class EmbeddedServer:
                 'Run `pip install "triplelake[embedded]"`, or name your own servers in `pool`.',
             )
         self._settings = settings
+        self._looks = looks
         self._model = model_file(settings.model)
         self._lora = lora_file(settings.lora, self._model)
         self._key = secrets.token_urlsafe(24)
@@ -111,6 +119,7 @@ class EmbeddedServer:
             "slots": self._settings.slots,
             "n_ctx": self._settings.slots * self._settings.context_per_slot,
             "threads": threads,
+            "cache_ram_mib": _CACHE_RAM_MIB if self._looks else 0,
         }
         return json.dumps(order).encode() + b"\n"
 

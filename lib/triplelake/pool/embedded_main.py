@@ -56,7 +56,7 @@ def _serve(settings: dict[str, Any]) -> Any:
     params.fit_params = False
     params.cpuparams.n_threads = settings["threads"]
     params.cpuparams_batch.n_threads = settings["threads"]
-    params.cache_ram_mib = 0
+    params.cache_ram_mib = settings["cache_ram_mib"]
     params.n_ctx_checkpoints = 0
     # A model with a sliding window (Gemma 3) else forgets the common prefix once chunk and answer outgrow the window.
     params.swa_full = True

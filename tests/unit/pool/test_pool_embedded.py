@@ -275,3 +275,15 @@ def alive(pid: int) -> bool:
         return not status.exists() or status.read_text().rpartition(")")[2].split()[0] != "Z"
     except (ProcessLookupError, FileNotFoundError):
         return False
+
+
+@pytest.mark.model
+@pytest.mark.parametrize(("looks", "kept"), [(True, True), (False, False)])
+def test_what_a_slot_has_read_outlives_the_looks_between(looks: bool, kept: bool) -> None:
+    prefix = "A lamp, a ladder, a rope and a boat are listed here. " * 20
+    settings = EmbeddedSettings(slots=1, context_per_slot=1024)
+    with EmbeddedServer(settings, looks=looks) as server, closing(LlamaServer(server.endpoint, 60)) as client:
+        client.complete(f"{prefix}What is listed first?", grammar=None, max_tokens=2)
+        client.complete("Is a rope a fish? Answer:", grammar=None, max_tokens=2)
+        again = client.complete(f"{prefix}And what is the last one?", grammar=None, max_tokens=2)
+    assert (again.cached_tokens > 0.8 * again.prompt_tokens) is kept
