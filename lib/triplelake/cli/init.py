@@ -26,6 +26,7 @@ Written: {folder}
   extract.yaml     the settings: name your texts there
   ontology.yaml    the relations to look for
   prompts/         how the model is asked, with three examples
+  own.yaml         how a model that was trained on your judgements is asked (docs/own-model.md)
 Edit them, then:
   spark-submit jobs/extract.py --config {folder}/extract.yaml --limit 20""",
     "zh": """\
@@ -33,6 +34,7 @@ Edit them, then:
   extract.yaml     设置：在这里写上你的文本
   ontology.yaml    要抽取的关系
   prompts/         怎样向模型提问，附三个示例
+  own.yaml         怎样向用你的判断微调过的模型提问（docs/own-model.zh-CN.md）
 修改之后执行：
   spark-submit jobs/extract.py --config {folder}/extract.yaml --limit 20""",
     "zh-Hant": """\
@@ -40,6 +42,7 @@ Edit them, then:
   extract.yaml     設定：在這裡寫上你的文本
   ontology.yaml    要擷取的關係
   prompts/         怎樣向模型提問，附三個範例
+  own.yaml         怎樣向用你的判斷微調過的模型提問（docs/own-model.zh-CN.md）
 修改之後執行：
   spark-submit jobs/extract.py --config {folder}/extract.yaml --limit 20""",
 }

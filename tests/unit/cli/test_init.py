@@ -14,7 +14,7 @@ from triplelake.cli import extract_command
 from triplelake.cli.init import InitLang, init, locale_lang
 from triplelake.config import load_settings
 from triplelake.prompt.ontology_file import load_ontology
-from triplelake.prompt.profile import find_profile
+from triplelake.prompt.profile import find_profile, load_profile
 from triplelake.prompt.prompts import LANGS, Prompt, load_prompts
 from triplelake.prompt.render import Renderer
 from triplelake.types import Lang, Request
@@ -42,8 +42,11 @@ def test_what_is_written_is_a_job(tmp_path: Path, lang: InitLang, asked: Lang) -
     assert [example.triples for example in prompts[asked].examples].count(()) == 1
     renderer = Renderer(prompts, ontology, find_profile("base", "any"))
     assert not [note for note in renderer.notes if note.lang == asked]
+    own = load_profile(folder / "own.yaml")
+    assert own.is_tuned
     for each in LANGS:
         assert renderer.render(Request("", "x", "", "", each)).text
+        assert Renderer(prompts, ontology, own).render(Request("", "x", "", "", each)).text
 
 
 @BOTH
