@@ -11,10 +11,11 @@ from typing import Any
 
 from deploy.errors import BadUsage, Missing
 from deploy.inventory import Inventory
-from sizing import CannotServe, read_model, slug
+from sizing import CannotServe, Model, read_model, slug, with_lora
 
 _SHORT = 12
 _TEMPLATE = "chat-template.jinja"
+_ADAPTER_REMEDY = "Make it with infra/llama/adapter.sh, or name another with `lora`."
 _MODEL_REMEDY = "Make it with infra/llama/model.sh, or name another with `model`."
 _BUILD_REMEDY = "Build it with infra/llama/build.sh, or name another folder with `build`."
 
@@ -60,16 +61,18 @@ class Payload:
     Args:
         alias: what the servers call the model.
         chat_template: its place in the model's folder; None where the GGUF has one.
+        adapter: a LoRA beside the model, in a folder of its own, so that another one copies no model again.
     """
 
     build: Artifact
     model: Artifact
     alias: str
     chat_template: str | None
+    adapter: Artifact | None = None
 
     @property
-    def artifacts(self) -> tuple[Artifact, Artifact]:
-        return self.build, self.model
+    def artifacts(self) -> tuple[Artifact, ...]:
+        return (self.build, self.model, self.adapter) if self.adapter else (self.build, self.model)
 
     @property
     def places(self) -> dict[str, int]:
@@ -82,6 +85,11 @@ class Payload:
         return f"{self.model.folder}/{self.model.files[0].place}"
 
     @property
+    def lora(self) -> str | None:
+        """The adapter's file, below the prefix."""
+        return f"{self.adapter.folder}/{self.adapter.files[0].place}" if self.adapter else None
+
+    @property
     def binary(self) -> str:
         """The server, below the prefix."""
         return f"{self.build.folder}/bin/llama-server"
@@ -91,7 +99,7 @@ def read_payload(inventory: Inventory) -> Payload:
     """Hash what the inventory names.
 
     Raises:
-        Missing: the build or the model is not there or not whole.
+        Missing: the build, the model or the adapter is not there or not whole, or they do not fit.
         BadUsage: the chat template is not there.
     """
     if not (inventory.build / "bin" / "llama-server").is_file():
@@ -103,17 +111,35 @@ def read_payload(inventory: Inventory) -> Payload:
     except CannotServe as error:
         subject, reason, _ = error.args[1:]
         raise Missing(subject, reason, _MODEL_REMEDY) from None
+    adapter = _adapter(inventory, model)
     weights = [_described(inventory.model, inventory.model.name)]
     template = _chat_template(inventory)
     if template:
         weights.append(_described(template, _TEMPLATE))
     name = slug(inventory.name or str(_manifest(inventory.model.parent).get("name") or model.name))
+    digest = weights[0].sha256
+    if adapter:
+        name = f"{name}+{slug(Path(adapter.files[0].place).stem)}"
+        # As serve.sh makes it: of both.
+        digest = hashlib.sha256(f"{digest}\n{adapter.files[0].sha256}\n".encode()).hexdigest()
     return Payload(
         build=Artifact("builds", tuple(build)),
         model=Artifact("models", tuple(weights)),
-        alias=f"{name}@{weights[0].sha256[:_SHORT]}",
+        alias=f"{name}@{digest[:_SHORT]}",
         chat_template=_TEMPLATE if template else None,
+        adapter=adapter,
     )
+
+
+def _adapter(inventory: Inventory, model: Model) -> Artifact | None:
+    if inventory.lora is None:
+        return None
+    try:
+        with_lora(model, inventory.model, inventory.lora)
+    except CannotServe as error:
+        subject, reason, _ = error.args[1:]
+        raise Missing(subject, reason, _ADAPTER_REMEDY) from None
+    return Artifact("models", (_described(inventory.lora, inventory.lora.name),))
 
 
 def digest_of(files: Sequence[Path], text: str) -> str:

@@ -86,6 +86,7 @@ class HostEntry(_Strict):
 class _File(_Strict):
     build: Path
     model: Path
+    lora: Path | None = None
     name: Plain | None = None
     chat_template: Path | None = None
     api_key_file: Path | None = None
@@ -125,6 +126,7 @@ class Inventory:
 
     Args:
         file: the inventory itself.
+        lora: the adapter that every server adds to the model.
         name: of the model in the alias; None takes the GGUF's own.
         api_key_env: variable that the job finds its key in; else the pool file names `api_key_file`.
     """
@@ -132,6 +134,7 @@ class Inventory:
     file: Path
     build: Path
     model: Path
+    lora: Path | None
     name: str | None
     chat_template: Path | None
     api_key_file: Path | None
@@ -196,6 +199,7 @@ def load_inventory(file: Path) -> Inventory:
         file=file,
         build=folder / raw.build.expanduser(),
         model=folder / raw.model.expanduser(),
+        lora=_below(folder, raw.lora),
         name=raw.name,
         chat_template=_below(folder, raw.chat_template),
         api_key_file=_below(folder, raw.api_key_file),

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 from deploy.errors import DeployError
 from deploy.inventory import Server
+from triplelake.pool.adapters import loaded_adapters, wrong_adapters
+from triplelake.pool.answers import LoraAdapter
 from triplelake.pool.client import LlamaServer
 from triplelake.pool.endpoints import Endpoint
 from triplelake.pool.failures import ServerFailure
@@ -33,6 +35,7 @@ class Look:
     state: str
     alias: str = ""
     version: str = ""
+    adapters: tuple[LoraAdapter, ...] = ()
     slots: int = 0
     busy: int = 0
     deferred: int = 0
@@ -44,7 +47,7 @@ def look(server: Server, key: str | None) -> Look:
     """One look; never raises for the server."""
     client = LlamaServer(Endpoint(server.url, key), _TIMEOUT_S)
     try:
-        props, metrics = client.props(), client.metrics()
+        props, metrics, adapters = client.props(), client.metrics(), loaded_adapters(client)
     except ServerFailure as failure:
         return Look(failure.code)
     finally:
@@ -53,6 +56,7 @@ def look(server: Server, key: str | None) -> Look:
         state="up",
         alias=props.alias,
         version=props.build,
+        adapters=adapters,
         slots=props.total_slots,
         busy=int(metrics.get("requests_processing", 0)),
         deferred=int(metrics.get("requests_deferred", 0)),
@@ -67,10 +71,14 @@ def look_at_all(servers: Sequence[Server], key: str | None) -> dict[Server, Look
         return dict(zip(servers, threads.map(lambda server: look(server, key), servers), strict=True))
 
 
+def _lacks_adapter(alias: str, seen: Look) -> str | None:
+    return f"has loaded no adapter, and is called {alias}" if "+" in alias and not seen.adapters else None
+
+
 def wait_until_up(
     server: Server, key: str | None, alias: str, limit_s: float, died: Callable[[Server], str | None]
 ) -> None:
-    """Wait until a server has loaded its model and calls it by the right name.
+    """Wait until a server has loaded its model, with its adapter, and calls it by the right name.
 
     Args:
         died: why the server runs no more; None while it does.
@@ -83,6 +91,8 @@ def wait_until_up(
     while True:
         seen = look(server, key)
         if seen.state == "up" and seen.alias == alias:
+            if wrong := wrong_adapters(alias, seen.adapters) or _lacks_adapter(alias, seen):
+                raise DeployError(server.name, wrong, f"Look at {server.url}/lora-adapters and start it anew.")
             return
         if seen.state == "up":
             remedy = f"Does another server listen there? On {server.host}: ss -ltnp 'sport = :{server.port}'"

@@ -8,7 +8,10 @@ from deploy.artifacts import Payload, digest_of
 from deploy.inventory import HostEntry, Inventory, Server
 
 LLAMA = Path(__file__).resolve().parents[1] / "llama"
-_NAMES = ("common.sh", "serve.sh", "serve_checks.sh", "serve_device.sh", "sizing.py", "process.sh", "watchdog.py")
+_NAMES = (
+    *("common.sh", "serve.sh", "serve_checks.sh", "serve_device.sh"),
+    *("sizing.py", "gguf_header.py", "process.sh", "watchdog.py"),
+)
 SCRIPTS = tuple(LLAMA / name for name in _NAMES)
 TOOLS = tuple(LLAMA / name for name in ("tune.py", "tune_search.py", "tune_trial.py"))
 """What else a host gets; no server is started anew for a change in them."""
@@ -26,6 +29,7 @@ def settings_text(inventory: Inventory, payload: Payload, server: Server, tuned:
         "USER": host.user,
         "BINARY": f"{prefix}/{payload.binary}",
         "MODEL": f"{prefix}/{payload.gguf}",
+        **({"LORA": f"{prefix}/{payload.lora}"} if payload.lora else {}),
         "ALIAS": payload.alias,
         "HOST": server.address,
         "PORT": server.port,

@@ -1,6 +1,6 @@
 """Prove that a llama-server works: it starts, answers, and keeps to a grammar that allows words of one text only.
 
-    prove_server.py --server FILE --model GGUF [--no-llguidance]
+    prove_server.py --server FILE --model GGUF [--lora GGUF] [--no-llguidance]
 
 It listens on 127.0.0.1 at a free port and is stopped at the end. What was proved goes to the standard output as JSON.
 """
@@ -45,12 +45,15 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="prove_server.py", description=__doc__.partition("\n")[0])
     parser.add_argument("--server", type=Path, required=True)
     parser.add_argument("--model", type=Path, required=True)
+    parser.add_argument("--lora", type=Path, help="an adapter of that model; what is free is then asked with it")
     parser.add_argument("--no-llguidance", dest="llguidance", action="store_false", help="the server is built without")
     options = parser.parse_args(argv)
     started = time.monotonic()
     try:
-        with running(options.server, options.model) as url:
-            proof = prove(url, llguidance=options.llguidance)
+        adapter = ("--lora", str(options.lora)) if options.lora else ()
+        with running(options.server, options.model, *adapter) as url:
+            proof = prove_lora(url, options.lora) if options.lora else {}
+            proof |= prove(url, llguidance=options.llguidance)
     except Unproved as error:
         print(f"error: {options.server}: {error}", file=sys.stderr)
         print("  It was not installed. Build the default tag, or another one; see --help of build.sh.", file=sys.stderr)
@@ -76,6 +79,18 @@ def prove(url: str, *, llguidance: bool) -> dict[str, Any]:
     if not llguidance:
         raise Unproved("took a llguidance grammar although it is built without that engine")
     return proof | {"llguidance": grounded(answer, "llguidance")}
+
+
+def prove_lora(url: str, lora: Path) -> dict[str, Any]:
+    """The adapter that the server adds to its weights: a server answers without one that it has not loaded, too."""
+    try:
+        with urllib.request.urlopen(f"{url}/lora-adapters", timeout=_ANSWER_S) as answer:
+            loaded = [(Path(each["path"]).name, each["scale"]) for each in json.load(answer)]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise Unproved(f"does not tell its adapters: {error!r}") from None
+    if loaded != [(lora.name, 1)]:
+        raise Unproved(f"has loaded the adapters {loaded}, not {lora.name} alone and whole")
+    return {"lora": lora.name}
 
 
 def grounded(answer: str, engine: str) -> str:

@@ -12,7 +12,7 @@ source "$here/serve_checks.sh"
 source "$here/serve_device.sh"
 
 # Every option has a variable of a settings file: --kv-type is SERVE_KV_TYPE. An option is stronger.
-options=(prefix binary model alias chat-template host port index servers-per-gpu device slots context-per-slot
+options=(prefix binary model lora alias chat-template host port index servers-per-gpu device slots context-per-slot
   kv-type kv-layout batch ubatch threads api-key-file tls-cert tls-key)
 
 usage() {
@@ -26,7 +26,9 @@ What is served
   --prefix DIR            where build.sh and model.sh have put things (/opt/triplelake)
   --binary FILE           the server (PREFIX/llama/bin/llama-server)
   --model FILE            the GGUF (PREFIX/zh-models/7B/ggml-model-q8_0.gguf)
-  --alias NAME@HASH       what answers call the model (the GGUF's own name @ the start of its SHA-256)
+  --lora FILE             LoRA adapter of that model, a GGUF; one server has one, and so has every server of a pool
+  --alias NAME@HASH       what answers call the model (the GGUF's own name @ the start of its SHA-256; with an adapter
+                          NAME+ADAPTER@ the start of the SHA-256 of two lines: that of the model, that of the adapter)
   --chat-template FILE    Jinja template (chat-template.jinja beside the model, if there)
 
 Where
@@ -101,6 +103,7 @@ read_settings() {
     prefix=$(setting prefix /opt/triplelake)
     binary=$(setting binary "$prefix/llama/bin/llama-server")
     model=$(setting model "$prefix/zh-models/7B/ggml-model-q8_0.gguf")
+    lora=$(setting lora '')
     # Where model.sh has put one, the GGUF lacks it.
     chat_template=$(dirname "$model")/chat-template.jinja
     [[ -f $chat_template ]] || chat_template=
@@ -122,10 +125,11 @@ read_sizes() {
     [[ $device == cpu ]] || kv_type_default=q8_0 ubatch_default=1024
     kv_type=$(choice_setting kv-type $kv_type_default f16 q8_0)
     ubatch=$(number_setting ubatch $ubatch_default 1)
-    local slots_by_hand per_slot_wanted sizes
+    local slots_by_hand per_slot_wanted sizes adapter=()
+    [[ -z $lora ]] || adapter=(--lora "$lora")
     slots_by_hand=$(number_setting slots 0 0)
     per_slot_wanted=$(number_setting context-per-slot 3072 256)
-    sizes=$(python3 "$here/sizing.py" --model "$model" --device "$device" --memory-mib "$memory_mib" \
+    sizes=$(python3 "$here/sizing.py" --model "$model" "${adapter[@]}" --device "$device" --memory-mib "$memory_mib" \
         --servers "$servers_per_gpu" --kv-type "$kv_type" --slots "$slots_by_hand" --context-per-slot "$per_slot_wanted")
     read -r slots per_slot name <<<"$sizes"
 }
@@ -134,7 +138,11 @@ read_alias() {
     alias=$(setting alias '')
     [[ -z $alias ]] || return 0
     say "alias     needs the SHA-256 of $model; --alias NAME@HASH saves the time"
-    alias=$name@$(sha256_of "$model" | cut -c 1-12)
+    local hash
+    hash=$(sha256_of "$model")
+    # Of both, so that answers with one adapter are never taken for those with another or without any.
+    [[ -z $lora ]] || hash=$(printf '%s\n%s\n' "$hash" "$(sha256_of "$lora")" | sha256sum)
+    alias=$name@${hash:0:12}
 }
 
 # Sets command, an array.
@@ -171,6 +179,7 @@ assemble_command() {
     else
         command+=(--device none)
     fi
+    [[ -z $lora ]] || command+=(--lora "$lora")
     [[ -z $threads ]] || command+=(--threads "$threads" --threads-batch "$threads")
     [[ -z $key_file ]] || command+=(--api-key-file "$key_file")
     [[ -z $tls_cert ]] || command+=(--ssl-cert-file "$tls_cert" --ssl-key-file "$tls_key")

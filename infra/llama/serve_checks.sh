@@ -6,6 +6,11 @@ check_files() {
         "Build it with infra/llama/build.sh, or name it with --binary."
     [[ -r $model ]] || die "$EXIT_PREREQUISITE" "$model" "no readable model is there" \
         "Make it with infra/llama/model.sh, or name it with --model."
+    [[ -z $lora || -r $lora ]] || die "$EXIT_PREREQUISITE" "$lora" "no readable adapter is there" \
+        "Make it with infra/llama/adapter.sh, or name it with --lora."
+    # llama-server takes a comma for the end of a file's name.
+    [[ $lora != *,* ]] || die "$EXIT_USAGE" "--lora $lora" "names several files, or holds a comma" \
+        "Name one file; a server for each adapter, in pools of their own."
     [[ -z $chat_template || -r $chat_template ]] ||
         die "$EXIT_USAGE" "$chat_template" "cannot be read" "Check --chat-template."
     require_python

@@ -1,9 +1,9 @@
 """How many slots a llama-server gets, from the memory that it may use and the header of its GGUF.
 
-    python3 sizing.py --model FILE --device gpu|cpu --memory-mib N [--servers K] [--slots N] …
+    python3 sizing.py --model FILE [--lora FILE] --device gpu|cpu --memory-mib N [--servers K] [--slots N] …
 
-Prints `SLOTS TOKENS_PER_SLOT NAME` on one line for serve.sh, and on stderr how it came to them. Runs on the hosts, so
-it needs Python 3.10 and its standard library only.
+Prints `SLOTS TOKENS_PER_SLOT NAME` on one line for serve.sh, NAME as NAME+ADAPTER with an adapter, and on stderr how it
+came to them. Runs on the hosts, so it needs Python 3.10, its standard library and gguf_header.py only.
 """
 
 from __future__ import annotations
@@ -12,9 +12,11 @@ import argparse
 import re
 import struct
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
+
+from gguf_header import Misfit, check_lora, check_model, read_fields, read_header
 
 MIB = 1 << 20
 GIB = 1 << 30
@@ -31,9 +33,6 @@ BUFFERS = {"gpu": GIB, "cpu": GIB // 4}
 MOST_SLOTS = {"gpu": 32, "cpu": 4}
 SERVER_MAX_SLOTS = 256
 
-_SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
-_STRING, _ARRAY = 8, 9
-
 
 class CannotServe(Exception):
     """What is wrong, with the exit code of infra's commands: 2 usage, 3 the machine does not suffice."""
@@ -49,8 +48,8 @@ class Model:
     """What the size of a server depends on.
 
     Args:
-        name: `general.name` in the form of an alias.
-        file_bytes: the weights, as they lie in memory.
+        name: `general.name` in the form of an alias, with `+` and the file name of an adapter.
+        file_bytes: the weights, as they lie in memory, those of an adapter included.
         kv_numbers: numbers that one token of context adds to the KV cache.
         context_length: tokens that the model was trained on.
     """
@@ -75,6 +74,10 @@ def read_model(path: Path) -> Model:
         raise CannotServe(2, str(path), error.strerror or "cannot be read", "Name a GGUF file with --model.") from None
     except (struct.error, ValueError, KeyError) as error:
         raise CannotServe(4, str(path), f"is not a whole GGUF file ({error})", "Make or copy it again.") from None
+    try:
+        check_model(str(fields.get("general.type", "model")))
+    except Misfit as error:
+        raise CannotServe(2, str(path), error.reason, "Name the model with --model, an adapter with --lora.") from None
     kind = fields.get("general.architecture")
 
     def field(key: str) -> Any:
@@ -100,44 +103,40 @@ def read_model(path: Path) -> Model:
     )
 
 
+def with_lora(model: Model, path: Path, lora: Path) -> Model:
+    """A model and its adapter, which is served beside it and not merged.
+
+    Args:
+        path: of the model.
+
+    Raises:
+        CannotServe: the adapter is missing, torn, none or that of another model.
+    """
+    remedy = "Name the adapter of this model with --lora, as infra/llama/adapter.sh makes it."
+    try:
+        header, size = read_header(lora), lora.stat().st_size
+    except OSError as error:
+        raise CannotServe(2, str(lora), error.strerror or "cannot be read", remedy) from None
+    except ValueError as error:
+        raise CannotServe(4, str(lora), f"is not a whole GGUF file ({error})", "Make or copy it again.") from None
+    try:
+        check_lora(read_header(path), header)
+    except Misfit as error:
+        raise CannotServe(2, str(lora), f"does not go with {path.name}: {error.reason}", remedy) from None
+    except ValueError as error:
+        raise CannotServe(4, str(path), f"is not a whole GGUF file ({error})", "Make or copy it again.") from None
+    return replace(model, name=f"{model.name}+{slug(lora.stem)}", file_bytes=model.file_bytes + size)
+
+
 def slug(name: str) -> str:
     """A name as an alias carries it: `Atom-7B Chat` is `atom-7b-chat`."""
     return re.sub(r"[^a-z0-9.]+", "-", name.lower()).strip("-") or "model"
 
 
-def read_fields(file: BinaryIO) -> dict[str, Any]:
-    """The metadata of a GGUF file; https://github.com/ggml-org/ggml/blob/master/docs/gguf.md describes it."""
-    magic, version, _tensors, count = struct.unpack("<4sIQQ", file.read(24))
-    if magic != b"GGUF" or version < 2:
-        raise ValueError(f"starts with {magic!r} and version {version}")
-    return {_read_string(file): _read_value(file, *_unpack(file, "I")) for _ in range(count)}
-
-
-def _read_value(file: BinaryIO, kind: int) -> Any:
-    if kind == _STRING:
-        return _read_string(file)
-    if kind == _ARRAY:
-        item, count = _unpack(file, "IQ")
-        if item in _SCALARS:
-            return list(_unpack(file, f"{count}{_SCALARS[item]}"))
-        return [_read_value(file, item) for _ in range(count)]
-    return _unpack(file, _SCALARS[kind])[0]
-
-
-def _read_string(file: BinaryIO) -> str:
-    (length,) = _unpack(file, "Q")
-    if length > 64 * MIB:
-        raise ValueError(f"a text of {length} bytes")
-    return file.read(length).decode("utf-8", "replace")
-
-
-def _unpack(file: BinaryIO, form: str) -> tuple[Any, ...]:
-    return struct.unpack(f"<{form}", file.read(struct.calcsize(f"<{form}")))
-
-
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Slots and context of a llama-server, from memory and GGUF header.")
     parser.add_argument("--model", type=Path, required=True, metavar="FILE", help="GGUF file")
+    parser.add_argument("--lora", type=Path, metavar="FILE", help="GGUF file of an adapter")
     parser.add_argument("--device", choices=("gpu", "cpu"), required=True)
     parser.add_argument("--memory-mib", type=int, required=True, metavar="N", help="memory of the card or the machine")
     parser.add_argument("--servers", type=int, default=1, metavar="K", help="servers that share that memory")
@@ -147,6 +146,8 @@ def main(argv: list[str] | None = None) -> int:
     options = parser.parse_args(argv)
     try:
         model = read_model(options.model)
+        if options.lora:
+            model = with_lora(model, options.model, options.lora)
         slots, per_slot = plan(model, options)
     except CannotServe as error:
         print(error.text, file=sys.stderr)

@@ -108,6 +108,7 @@ class EmbeddedSettings(_Section):
     """The llama.cpp server that `pool: embedded` starts on this machine."""
 
     model: Path | None = Field(None, description="GGUF file; else the Gemma 3 270M that the `embedded` extra installs")
+    lora: Path | None = Field(None, description="LoRA adapter of that model, a GGUF file, with which it answers")
     slots: int = Field(4, ge=1, le=256, description="requests decoded at the same time")
     context_per_slot: int = Field(4096, ge=512, description="tokens of prompt and answer per slot")
     threads: int | None = Field(None, ge=1, description="CPU threads; all cores if not set")

@@ -104,6 +104,13 @@ def models(settings: ServerSettings, alias: str) -> dict[str, Any]:
     }
 
 
+def lora_adapters(settings: ServerSettings) -> list[dict[str, Any]]:
+    return [
+        {"id": number, "path": path, "scale": scale, "task_name": "", "prompt_prefix": ""}
+        for number, (path, scale) in enumerate(settings.loras)
+    ]
+
+
 def slots(settings: ServerSettings, engine: Engine) -> list[dict[str, Any]]:
     bodies = []
     for number, (job, last, decoded) in enumerate(engine.slots()):

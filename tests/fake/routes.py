@@ -83,6 +83,8 @@ async def _route(server: FakeServer, request: web.BaseRequest, line: Line, raw: 
             if request.query.get("fail_on_no_slot") and server.engine.processing == server.settings.slots:
                 raise bodies.NO_SLOT
             return _json(bodies.slots(server.settings, server.engine))
+        case "GET", "/lora-adapters":
+            return _json(bodies.lora_adapters(server.settings))
         case "GET", "/metrics":
             text = bodies.metrics(server.engine)
             return web.Response(body=text.encode(), headers={**_HEADERS, "Content-Type": "text/plain; version=0.0.4"})

@@ -23,6 +23,7 @@ class ServerSettings:
         slots: requests decoded at the same time.
         n_ctx: tokens of prompt and answer that a slot holds.
         api_key: None lets everybody in.
+        loras: path and scale of each adapter.
         alias, ftype, n_params: of the model; the fingerprint of a pool is made of them.
         llguidance: whether it has that engine; without it such a grammar is refused.
         zombies: whether it works on after a client left that waited for a whole answer, as the real one does.
@@ -34,6 +35,7 @@ class ServerSettings:
     slots: int = 4
     n_ctx: int = 8192
     api_key: str | None = None
+    loras: tuple[tuple[str, float], ...] = ()
     alias: str = "fake-7b.Q8_0@0123456789ab"
     ftype: str = "Q8_0"
     n_params: int = 7_000_000_000
@@ -48,4 +50,6 @@ class ServerSettings:
 
     @staticmethod
     def from_json(data: Mapping[str, Any]) -> ServerSettings:
-        return ServerSettings(**{**data, "labels": tuple(data["labels"]), "speed": Speed(**data["speed"])})
+        loras = tuple((path, scale) for path, scale in data["loras"])
+        known = {"labels": tuple(data["labels"]), "speed": Speed(**data["speed"]), "loras": loras}
+        return ServerSettings(**{**data, **known})

@@ -26,6 +26,7 @@ def _demo(argv: Sequence[str], console: Console) -> None:
     )
     parser.add_argument("--pool", metavar="POOL", help="a pool file, or URLs separated by commas; else `embedded`")
     parser.add_argument("--model", dest="embedded.model", metavar="GGUF", help="model file for `--pool embedded`")
+    parser.add_argument("--lora", dest="embedded.lora", metavar="GGUF", help="adapter that was trained on that model")
     parser.add_argument("--profile", metavar="NAME", help="how the model wants to be asked: a profile of conf/models")
     parser.add_argument("--output", metavar="PATH", help="path of the tables (default out/demo)")
     # As in conf/demo.yaml, but from wherever the project's files are.

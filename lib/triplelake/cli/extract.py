@@ -36,6 +36,7 @@ def extract_parser() -> Parser:
     add("--ontology", metavar="FILE", help="relations to look for; `none` for free predicates")
     add("--pool", metavar="POOL", help="`embedded`, a pool file, or URLs separated by commas")
     add("--model", dest="embedded.model", metavar="GGUF", help="model file for `--pool embedded`")
+    add("--lora", dest="embedded.lora", metavar="GGUF", help="adapter that was trained on that model")
     add("--profile", metavar="NAME", help="how the model wants to be asked: a profile of conf/models")
     add("--format", dest="corpus.format", choices=FORMATS, help="format of the input, if its ending does not tell")
     add(

@@ -68,6 +68,7 @@ def tune_prompt_parser() -> Parser:
     add("--ontology", metavar="FILE", help="relations to look for; `none` for free predicates")
     add("--pool", metavar="POOL", help="`embedded`, a pool file, or URLs separated by commas")
     add("--model", dest="embedded.model", metavar="GGUF", help="model file for `--pool embedded`")
+    add("--lora", dest="embedded.lora", metavar="GGUF", help="adapter that was trained on that model")
     add("--profile", metavar="NAME", help="profile whose template is used; else that of the alias, or what is possible")
     add("--text-column", dest="corpus.text_column", metavar="NAME", help="column of the input with the text")
     add(

@@ -251,8 +251,8 @@ def _endpoints(settings: Settings) -> Iterator[tuple[Endpoint, ...]]:
         with EmbeddedServer(settings.embedded) as server:
             yield (server.endpoint,)
         return
-    if settings.embedded.model is not None:
-        raise UsageError("--model", "goes with `pool: embedded` only", "Leave one of them out.")
+    if settings.embedded.model is not None or settings.embedded.lora is not None:
+        raise UsageError("--model, --lora", "go with `pool: embedded` only", "Leave them out, or the pool.")
     yield load_pool(settings.pool, settings.api_key, settings.asking.ca_file)
 
 

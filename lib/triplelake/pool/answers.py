@@ -74,6 +74,21 @@ class Slot:
     busy: bool
 
 
+@dataclass(frozen=True, slots=True)
+class LoraAdapter:
+    """An adapter that a server has loaded.
+
+    Args:
+        id: its place in the server's list.
+        path: of its file, as the server was given it.
+        scale: how much of it is added to the weights; 0: nothing.
+    """
+
+    id: int
+    path: str
+    scale: float
+
+
 class NotAnAnswer(ValueError):
     """What came is not what llama-server sends; the words say in one line what is wrong with it."""
 
@@ -127,6 +142,12 @@ class _SlotBody(Body):
     is_processing: bool
 
 
+class _LoraBody(Body):
+    id: Count
+    path: str
+    scale: float
+
+
 class _TokensBody(Body):
     tokens: list[Count]
 
@@ -139,6 +160,7 @@ B = TypeVar("B")
 _PROPS = TypeAdapter(_PropsBody)
 _MODELS = TypeAdapter(_ModelsBody)
 _SLOTS = TypeAdapter(list[_SlotBody])
+_LORAS = TypeAdapter(list[_LoraBody])
 _TOKENS = TypeAdapter(_TokensBody)
 _PROMPT = TypeAdapter(_PromptBody)
 _COUNT = TypeAdapter(Count)
@@ -178,6 +200,11 @@ def read_model(raw: bytes) -> ModelInfo:
 def read_slots(raw: bytes) -> tuple[Slot, ...]:
     """A body of `/slots`; raises NotAnAnswer."""
     return tuple(Slot(slot.id, slot.n_ctx, slot.is_processing) for slot in read_body(_SLOTS, raw))
+
+
+def read_loras(raw: bytes) -> tuple[LoraAdapter, ...]:
+    """A body of `/lora-adapters`; raises NotAnAnswer."""
+    return tuple(LoraAdapter(each.id, each.path, each.scale) for each in read_body(_LORAS, raw))
 
 
 def read_tokens(raw: bytes) -> list[int]:

@@ -17,11 +17,13 @@ from triplelake.codes import Code
 from triplelake.pool import addresses
 from triplelake.pool.addresses import Finding
 from triplelake.pool.answers import (
+    LoraAdapter,
     ModelInfo,
     NotAnAnswer,
     Props,
     Refusal,
     Slot,
+    read_loras,
     read_metrics,
     read_model,
     read_prompt,
@@ -176,6 +178,10 @@ class LlamaServer:
     def slots(self) -> tuple[Slot, ...]:
         """The slots and which of them work; a `bad_request` on a server started with `--no-slots`."""
         return self._parse(self._send("GET", "/slots"), read_slots)
+
+    def lora_adapters(self) -> tuple[LoraAdapter, ...]:
+        """The adapters that the server has loaded and how much of each it adds; none on a server without any."""
+        return self._parse(self._send("GET", "/lora-adapters"), read_loras)
 
     def metrics(self) -> dict[str, float]:
         """Counters and gauges by name; a `bad_request` on a server started without `--metrics`.

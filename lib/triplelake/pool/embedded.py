@@ -18,7 +18,8 @@ from triplelake.config import EmbeddedSettings
 from triplelake.errors import PoolError, SetupError
 from triplelake.pool.client import LlamaServer
 from triplelake.pool.endpoints import Endpoint
-from triplelake.pool.gguf import declared_alias, model_file
+from triplelake.pool.failures import ServerFailure
+from triplelake.pool.gguf import declared_alias, lora_file, model_file
 
 _START_S = 600.0
 _STOP_S = 5.0
@@ -40,7 +41,8 @@ class EmbeddedServer:
 
     Raises:
         SetupError: the packages of the `embedded` extra are missing (from the constructor).
-        UsageError: the model file that was named is not there (from the constructor).
+        UsageError: the model file or the adapter that was named is not there, or they do not fit (from the
+            constructor).
         PoolError: the server does not come up; with the last lines of its log (from `__enter__`).
     """
 
@@ -53,6 +55,7 @@ class EmbeddedServer:
             )
         self._settings = settings
         self._model = model_file(settings.model)
+        self._lora = lora_file(settings.lora, self._model)
         self._key = secrets.token_urlsafe(24)
         self._process: subprocess.Popen[bytes] | None = None
         self._url = ""
@@ -102,7 +105,8 @@ class EmbeddedServer:
         order = {
             "parent": os.getpid(),
             "model": str(self._model),
-            "alias": declared_alias(self._model),
+            "lora": str(self._lora) if self._lora else None,
+            "alias": declared_alias(self._model, self._lora),
             "api_key": self._key,
             "slots": self._settings.slots,
             "n_ctx": self._settings.slots * self._settings.context_per_slot,
@@ -132,7 +136,18 @@ class EmbeddedServer:
             if time.monotonic() > deadline:
                 raise self._failed(f"was not ready within {_START_S:g} s")
             time.sleep(_HEALTH_PAUSE_S)
+        if self._lora is not None:
+            self._see_lora(server)
         server.close()
+
+    def _see_lora(self, server: LlamaServer) -> None:
+        # A server takes a request for an adapter that it has not loaded and answers without it.
+        try:
+            loaded = [(Path(each.path).name, each.scale) for each in server.lora_adapters()]
+        except ServerFailure as failure:
+            raise self._failed(f"does not tell its adapters: {failure.message}") from None
+        if self._lora is None or loaded != [(self._lora.name, 1.0)]:
+            raise self._failed(f"has loaded the adapters {loaded}, not {self._lora} alone and whole")
 
     def _stop(self) -> None:
         process, self._process = self._process, None

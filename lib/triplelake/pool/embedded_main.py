@@ -44,6 +44,8 @@ def _serve(settings: dict[str, Any]) -> Any:
     xllamacpp: Any = import_module("xllamacpp")  # untyped
     params = xllamacpp.CommonParams()
     params.model.path = settings["model"]
+    if settings["lora"]:
+        params.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(settings["lora"], 1.0)]
     params.model_alias = {settings["alias"]}
     params.hostnames = ["127.0.0.1"]
     params.port = 0

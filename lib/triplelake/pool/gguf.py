@@ -1,4 +1,4 @@
-"""The model file of the embedded server: where it is and what it is called."""
+"""The model file of the embedded server and its adapter: where they are, whether they fit, what they are called."""
 
 from __future__ import annotations
 
@@ -12,28 +12,69 @@ from pathlib import Path
 from typing import Any
 
 from triplelake.errors import SetupError, UsageError
+from triplelake.pool.gguf_header import Header, Misfit, check_lora, check_model, read_header, read_type
 
 _HASH_CHARS = 12
+_MODEL_REMEDY = "Name a GGUF file with --model (setting embedded.model)."
+_LORA_REMEDY = "Name the adapter of this model, as a GGUF file, with --lora (setting embedded.lora)."
 
 
 def model_file(named: Path | None) -> Path:
     """The GGUF to serve: the named one, else the Gemma 3 270M of the `embedded` extra.
 
     Raises:
-        UsageError: the named file is not there.
+        UsageError: the named file is not there, or is the file of an adapter.
         SetupError: none is named and the package with the model is not installed.
     """
     if named is None:
         return _packaged_model()
     path = named.expanduser()
     if not path.is_file():
-        raise UsageError(str(named), "no such model file", "Name a GGUF file with --model (setting embedded.model).")
+        raise UsageError(str(named), "no such model file", _MODEL_REMEDY)
+    try:
+        check_model(read_type(path))
+    except Misfit as error:
+        remedy = "It goes with --lora (setting embedded.lora), beside the model that it was trained on with --model."
+        raise UsageError(str(named), error.reason, remedy if "adapter" in error.reason else _MODEL_REMEDY) from None
+    except (OSError, ValueError):
+        pass  # the server says what it lacks
     return path
 
 
-def declared_alias(path: Path) -> str:
-    """`NAME@HASH` of a GGUF: its file name and the start of its sha256, so that every answer names its weights."""
-    return f"{path.stem}@{_sha256(path)[:_HASH_CHARS]}"
+def lora_file(named: Path | None, model: Path) -> Path | None:
+    """The adapter to serve a model with; None if none is named.
+
+    Args:
+        model: what `model_file` has given.
+
+    Raises:
+        UsageError: the file is not there, is no adapter, or that of another model.
+    """
+    if named is None:
+        return None
+    path = named.expanduser()
+    if not path.is_file():
+        raise UsageError(str(named), "no such adapter file", _LORA_REMEDY)
+    try:
+        check_lora(_header(model, _MODEL_REMEDY), _header(path, _LORA_REMEDY))
+    except Misfit as error:
+        if error.which == "model":
+            raise UsageError(str(model), error.reason, _MODEL_REMEDY) from None
+        raise UsageError(str(named), f"does not go with {model.name}: {error.reason}", _LORA_REMEDY) from None
+    return path
+
+
+def declared_alias(model: Path, lora: Path | None = None) -> str:
+    """What a server calls its weights, so that every answer names them.
+
+    `NAME@HASH` of a model: its file name and the start of its sha256. With an adapter `NAME+ADAPTER@HASH`, where HASH
+    is the start of the sha256 of two lines, the sha256 of the model and that of the adapter: another of either is
+    another alias.
+    """
+    if lora is None:
+        return f"{model.stem}@{_sha256(model)[:_HASH_CHARS]}"
+    both = hashlib.sha256(f"{_sha256(model)}\n{_sha256(lora)}\n".encode()).hexdigest()
+    return f"{model.stem}+{lora.stem}@{both[:_HASH_CHARS]}"
 
 
 def cache_dir() -> Path:
@@ -66,6 +107,15 @@ def _refuse_shared(folder: Path) -> None:
     raise SetupError(
         str(folder), f"{reason}, who could put another model there", f"chmod 700 {folder}, or set XDG_CACHE_HOME."
     )
+
+
+def _header(path: Path, remedy: str) -> Header:
+    try:
+        return read_header(path)
+    except OSError as error:
+        raise UsageError(str(path), error.strerror or "cannot be read", remedy) from None
+    except ValueError as error:
+        raise UsageError(str(path), f"is not a whole GGUF file: {error}", remedy) from None
 
 
 def _packaged_model() -> Path:

@@ -17,6 +17,7 @@ from tenacity.nap import sleep_using_event
 from triplelake.codes import Code
 from triplelake.config import GrammarEngine
 from triplelake.errors import PoolError
+from triplelake.pool.adapters import loaded_adapters, wrong_adapters
 from triplelake.pool.addresses import of_plain
 from triplelake.pool.answers import ModelInfo, Props
 from triplelake.pool.client import LlamaServer, WrongAddress
@@ -104,7 +105,8 @@ def survey(
 
     Raises:
         PoolError: no endpoint is there; or one refuses the key, ignores grammars or lacks the wanted engine, or
-            two serve different models. It names them and says what to do.
+            answers with an adapter of which its name does not tell, or two serve different models. It names them and
+            says what to do.
     """
     candidates: tuple[Engine, ...] = ("llguidance", "gbnf") if wanted_grammar == "auto" else (wanted_grammar,)
     over = threading.Event()
@@ -195,6 +197,13 @@ def _look(endpoint: Endpoint, candidates: Sequence[Engine], timeout_s: float) ->
     try:
         props = server.props()
         model = server.model()
+        if wrong := wrong_adapters(declared_name(model.alias), loaded_adapters(server)):
+            raise PoolError(
+                endpoint.url,
+                wrong,
+                "Start it with one adapter, `--lora FILE`, and `--alias MODEL+ADAPTER@HASH`: serve.sh of infra/llama "
+                "makes that name of both files.",
+            )
         engines = frozenset(engine for engine in candidates if _follows(server, engine))
     finally:
         server.close()

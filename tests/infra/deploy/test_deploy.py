@@ -23,8 +23,8 @@ sys.path.insert(0, str(Path(__file__).parents[3] / "infra" / "llama"))
 sys.path.insert(0, str(Path(__file__).parent))
 
 from fake.faults import rule
+from fake.gguf_file import ATOM_7B, write_gguf, write_header, write_lora
 from fake.pool import FakePool
-from gguf_header import ATOM_7B, write_header
 from pyinfra.api.arguments import pop_global_arguments
 from pyinfra.api.config import Config
 from pyinfra.api.inventory import Inventory as PyinfraInventory
@@ -39,6 +39,7 @@ from deploy.settings import UNITS, setting, settings_text, unit_text
 from triplelake.pool import sampler
 from triplelake.pool.client import LlamaServer
 from triplelake.pool.endpoints import load_pool
+from triplelake.pool.gguf import declared_alias
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -103,6 +104,44 @@ def told(error: pytest.ExceptionInfo[DeployError], code: int, *parts: str) -> No
         assert part in text
 
 
+@pytest.fixture
+def lora(tmp_path: Path) -> Path:
+    """An adapter, and in place of the inventory's model one that it belongs to."""
+    write_gguf(tmp_path / "model.gguf", ATOM_7B, {"blk.0.attn_q.weight": (8, 6)})
+    return write_lora(tmp_path / "own.gguf", {"blk.0.attn_q.weight": (8, 6)})
+
+
+def test_an_adapter_goes_to_the_hosts_and_into_the_alias(write: Write, lora: Path) -> None:
+    plain, inventory = read_payload(write()), write(lora="own.gguf")
+    payload = read_payload(inventory)
+    assert payload.lora is not None
+    assert payload.model == plain.model
+    assert payload.alias == declared_alias(inventory.model, lora).replace("model+", "atom-7b-chat+")
+    assert payload.places[payload.lora] == lora.stat().st_size
+    text = settings_text(inventory, payload, inventory.servers[0], "")
+    assert setting(text, "lora") == f"/opt/triplelake/{payload.lora}"
+    assert setting(settings_text(inventory, plain, inventory.servers[0], ""), "lora") is None
+    # What no settings file names is deleted on the hosts.
+    assert f"/{payload.lora.rpartition('/')[0]}/" in text
+
+
+@pytest.mark.parametrize(("named", "reason"), [("none.gguf", "No such file"), ("model.gguf", "is no adapter")])
+def test_an_adapter_that_does_not_fit_is_not_copied(write: Write, lora: Path, named: str, reason: str) -> None:
+    with pytest.raises(DeployError) as error:
+        read_payload(write(lora=named))
+    told(error, 3, named, reason, "adapter.sh")
+
+
+@pytest.mark.parametrize(
+    ("loras", "reason"), [((), "has loaded no adapter"), ((("/x/own.gguf", 0.0),), "adds 0 times its adapter")]
+)
+def test_a_server_without_its_adapter_is_not_up(loras: tuple[tuple[str, float], ...], reason: str) -> None:
+    with FakePool(alias="atom+own@12", loras=loras) as pool:
+        server = Server("h", 0, None, "127.0.0.1", 1, pool.endpoints[0].url)
+        with pytest.raises(DeployError, match=reason):
+            servers.wait_until_up(server, None, "atom+own@12", 5, lambda _: None)
+
+
 def test_the_example_shows_every_key() -> None:
     example = ROOT / "infra" / "inventory.example.yaml"
     inventory = load_inventory(example)
@@ -110,7 +149,7 @@ def test_the_example_shows_every_key() -> None:
     text = example.read_text(encoding="utf-8")
     keys = {
         *(name for model in (inventory.hosts["gpu-1"],) for name in type(model).model_fields),
-        *("build", "model", "name", "chat_template", "api_key_file", "api_key_env", "tls", "pool_file"),
+        *("build", "model", "lora", "name", "chat_template", "api_key_file", "api_key_env", "tls", "pool_file"),
     }
     assert not {key for key in keys if f"{key}:" not in text}
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import shlex
+import shutil
 import socket
 import subprocess
 import sys
@@ -13,9 +15,11 @@ from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from gguf_header import ATOM_7B, ATOM_7B_Q8_BYTES, write_header
+from fake.gguf_file import ATOM_7B, ATOM_7B_Q8_BYTES, write_gguf, write_header, write_lora
+
+from triplelake.pool.gguf import declared_alias
 
 LLAMA = Path(__file__).resolve().parents[3] / "infra" / "llama"
 
@@ -272,3 +276,45 @@ def test_a_torn_model(serve: Serve, model: Path, size: int) -> None:
 def test_a_header_without_a_shape(serve: Serve, model: Path) -> None:
     write_header(model, {"general.architecture": "mamba", "mamba.block_count": 3})
     refused(serve("--dry-run"), 2, "atom.gguf", "lacks the shape of a mamba model")
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> tuple[Path, Path]:
+    """A whole small model, and an adapter of it."""
+    shapes: dict[str, tuple[int, ...]] = {"blk.0.attn_q.weight": (8, 6)}
+    model = write_gguf(tmp_path / "small.gguf", ATOM_7B, shapes)
+    return model, write_lora(tmp_path / "Own V2.gguf", {"blk.0.attn_q.weight": (8, 6)})
+
+
+def test_an_adapter_is_loaded_and_named(serve: Serve, pair: tuple[Path, Path]) -> None:
+    model, lora = pair
+    options = told(serve("--dry-run", "--model", str(model), "--lora", str(lora), alias=""))
+    lines = "".join(hashlib.sha256(file.read_bytes()).hexdigest() + "\n" for file in pair)
+    assert options["--alias"] == f"atom-7b-chat+own-v2@{hashlib.sha256(lines.encode()).hexdigest()[:12]}"
+    assert options["--lora"] == str(lora)
+    assert declared_alias(model, lora).partition("@")[2] == options["--alias"].partition("@")[2]
+    assert told(serve("--dry-run", "--model", str(model), SERVE_LORA=str(lora)))["--lora"] == str(lora)
+    assert "--lora" not in told(serve("--dry-run", "--model", str(model)))
+
+
+@pytest.mark.parametrize(
+    ("model", "lora", "code", "reason"),
+    [
+        ("small.gguf", "none.gguf", 3, "no readable adapter"),
+        ("small.gguf", "small.gguf", 2, "does not go with small.gguf: is no adapter but of type `model`"),
+        ("Own V2.gguf", "Own V2.gguf", 2, "is no model but of type `adapter`"),
+        ("small.gguf", "torn.gguf", 4, "is not a whole GGUF file"),
+        ("small.gguf", "other.gguf", 2, "was trained on a qwen2 model; this one is a llama"),
+        ("small.gguf", "wide.gguf", 2, "`blk.0.attn_q.weight` is 9x6 in it and 8x6 in the model"),
+        ("small.gguf", "a,b.gguf", 2, "holds a comma"),
+    ],
+)
+def test_an_adapter_that_does_not_fit(
+    serve: Serve, pair: tuple[Path, Path], tmp_path: Path, model: str, lora: str, code: int, reason: str
+) -> None:
+    (tmp_path / "torn.gguf").write_bytes(pair[1].read_bytes()[:50])
+    shutil.copy(pair[1], tmp_path / "a,b.gguf")
+    write_lora(tmp_path / "other.gguf", {"blk.0.attn_q.weight": (8, 6)}, "qwen2")
+    write_lora(tmp_path / "wide.gguf", {"blk.0.attn_q.weight": (9, 6)})
+    done = serve("--dry-run", "--model", str(tmp_path / model), "--lora", str(tmp_path / lora))
+    assert refused(done, code, lora, reason)

@@ -50,6 +50,17 @@ def test_without_llguidance_its_grammars_must_be_refused() -> None:
     assert done.returncode == 4 and "although it is built without" in done.stderr
 
 
+def test_an_adapter_is_proved_too() -> None:
+    assert json.loads(prove("", "--lora", "folder/own.gguf").stdout)["lora"] == "own.gguf"
+
+
+@pytest.mark.parametrize(("fault", "loaded"), [("no adapter", "[]"), ("half", "[('own.gguf', 0.5)]")])
+def test_a_server_without_its_adapter(fault: str, loaded: str) -> None:
+    done = prove(fault, "--lora", "folder/own.gguf")
+    assert done.returncode == 4
+    assert f"has loaded the adapters {loaded}, not own.gguf alone and whole" in done.stderr
+
+
 def test_no_server_at_all(tmp_path: Path) -> None:
     done = prove("", server=tmp_path / "llama-server")
     assert done.returncode == 4 and "cannot be started" in done.stderr

@@ -20,15 +20,20 @@ import pytest
 # Test modules have unique names instead of packages, so what they share is found by its folder.
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
+from fake.gguf_file import write_lora
 from fake.pool import FakePool
 
+from triplelake.config import EmbeddedSettings
 from triplelake.engine.opened import server_template
 from triplelake.engine.second_look import spelled
 from triplelake.pool.answers import read_metrics
 from triplelake.pool.client import LlamaServer
 from triplelake.pool.completions import COMPLETION_FIELDS
+from triplelake.pool.embedded import EmbeddedServer
 from triplelake.pool.endpoints import Endpoint
 from triplelake.pool.failures import ServerFailure
+from triplelake.pool.gguf import model_file
+from triplelake.pool.gguf_header import read_header
 from triplelake.pool.survey import survey
 from triplelake.prompt.grammar import Engine, literal_grammar
 from triplelake.prompt.profile import MARKER, ModelProfile
@@ -155,6 +160,7 @@ def test_health_needs_no_key(server: Asked, path: str) -> None:
         ("GET", "/props"),
         ("GET", "/slots"),
         ("GET", "/metrics"),
+        ("GET", "/lora-adapters"),
         ("GET", "/nothing"),
         ("POST", "/completion"),
         ("POST", "/tokenize"),
@@ -191,6 +197,26 @@ def test_what_is_not_there(server: Asked, method: str, path: str) -> None:
     reply = server.ask(method, path, {} if method == "POST" else None)
     assert reply.status == 404
     assert (reply.error["message"], reply.error["type"]) == ("File Not Found", "not_found_error")
+
+
+def test_a_server_without_adapters_tells_of_none(server: Asked) -> None:
+    reply = server.ask("GET", "/lora-adapters")
+    assert (reply.status, reply.json) == (200, [])
+
+
+@pytest.mark.model
+def test_an_adapter_is_told_alike(tmp_path: Path) -> None:
+    model = model_file(None)
+    name = "blk.0.attn_q.weight"
+    inner, outer = read_header(model).tensors[name]
+    lora = write_lora(tmp_path / "own.gguf", {name: (inner, outer)}, "gemma3")
+    with (
+        FakePool(loras=((str(lora), 1.0),)) as pool,
+        EmbeddedServer(EmbeddedSettings(lora=lora, slots=1, context_per_slot=512)) as real,
+    ):
+        fake, told = (Asked(each).ask("GET", "/lora-adapters") for each in (pool.endpoints[0], real.endpoint))
+    assert fake.status == told.status == 200
+    assert fake.json == told.json == [{"id": 0, "path": str(lora), "scale": 1.0, "task_name": "", "prompt_prefix": ""}]
 
 
 def test_properties_cannot_be_set(server: Asked) -> None:

@@ -8,18 +8,25 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from fake.gguf_file import write_lora
+
 from triplelake.config import EmbeddedSettings
 from triplelake.errors import PoolError, SetupError, UsageError
 from triplelake.pool import embedded, gguf
+from triplelake.pool.answers import LoraAdapter
 from triplelake.pool.client import LlamaServer
 from triplelake.pool.embedded import EmbeddedServer
 from triplelake.pool.endpoints import Endpoint
 from triplelake.pool.failures import ServerFailure
+from triplelake.pool.gguf_header import read_header
 from triplelake.pool.survey import survey
 
 LIB = Path(embedded.__file__).resolve().parents[2]
@@ -184,6 +191,37 @@ def test_a_broken_model_ends_with_the_log(tmp_path: Path, capfd: pytest.CaptureF
     server.log_path.unlink()
     assert server.pid is None
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.model
+def test_an_adapter_answers_under_a_name_of_its_own(tmp_path: Path) -> None:
+    shapes = read_header(gguf.model_file(None)).tensors
+    changed = {name: shape for name, shape in shapes.items() if name.startswith("blk.0.") and len(shape) == 2}
+    lora = write_lora(tmp_path / "noise.gguf", {n: (a, b) for n, (a, b) in changed.items()}, "gemma3", spread=1.0)
+    said = []
+    for file in (None, lora):
+        settings = EmbeddedSettings(lora=file, slots=1, context_per_slot=512)
+        with EmbeddedServer(settings) as server, closing(LlamaServer(server.endpoint, 60)) as client:
+            assert [(each.path, each.scale) for each in client.lora_adapters()] == ([(str(file), 1.0)] if file else [])
+            answer = client.complete("The capital of France is", grammar=None, max_tokens=8)
+            assert answer.model == client.props().alias == gguf.declared_alias(gguf.model_file(None), file)
+            said.append((answer.model, answer.text))
+    assert "+noise@" in said[1][0]
+    assert said[0][1] != said[1][1]
+
+
+@pytest.mark.model
+def test_a_server_without_its_adapter_is_not_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shapes = read_header(gguf.model_file(None)).tensors
+    name = "blk.0.attn_q.weight"
+    lora = write_lora(tmp_path / "own.gguf", {name: (shapes[name][0], shapes[name][1])}, "gemma3")
+    monkeypatch.setattr(LlamaServer, "lora_adapters", lambda self: (LoraAdapter(0, str(lora), 0.0),))
+    server = EmbeddedServer(EmbeddedSettings(lora=lora, slots=1, context_per_slot=512))
+    with pytest.raises(PoolError, match=r"\('own.gguf', 0.0\).*own.gguf alone and whole"), server:
+        pass
+    assert server.pid is None
+    assert server.log_path is not None
+    server.log_path.unlink()
 
 
 @pytest.mark.model

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import count
 from typing import Any
 
@@ -41,6 +41,7 @@ def serve(http: HTTPServer) -> MakeServer:
         alias: str = "atom@12ab",
         loading: int = 0,
         status: int = 200,
+        loras: Sequence[tuple[str, float]] | None = None,
         **props: Any,
     ) -> Endpoint:
         left = loading
@@ -54,7 +55,10 @@ def serve(http: HTTPServer) -> MakeServer:
                 return Response(json.dumps({"error": {"message": "Loading model"}}), 503)
             return Response(json.dumps(answer(request)[0]), answer(request)[1])
 
-        def answer(request: Request) -> tuple[dict[str, Any], int]:
+        def answer(request: Request) -> tuple[Any, int]:
+            if request.path.endswith("/lora-adapters"):
+                loaded = [{"id": i, "path": path, "scale": scale} for i, (path, scale) in enumerate(loras or ())]
+                return (loaded, 200) if loras is not None else ({"error": {"message": "File Not Found"}}, 404)
             if request.path.endswith("/props"):
                 known = {"total_slots": 8, "default_generation_settings": {"n_ctx": 2048}, "model_alias": alias}
                 return {**known, **props}, 200
@@ -69,7 +73,7 @@ def serve(http: HTTPServer) -> MakeServer:
             return {"content": text, "model": alias, "tokens_evaluated": 1, "tokens_predicted": 1}, 200
 
         folder = f"/{next(_NUMBERS)}"
-        for path in ("/props", "/v1/models", "/completion"):
+        for path in ("/props", "/v1/models", "/lora-adapters", "/completion"):
             http.expect_request(folder + path).respond_with_handler(handle)
         return Endpoint(http.url_for(folder), "k")
 
@@ -212,3 +216,28 @@ def test_loading_is_waited_for_up_to_a_bound(serve: MakeServer) -> None:
 )
 def test_a_path_is_no_name(alias: str, name: str) -> None:
     assert declared_name(alias) == name
+
+
+def test_an_adapter_that_the_name_tells_of(serve: MakeServer) -> None:
+    assert look(serve(alias="atom+own@12ab", loras=[("/x/own.gguf", 1.0)])).alias == "atom+own@12ab"
+    assert look(serve(loras=[])).alias == "atom@12ab"
+
+
+@pytest.mark.parametrize(
+    ("alias", "loras", "reason"),
+    [
+        (
+            "atom@12ab",
+            [("/x/own.gguf", 1.0)],
+            "answers with the adapter own.gguf, of which its name atom@12ab does not",
+        ),
+        ("atom+own@12ab", [("/x/own.gguf", 0.5)], "adds 0.5 times its adapter own.gguf"),
+        ("atom+own@12ab", [("/x/own.gguf", 1.0), ("/x/b.gguf", 0.0)], "has loaded 2 adapters (own.gguf, b.gguf)"),
+    ],
+)
+def test_answers_with_an_adapter_are_never_taken_for_others(
+    serve: MakeServer, alias: str, loras: list[tuple[str, float]], reason: str
+) -> None:
+    error = trouble(serve(alias=alias, loras=loras))
+    assert reason in error.reason
+    assert "--lora" in error.remedy

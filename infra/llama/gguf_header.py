@@ -1,0 +1,1 @@
+../../lib/triplelake/pool/gguf_header.py
