@@ -200,7 +200,7 @@ stage_build() {
     for program in "${programs[@]}"; do
         install "$work/build/bin/$program" "$staged/bin/"
     done
-    cp -r "$work/source"/{convert_hf_to_gguf.py,conversion,gguf-py,requirements,LICENSE} "$staged/convert/"
+    cp -r "$work/source"/{convert_hf_to_gguf.py,convert_lora_to_gguf.py,conversion,gguf-py,requirements,LICENSE} "$staged/convert/"
     $cpu || bundle_cuda_libraries "$toolkit" "$staged/bin/llama-server" "$staged/lib"
 }
 

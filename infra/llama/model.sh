@@ -7,6 +7,8 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 source "$here/common.sh"
 # shellcheck source=model_source.sh
 source "$here/model_source.sh"
+# shellcheck source=convert_env.sh
+source "$here/convert_env.sh"
 
 readonly DEFAULT_MODEL=FlagAlpha/Atom-7B-Chat
 # The same command gives the same model next year. Of the commits of its page the newest known by its whole name.
@@ -141,25 +143,6 @@ identity() {
     else
         say "$model"
     fi
-}
-
-make_convert_env() {
-    local requirements=$llama/convert/requirements
-    # Upstream names an index of its own; which index is asked is for this host's pip to say.
-    sed '/^-/d' "$requirements"/requirements-convert_{legacy_llama,hf_to_gguf}.txt >"$work/requirements.txt"
-    if [[ -f $convert_env/.complete ]] && cmp -s "$work/requirements.txt" "$convert_env/.complete"; then
-        return
-    fi
-    say "Installing the packages that the conversion needs into $convert_env …"
-    # Measured: 4.9 GB, and while pip works the packages themselves.
-    require_disk "$convert_env" $((7 << 30)) "the conversion's packages"
-    rm -rf "$convert_env"
-    python3 -m venv "$convert_env"
-    logged "$log" "$convert_env/bin/python" -m pip install --no-cache-dir --disable-pip-version-check \
-        -r "$work/requirements.txt" ||
-        die "$EXIT_FAILED" "pip" "could not install them; all that it said is in $log" \
-            "Check the network and pip's settings, then run this again."
-    mv "$work/requirements.txt" "$convert_env/.complete"
 }
 
 # Sets what is there and whole. Once, since with --verify every look reads all the files.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from harness.lake import Lake
 
 from triplelake.engine.evaluate import AgainstGold, evaluate
 from triplelake.errors import InputError
+from triplelake.triples.identity import text_hash
 
 pytestmark = pytest.mark.spark
 
@@ -79,6 +81,17 @@ def test_by_id_and_by_text(bench: Bench) -> None:
     assert report.run.model is not None
     assert report.run.settings["ontology"] == "ontologies/general.yaml"
     assert "1 gold documents are not in this output, and are left out (--count-missing)" in report.notes
+
+    # The writer's text in Simplified letters is what the card lists.
+    trained = [text_hash("苏晚晴生于临川,是小说家。")]
+    card = bench.folder / "card.json"
+    card.write_text(json.dumps({"hashes": {"train": trained, "dev": [], "apart": []}}), encoding="utf-8")
+    wanted = AgainstGold(str(bench.output), bench.folder / "gold.jsonl", "jsonl", card=card)
+    with pytest.raises(InputError, match=r"1 of 4 documents are known .*: writer"):
+        evaluate(wanted)
+    dropped = evaluate(replace(wanted, seen="drop"))
+    assert dropped.groups["all"].documents == len(CORPUS) - 1
+    assert any("they are left out" in note for note in dropped.notes)
 
     # The same of another format, by text: its line numbers are the ids of no document.
     spo = [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from typing import get_args
 
 from rich.console import Console
 
@@ -17,6 +18,7 @@ from triplelake.evaluate.judge import judge_review
 from triplelake.evaluate.ontologies import of_gold, write_ontology
 from triplelake.evaluate.report import GoldReport, ReviewReport, read_report, write_report
 from triplelake.evaluate.review import read_review
+from triplelake.evaluate.seen import SeenPolicy
 from triplelake.evaluate.show import show
 
 
@@ -41,6 +43,17 @@ def evaluate_parser() -> Parser:
     add("--ontology", metavar="FILE", help="whose relations count; else that of the run")
     add("--count-missing", action="store_true", help="gold documents that were not read count as not found")
     add(
+        "--card",
+        type=file_here,
+        metavar="FILE",
+        help="card.json of the training of the model; else the one beside the run's adapter (embedded.lora)",
+    )
+    add(
+        "--seen",
+        choices=get_args(SeenPolicy),
+        help="gold that the model was trained on by its card: refuse it (default), leave it out, or count it",
+    )
+    add(
         "--review",
         type=file_here,
         metavar="FILE",
@@ -64,6 +77,8 @@ def _evaluate(argv: Sequence[str], console: Console) -> None:
     if options.write_ontology:
         _write_ontology(options, console)
         return
+    if options.gold is None and (options.card or options.seen):
+        raise UsageError("--card, --seen", "go with --gold only", "Leave them out: a sheet judges what was found.")
     # Read first: a wrong file must not cost the evaluation.
     other = read_report(options.compare) if options.compare else None
     report = _against_gold(options) if options.gold else _of_review(options)
@@ -81,7 +96,17 @@ def _against_gold(options: argparse.Namespace) -> GoldReport:
     format = options.gold_format or gold_format(options.gold)
     from triplelake.engine.evaluate import AgainstGold, evaluate
 
-    return evaluate(AgainstGold(options.output, options.gold, format, options.ontology, options.count_missing))
+    return evaluate(
+        AgainstGold(
+            options.output,
+            options.gold,
+            format,
+            options.ontology,
+            options.count_missing,
+            options.card,
+            options.seen or "refuse",
+        )
+    )
 
 
 def _of_review(options: argparse.Namespace) -> ReviewReport:

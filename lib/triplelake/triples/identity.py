@@ -64,3 +64,11 @@ def triple_id(doc_id: str, fact_id: str, evidence_text: str, rank: int) -> str:
     No offset, run or model is in it: a reviewer's verdict survives a re-run and an edit elsewhere.
     """
     return stable_hash(doc_id, fact_id, evidence_text, str(rank))
+
+
+def text_hash(text: str) -> str:
+    """A text, however it is written: SHA-256, in hex, of its comparison key (NFKC, case, script, single spaces).
+
+    By it training data and evaluations know a text again. No id of the tables is made of it.
+    """
+    return hashlib.sha256(comparison_key(text).encode("utf-8")).hexdigest()

@@ -37,7 +37,7 @@ def source(tmp_path: Path) -> Path:
     root = tmp_path / "llama_cpp_python-0.0.0" / "vendor" / "llama.cpp"
     for folder in ("tools/server", "common", "conversion", "gguf-py", "requirements"):
         (root / folder).mkdir(parents=True)
-    for file in ("CMakeLists.txt", "convert_hf_to_gguf.py", "LICENSE"):
+    for file in ("CMakeLists.txt", "convert_hf_to_gguf.py", "convert_lora_to_gguf.py", "LICENSE"):
         (root / file).write_text(file)
     (root / "common" / "CMakeLists.txt").write_text(CMAKE_LISTS)
     return root

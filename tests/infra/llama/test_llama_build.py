@@ -160,7 +160,8 @@ def test_a_build_and_the_same_again(
     assert manifest["inputs"]["architectures"] == "none" and manifest["built"]["cuda"] == ""
     assert manifest["built"]["compiler"] == "g++ (stub) 12.2.0" and manifest["built"]["cargo"].startswith("cargo 1.90")
     assert manifest["proof"]["free"] == " Paris." and manifest["proof"]["llguidance"] == "周树人"
-    assert (llama / "convert" / "convert_hf_to_gguf.py").is_file()
+    for name in ("convert_hf_to_gguf.py", "convert_lora_to_gguf.py"):
+        assert (llama / "convert" / name).is_file()
 
     called = builder.called()
     assert "-DLLAMA_LLGUIDANCE=ON" in called and "-DBUILD_SHARED_LIBS=OFF" in called and "CUDA" not in called

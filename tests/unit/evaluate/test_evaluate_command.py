@@ -61,6 +61,9 @@ def test_the_relations_of_gold_are_written(folder: Path, capsys: pytest.CaptureF
         (["--gold", "none.jsonl", "--output", "kg"], 3, "No such file"),
         (["--gold", "gold.jsonl", "--output", "kg", "--compare", "gold.jsonl"], 3, "is no report of this version"),
         (["--review", "gold.jsonl"], 3, "lacks the columns"),
+        (["--review", "first.csv", "--card", "card.json"], 2, "--card, --seen: go with --gold only"),
+        (["--review", "first.csv", "--seen", "allow"], 2, "--card, --seen: go with --gold only"),
+        (["--gold", "gold.jsonl", "--seen", "yes"], 2, "invalid choice"),
         (["--review", "first.csv", "--write-ontology", "o.csv"], 2, "goes with --gold only"),
         (["--review", "first.csv", "--json", "no folder/report.json"], 6, "No such file"),
         (["--reviews", "first.csv", "--gold", "gold.jsonl"], 2, "--reviews: unknown option"),
@@ -83,7 +86,7 @@ def test_a_tilde_that_the_shell_left_is_the_home(
     assert "8 in both" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("option", ["--gold", "--review", "--json", "--compare", "--write-ontology"])
+@pytest.mark.parametrize("option", ["--gold", "--review", "--card", "--json", "--compare", "--write-ontology"])
 def test_a_file_in_a_store_is_refused_without_its_key(option: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert evaluate_command([f"{option}=s3a://b/g.jsonl"]) == 2
     assert "s3a://b/g.jsonl: lies in a store" in capsys.readouterr().err
