@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -34,6 +35,10 @@ def main(argv: Sequence[str]) -> int:
     # All that is needed is here already, and a name of a folder is none of the hub.
     os.environ["HF_HUB_OFFLINE"] = "1"
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    os.environ.setdefault("TQDM_DISABLE", "1")
+    # Of what the packages will call otherwise one day, and of a base without a folder, which is meant.
+    warnings.filterwarnings("ignore", category=FutureWarning)
+    warnings.filterwarnings("ignore", message="Could not find a config file", module="peft")
     return guarded(lambda console: run(argv, console))
 
 

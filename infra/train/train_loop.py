@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch.nn import functional
 from torch.optim.lr_scheduler import LambdaLR
-from transformers import Trainer, TrainingArguments
+from transformers import PrinterCallback, Trainer, TrainingArguments
 
 from train_batches import order
 from train_model import AnswersOnly
@@ -81,6 +81,7 @@ class AnswerTrainer(Trainer):  # type: ignore[misc]  # as in train_optimizer
     """A Trainer that learns answers only.
 
     Args:
+        watch: looks at the dev texts, and is told of each step.
         rate: the share of the highest learning rate, by the number of steps done.
         tokens: ids that were computed so far on this device, padding included; `answers`: those that were learnt.
     """
@@ -88,31 +89,43 @@ class AnswerTrainer(Trainer):  # type: ignore[misc]  # as in train_optimizer
     loss_is_scaled_for_ga = False
 
     def __init__(self, model: Any, arguments: TrainingArguments, samples: Sequence[Sample], collator: Collator,
-                 rate: Callable[[int], float], callbacks: Sequence[Any]) -> None:
+                 rate: Callable[[int], float], watch: Any) -> None:
         self._rate = rate
+        self._watch = watch
         self.tokens = self.answers = 0
         self._head = AnswersOnly(model)
-        lent = [each for each in model.parameters() if each.requires_grad]
-        settings = {"lr": arguments.learning_rate, "betas": (0.9, 0.99), "weight_decay": 0.0}
         super().__init__(
             model=model,
             args=arguments,
             train_dataset=list(samples),
             data_collator=collator,
-            optimizers=(MasterAdamW(lent, **settings), None),
-            callbacks=list(callbacks),
+            callbacks=[watch],
         )
+        # Its lines are told in our own words.
+        self.remove_callback(PrinterCallback)
         self.model_accepts_loss_kwargs = False
 
     def _get_train_sampler(self, train_dataset: Any = None) -> ByLength:
         step = self.args.train_batch_size * self.args.gradient_accumulation_steps * self.args.world_size
         return ByLength(self.train_dataset, step, self.args.seed)
 
+    def create_optimizer(self, model: Any = None) -> MasterAdamW:
+        """AdamW with copies in fp32; of the weights that are there by now, since a state to go on from replaces them."""
+        if self.optimizer is None:
+            lent = [each for each in self.model.parameters() if each.requires_grad]
+            self.optimizer = MasterAdamW(lent, lr=self.args.learning_rate, betas=(0.9, 0.99), weight_decay=0.0)
+        return self.optimizer
+
     def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> LambdaLR:
         """The rate as it was told, whatever `arguments` say."""
         # A function, since the state of an object would be saved, and the clock with it.
         self.lr_scheduler = LambdaLR(optimizer or self.optimizer, lambda step: self._rate(step))
         return self.lr_scheduler
+
+    def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
+        """A look at the dev texts, in place of what the Trainer would compute of a dataset."""
+        self.control.should_training_stop |= self._watch.look(self.state)
+        return {}
 
     def compute_loss(
         self, model: Any, inputs: dict[str, torch.Tensor], return_outputs: bool = False, num_items_in_batch: Any = None

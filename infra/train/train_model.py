@@ -52,9 +52,13 @@ def load_config(model: Path) -> Any:
         InputError: transformers cannot read it.
     """
     try:
-        return AutoConfig.from_pretrained(**_source(model))
+        config = AutoConfig.from_pretrained(**_source(model))
     except (OSError, ValueError, KeyError) as error:
         raise _unreadable(model, error) from None
+    if model.suffix == ".gguf":
+        # It tells so by what it holds; the config is told when the weights are loaded.
+        config.tie_word_embeddings = "output.weight" not in read_header(model).tensors
+    return config
 
 
 def load_model(options: Options, device: torch.device) -> Any:
@@ -95,6 +99,15 @@ def load_model(options: Options, device: torch.device) -> Any:
     )
     # In the base's own precision: else every layer converts what it reads, and keeps both. The optimiser has copies.
     return get_peft_model(base, adapted, autocast_adapter_dtype=False)
+
+
+def save_base(model: Any, tokenizer: Any, folder: Path) -> None:
+    """What of the base a conversion wants beside an adapter: config and tokenizer, no weights."""
+    base = model.get_base_model()
+    # One that was made of a GGUF does not name it.
+    base.config.architectures = [type(base).__name__]
+    base.config.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
 
 
 class AnswersOnly:

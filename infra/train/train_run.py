@@ -20,11 +20,11 @@ from train_dev import Asker
 from train_device import device, flops_per_s, free_bytes, keep_memory
 from train_log import Log
 from train_loop import AnswerTrainer, Collator
-from train_model import load_config, load_model, load_tokenizer, precision, template_of
+from train_model import load_config, load_model, load_tokenizer, precision, save_base, template_of
 from train_options import Options
 from train_out import Out, finish, identity
 from train_tokens import Encoded, check_left, check_template, encode, special_texts
-from train_watch import Looks, Watch, peak_memory
+from train_watch import Watch, peak_memory
 from triplelake.console import say
 
 _LOG_EVERY = 10
@@ -114,9 +114,7 @@ class Training:
     def _train(self, out: Out, begun: Any, tokenizer: Any, taught: Encoded, place: torch.device) -> None:
         options = self.options
         model = load_model(options, place)
-        base = model.get_base_model()
-        base.config.save_pretrained(out.base)
-        tokenizer.save_pretrained(out.base)
+        save_base(model, tokenizer, out.base)
         last = out.last_state
         log = Log(out.log, int(last.name.rpartition("-")[2]) if last else 0)
         steps = math.ceil(options.epochs * math.ceil(len(taught.samples) / options.batch))
@@ -137,7 +135,7 @@ class Training:
             taught.samples,
             Collator(packing=bool(options.packing), pad=pad or 0),
             clock.rate,
-            [watch, Looks(watch, clock)],
+            watch,
         )
         watch.trainer = trainer
         went_on = f" from step {last.name.rpartition('-')[2]}" if last else ""
@@ -193,7 +191,6 @@ class Training:
             max_steps=steps,
             learning_rate=options.lr,
             max_grad_norm=1.0,
-            gradient_checkpointing=options.checkpointing,
             logging_steps=_LOG_EVERY,
             save_strategy="no",
             save_total_limit=2,
@@ -204,4 +201,5 @@ class Training:
             dataloader_pin_memory=place.type == "cuda",
             disable_tqdm=True,
             report_to=[],
+            **({"gradient_checkpointing": True} if options.checkpointing else {}),
         )

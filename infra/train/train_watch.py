@@ -46,7 +46,6 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # as in train_optimizer
         self._asker = asker
         self._say = say
         self._saved_at = clock.now()
-        self._looked_step = -1
         self._told_from = (0, 0.0)
         self._training_s = 0.0
         self._step_began = 0.0
@@ -63,6 +62,8 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # as in train_optimizer
         # One process decides: clocks differ a little, and the others would wait for a step that never comes.
         over, due, idle = _agreed([over, due, idle])
         control.should_log |= over or due
+        # Of the last step a look is taken when all is over.
+        control.should_evaluate |= due and not over and state.global_step < state.max_steps
         control.should_save |= idle or due
         control.should_training_stop |= over
 
@@ -94,14 +95,18 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # as in train_optimizer
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         self._saved_at = self._clock.now()
 
-    def on_substep_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Nothing is done between two passes of one step."""
-
     def look(self, state: Any) -> bool:
-        """Look at the dev texts, and keep the adapter if it is the best so far; whether enough looks were in vain."""
-        if not state.is_world_process_zero or state.global_step == self._looked_step:
+        """Look at the dev texts, and keep the adapter if it is the best so far.
+
+        Returns:
+            Whether enough looks were in vain to end the training.
+        """
+        (stop,) = _agreed([state.is_world_process_zero and self._look(state)])
+        return stop
+
+    def _look(self, state: Any) -> bool:
+        if self._log.looks and self._log.looks[-1]["step"] == state.global_step:
             return False
-        self._looked_step = state.global_step
         started = time.monotonic()
         line: dict[str, Any] = {"step": state.global_step, "epoch": round(state.epoch or 0.0, 3)}
         line["held_loss"] = round(self.trainer.held_loss(self._held, self._options.micro), 4) if self._held else 0.0
@@ -130,20 +135,6 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # as in train_optimizer
         shutil.rmtree(self._out.adapter, ignore_errors=True)
         (trial / "adapter").replace(self._out.adapter)
         (trial / "adapter.gguf").replace(self._out.gguf)
-
-
-class Looks(TrainerCallback):  # type: ignore[misc]  # as in train_optimizer
-    """Takes a look where a step's end has ordered a state: after the log line of that step."""
-
-    def __init__(self, watch: Watch, clock: Clock) -> None:
-        self._watch = watch
-        self._clock = clock
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        (due,) = _agreed([self._clock.is_due(state.global_step)])
-        if due and not control.should_training_stop:
-            (stop,) = _agreed([self._watch.look(state)])
-            control.should_training_stop |= stop
 
 
 def save_adapter(model: Any, folder: Path, base: str) -> None:
