@@ -48,9 +48,7 @@ class Clock:
 
     def rate(self, step: int) -> float:
         """The share of the highest learning rate, after so many steps: up while it warms up, then down to nil."""
-        return min(1.0, (step + 1) / self.warmup if self.warmup else 1.0) * max(
-            _LEAST_RATE, 1.0 - self.progress(step)
-        )
+        return min(1.0, (step + 1) / self.warmup if self.warmup else 1.0) * max(_LEAST_RATE, 1.0 - self.progress(step))
 
     def is_over(self, step: int) -> bool:
         """Whether the time is spent."""

@@ -115,7 +115,9 @@ class Asker:
             said: Sequence[tuple[str, str, str]] = ()
             if not isinstance(answer, ServerFailure):
                 derived = method.read(request, answer.text, truncated=answer.truncated)
-                said = [(each.subject, each.predicate, each.object) for each in derived.triples if each.grounding != "none"]
+                said = [
+                    (each.subject, each.predicate, each.object) for each in derived.triples if each.grounding != "none"
+                ]
                 decoded += answer.completion_tokens
             # What was not answered found nothing.
             gold, facts = words.relations(lesson.facts, lesson.lang), words.relations(said, lesson.lang)

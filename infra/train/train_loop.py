@@ -88,8 +88,15 @@ class AnswerTrainer(Trainer):  # type: ignore[misc]  # as in train_optimizer
 
     loss_is_scaled_for_ga = False
 
-    def __init__(self, model: Any, arguments: TrainingArguments, samples: Sequence[Sample], collator: Collator,
-                 rate: Callable[[int], float], watch: Any) -> None:
+    def __init__(
+        self,
+        model: Any,
+        arguments: TrainingArguments,
+        samples: Sequence[Sample],
+        collator: Collator,
+        rate: Callable[[int], float],
+        watch: Any,
+    ) -> None:
         self._rate = rate
         self._watch = watch
         self.tokens = self.answers = 0
@@ -110,11 +117,14 @@ class AnswerTrainer(Trainer):  # type: ignore[misc]  # as in train_optimizer
         return ByLength(self.train_dataset, step, self.args.seed)
 
     def create_optimizer(self, model: Any = None) -> MasterAdamW:
-        """AdamW with copies in fp32; of the weights that are there by now, since a state to go on from replaces them."""
-        if self.optimizer is None:
-            lent = [each for each in self.model.parameters() if each.requires_grad]
-            self.optimizer = MasterAdamW(lent, lr=self.args.learning_rate, betas=(0.9, 0.99), weight_decay=0.0)
-        return self.optimizer
+        """AdamW with copies in fp32."""
+        lent = [each for each in self.model.parameters() if each.requires_grad]
+        made = MasterAdamW(lent, lr=self.args.learning_rate, betas=(0.9, 0.99), weight_decay=0.0)
+        self.optimizer = made
+        return made
+
+    def _load_from_checkpoint(self, *_: Any, **__: Any) -> None:
+        """Nothing: the optimiser's state holds the weights in full. peft would put others in fp32 in their place."""
 
     def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> LambdaLR:
         """The rate as it was told, whatever `arguments` say."""

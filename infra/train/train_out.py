@@ -27,9 +27,9 @@ _ANEW = "Name another folder with --out, or add --overwrite to begin anew there.
 class Out:
     """Where everything of a training lies.
 
-    `adapter/`: the best adapter, as peft saves it; `adapter.gguf`: the same for llama.cpp; `base/`: config and tokenizer
-    of the base; `profile.yaml`, `card.json`, `log.jsonl`, `curve.svg`; `begun.json`: what it was begun with; `state/`:
-    what it goes on from, gone when it is done.
+    `adapter/`: the best adapter, as peft saves it; `adapter.gguf`: the same for llama.cpp; `base/`: config and
+    tokenizer of the base; `profile.yaml`, `card.json`, `log.jsonl`, `curve.svg`; `begun.json`: what it was begun with;
+    `state/`: what it goes on from, gone when it is done.
     """
 
     folder: Path
@@ -118,7 +118,11 @@ def base_hash(model: Path) -> str:
 
 
 def finish(
-    out: Out, course: Course, options: Options, begun: Mapping[str, Any], lines: Sequence[Mapping[str, Any]],
+    out: Out,
+    course: Course,
+    options: Options,
+    begun: Mapping[str, Any],
+    lines: Sequence[Mapping[str, Any]],
     told: Mapping[str, Any],
 ) -> Mapping[str, Any]:
     """Write profile and card; returns what the card says of the training.

@@ -11,7 +11,6 @@ import torch
 from rich.console import Console
 from transformers import TrainingArguments
 
-from train_batches import padded
 from train_clock import LOOKS, Clock
 from train_cost import check_memory, cost, shape_of
 from train_curve import draw
@@ -85,7 +84,7 @@ class Training:
         answers = sum(len(each.answer) for each in taught.samples)
         self._say(
             f"Tokens:   {taught.tokens / count:.0f} a text, {answers / count:.0f} of them learnt; left out "
-            f"{taught.too_long} texts longer than {self.options.max_tokens} tokens and {taught.special} with special ones"
+            f"{taught.too_long} texts longer than {self.options.max_tokens}, {taught.special} with special tokens"
         )
         return taught
 
@@ -139,8 +138,10 @@ class Training:
         )
         watch.trainer = trainer
         went_on = f" from step {last.name.rpartition('-')[2]}" if last else ""
-        self._say(f"Training: {steps:,} steps of {options.batch} texts{went_on}, a look about every "
-                  f"{f'{options.every} steps' if options.every else f'{LOOKS}th part'}")
+        self._say(
+            f"Training: {steps:,} steps of {options.batch} texts{went_on}, a look about every "
+            f"{f'{options.every} steps' if options.every else f'{LOOKS}th part'}"
+        )
         started = time.monotonic()
         trainer.train(resume_from_checkpoint=str(last) if last else None)
         seconds = time.monotonic() - started
@@ -167,8 +168,9 @@ class Training:
         finish(out, self.course, self.options, begun, log.lines, told)
         f1 = f", strict F1 {best['f1']:.3f} on {best['texts']} dev texts" if "f1" in best else ""
         self._say(
-            f"Done:     {trainer.state.global_step:,} steps in {seconds / 60:.1f} minutes, {peak_memory() / 1e9:.1f} GB "
-            f"at most; the best after step {best['step']}: loss {best['held_loss']:.3f}{f1}"
+            f"Done:     {trainer.state.global_step:,} steps in {seconds / 60:.1f} minutes, "
+            f"{peak_memory() / 1e9:.1f} GB at most; the best after step {best['step']}: "
+            f"loss {best['held_loss']:.3f}{f1}"
         )
         self._say(f"Adapter:  {out.gguf}\nAsk it:   --lora {out.gguf} --profile {out.folder / 'profile.yaml'}")
 

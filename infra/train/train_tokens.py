@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from train_data import Course, Lesson
 from triplelake.errors import InputError
 from triplelake.prompt.profile import MARKER, ModelProfile
-from train_data import Course, Lesson
 
 Template = str
 

@@ -36,8 +36,16 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # as in train_optimizer
         say: tells a person a line.
     """
 
-    def __init__(self, options: Options, out: Out, clock: Clock, log: Log, held: Sequence[Sample],
-                 asker: Asker | None, say: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        options: Options,
+        out: Out,
+        clock: Clock,
+        log: Log,
+        held: Sequence[Sample],
+        asker: Asker | None,
+        say: Callable[[str], None],
+    ) -> None:
         self._options = options
         self._out = out
         self._clock = clock
@@ -121,7 +129,9 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # as in train_optimizer
         seconds = time.monotonic() - started
         self._clock.looked(state.global_step, seconds)
         self._log.add({**line, "seconds": round(self._clock.seconds, 1), "look_s": round(seconds, 1)})
-        told = f", strict F1 {line['f1']:.3f} (P {line['precision']:.2f}, R {line['recall']:.2f})" if "f1" in line else ""
+        told = (
+            f", strict F1 {line['f1']:.3f} (P {line['precision']:.2f}, R {line['recall']:.2f})" if "f1" in line else ""
+        )
         kept = "kept" if self._log.in_vain == 0 else f"{self._log.in_vain} since the best"
         self._say(f"  dev after step {state.global_step}: loss {line['held_loss']:.3f}{told}; {kept}; {seconds:.0f} s")
         return self._log.in_vain >= self._options.patience
