@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from itertools import pairwise
 
 _GROUP = 24
 """Batches that are sorted together: more are padded less, fewer are drawn more freely."""
@@ -20,14 +21,10 @@ def order(lengths: Sequence[int], batch: int, seed: int, epoch: int) -> list[int
     chance.shuffle(places)
     whole = len(places) - len(places) % batch
     batches: list[list[int]] = []
-    for start in range(0, whole, batch * _GROUP):
-        group = sorted(places[start : min(whole, start + batch * _GROUP)], key=lambda place: lengths[place])
+    groups = max(1, round(whole / batch / _GROUP))
+    bounds = [rank * (whole // batch) // groups * batch for rank in range(groups + 1)]
+    for start, end in pairwise(bounds):
+        group = sorted(places[start:end], key=lambda place: lengths[place])
         batches += [group[each : each + batch] for each in range(0, len(group), batch)]
     chance.shuffle(batches)
     return [place for each in batches for place in each] + places[whole:]
-
-
-def padded(lengths: Sequence[int], batch: int) -> int:
-    """Tokens that are computed where each batch of neighbours is as wide as its longest text."""
-    parts = (lengths[start : start + batch] for start in range(0, len(lengths), batch))
-    return sum(len(part) * max(part) for part in parts)

@@ -50,7 +50,7 @@ class Clock:
         """The share of the highest learning rate, after so many steps: up while it warms up, then down to nil."""
         return min(1.0, (step + 1) / self.warmup if self.warmup else 1.0) * max(_LEAST_RATE, 1.0 - self.progress(step))
 
-    def is_over(self, step: int) -> bool:
+    def is_over(self) -> bool:
         """Whether the time is spent."""
         return self.budget_s is not None and self.seconds >= self.budget_s
 
@@ -58,7 +58,7 @@ class Clock:
         """Whether dev texts are to be looked at after this step."""
         if self.every is not None:
             return step % self.every == 0
-        if self.progress(step) - self.looked_at < 1 / LOOKS:
+        if _part(self.progress(step)) == _part(self.looked_at):
             return False
         return self.looks_s <= _LOOK_SHARE * self.seconds
 
@@ -66,3 +66,8 @@ class Clock:
         """A look was taken, and took so long."""
         self.looked_at = self.progress(step)
         self.looks_s += seconds
+
+
+def _part(progress: float) -> int:
+    """Which of the parts of a training it is in."""
+    return int(progress * LOOKS + 1e-9)

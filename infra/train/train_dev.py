@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from train_data import Course, Lesson
+from train_data import Course
 from train_options import Options
 from triplelake.config import Settings, load_settings
 from triplelake.engine.opened import Question, open_servers, prepare
@@ -124,8 +124,3 @@ class Asker:
             counts.append(strict_counts(gold, facts))
             empty.append(not facts and not isinstance(answer, ServerFailure))
         return counts, empty, decoded
-
-
-def first(lessons: Sequence[Lesson], n: int) -> Sequence[Lesson]:
-    """The dev texts whose loss is computed at each look."""
-    return lessons[:n]

@@ -10,8 +10,6 @@ from train_data import Course, Lesson
 from triplelake.errors import InputError
 from triplelake.prompt.profile import MARKER, ModelProfile
 
-Template = str
-
 
 class Tokenizer(Protocol):
     """What is used of a tokenizer of transformers."""

@@ -64,7 +64,7 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # as in train_optimizer
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         self._training_s += time.monotonic() - self._step_began
-        over = self._clock.is_over(state.global_step)
+        over = self._clock.is_over()
         due = self._clock.is_due(state.global_step)
         idle = self._clock.now() - self._saved_at > 60 * self._options.save_minutes
         # One process decides: clocks differ a little, and the others would wait for a step that never comes.
