@@ -36,6 +36,9 @@ def main(argv: Sequence[str]) -> int:
     os.environ["HF_HUB_OFFLINE"] = "1"
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ.setdefault("TQDM_DISABLE", "1")
+    if "OMP_WAIT_POLICY" not in os.environ:
+        # By default a thread that waits for the other looks for it without an end, and so keeps it from its core.
+        os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     # Of what the packages will call otherwise one day, and of a base without a folder, which is meant.
     warnings.filterwarnings("ignore", category=FutureWarning)
     warnings.filterwarnings("ignore", message="Could not find a config file", module="peft")

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from train_data import Course
+from train_data import Course, request_of
 from train_options import Options
 from triplelake.config import Settings, load_settings
 from triplelake.engine.opened import Question, open_servers, prepare
@@ -101,7 +101,7 @@ class Asker:
     def _answers(self, settings: Settings) -> tuple[list[Counts], list[bool], int]:
         with open_servers(settings) as found:
             opened = prepare(settings, self._question, found, self._course.profile, ({}, ""))
-            method, requests = opened.method, [each.request for each in self._lessons]
+            method, requests = opened.method, [request_of(each) for each in self._lessons]
             with open_places(found.endpoints, settings.asking) as places:
                 answers = ask_each(method, places, requests)
         failed = Counter(str(each.code) for each in answers if isinstance(each, ServerFailure))

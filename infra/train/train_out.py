@@ -145,7 +145,7 @@ def finish(
         "versions": {name: version(name) for name in _PACKAGES},
         "curve": [each for each in lines if "held_loss" in each],
     }
-    _write_json(out.card, {**course.card, "training": training})
+    _write_json(out.card, {"data": course.card, "training": training})
     shutil.rmtree(out.state, ignore_errors=True)
     return training
 

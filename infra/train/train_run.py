@@ -75,7 +75,8 @@ class Training:
         known = [str(each) for each in tokenizer.all_special_tokens]
         special = special_texts(self.course.profile, known)
         limit = self.options.max_tokens
-        return encode(lessons, tokenizer, self.course.end, max_tokens=limit, special=special)
+        end = self.course.end or str(tokenizer.eos_token)
+        return encode(lessons, tokenizer, end, max_tokens=limit, special=special)
 
     def _encoded(self, tokenizer: Any) -> Encoded:
         taught = self._encode(self.course.train, tokenizer)

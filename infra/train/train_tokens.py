@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from train_data import Course, Lesson
+from train_data import Course
 from triplelake.errors import InputError
 from triplelake.prompt.profile import MARKER, ModelProfile
+from triplelake.training.lines import Line
 
 
 class Tokenizer(Protocol):
@@ -53,7 +54,7 @@ class Encoded:
 
 
 def encode(
-    lessons: Iterable[Lesson], tokenizer: Tokenizer, end: str, *, max_tokens: int, special: Sequence[str] = ()
+    lessons: Iterable[Line], tokenizer: Tokenizer, end: str, *, max_tokens: int, special: Sequence[str] = ()
 ) -> Encoded:
     """Tokenise texts as the server reads a prompt and as a model goes on behind it.
 

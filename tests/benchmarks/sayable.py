@@ -14,25 +14,12 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from triplelake.config import AnswerSettings
-from triplelake.prompt.grammar.spans import Material, material
+from triplelake.prompt.grammar.spans import material
 from triplelake.text import detect_language
 from triplelake.types import Request
 
 Sentence = tuple[str, list[str]]
 """A text, and the arguments of its facts."""
-
-
-def can_say(spans: Material, argument: str) -> bool:
-    """Whether an argument is an entity of the material."""
-    for start, reach in enumerate(spans.reaches):
-        said = ""
-        for at in range(start, reach):
-            said += spans.units[at] or ""
-            if said == argument and spans.ends[at]:
-                return True
-            if not argument.startswith(said):
-                break
-    return False
 
 
 def duie(file: Path) -> Iterator[Sentence]:
@@ -67,7 +54,7 @@ def report(name: str, sentences: Iterable[Sentence], max_chars: int, shown: int)
             total += 1
             if argument not in text:
                 absent += 1
-            elif not can_say(spans, argument):
+            elif not spans.holds(argument):
                 missed.append(argument)
     held = total - absent
     print(

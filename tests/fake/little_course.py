@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import random
 from pathlib import Path
+from typing import Any
 
 from triplelake.prompt.ontology_file import load_ontology
 from triplelake.prompt.profile import ModelProfile, write_profile
 from triplelake.prompt.prompts import load_prompts
 from triplelake.prompt.render import Renderer
+from triplelake.training.card import VERSION
 from triplelake.types import Request
 
 ONTOLOGY = """\
@@ -58,6 +60,33 @@ def write_course(
     for file, part in (("train.jsonl", rows[:texts]), ("dev.jsonl", rows[texts:])):
         lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in part)
         (folder / file).write_text(lines, encoding="utf-8")
-    card = {"end": profile.stop[0], "texts": [row["id"] for row in rows]}
+    card = {
+        "version": VERSION,
+        "made_by": "a test",
+        "format": "jsonl",
+        "profile": profile.name,
+        "instructions": profile.instructions,
+        "answer": profile.answer,
+        "ontology": "little",
+        "end": profile.stop[0],
+        "train": _part(rows[:texts]),
+        "dev": _part(rows[texts:]),
+        "copies": 0,
+        "texts_left_out": {},
+        "facts_left_out": {},
+        "draw": {"n": None, "dev": 0.1, "empty": 0.2, "per_relation": None, "seed": 0, "hant": False},
+        "contents": {},
+        "hashes": {
+            "train": [row["id"] for row in rows[:texts]],
+            "dev": [row["id"] for row in rows[texts:]],
+            "apart": [],
+        },
+    }
     (folder / "card.json").write_text(json.dumps(card), encoding="utf-8")
     return folder
+
+
+def _part(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    empty = sum(not row["facts"] for row in rows)
+    counts = {name: {} for name in ("origins", "languages", "lengths", "relations")}
+    return {"texts": len(rows), "empty": empty, "facts": len(rows) - empty, **counts}

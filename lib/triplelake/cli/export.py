@@ -9,6 +9,7 @@ from rich.console import Console
 
 from triplelake.cli.guard import guarded
 from triplelake.cli.parsing import EXIT_CODES, Parser
+from triplelake.cli.training import FORMATS, TRAINING, add_training, refuse_training_options, training_command
 from triplelake.export.choice import ENDINGS, chosen_form
 
 
@@ -21,28 +22,56 @@ def export_parser() -> Parser:
     """The command line of `jobs/export.py`."""
     parser = Parser(
         prog="export.py",
-        description="Write the facts or triples of an output for other tools: spreadsheets, RDF, graphs, Neo4j.",
+        description="Write the facts or triples of an output for other tools: spreadsheets, RDF, graphs, Neo4j; or "
+        "make training data for a model of your own of gold, judged sheets and an output.",
         epilog=EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     add = parser.add_argument
-    # Not named like the settings: none of them is read here.
-    add("--output", dest="tables", required=True, metavar="PATH", help="path, or catalog.schema, of the tables")
-    add("--to", required=True, metavar="FILE", help="file to write, also .gz or a URI; a folder for `neo4j`")
-    add("--format", choices=tuple(ENDINGS), help="if the ending of --to does not tell")
-    add("--what", choices=("facts", "triples"), default="facts", help="`triples`: every mention, doubtful ones too")
+    # Not named like the settings, which the exports of tables do not read.
+    add("--output", dest="tables", metavar="PATH", help="path, or catalog.schema, of the tables")
+    add(
+        "--to",
+        required=True,
+        metavar="FILE",
+        help="file to write, also .gz or a URI; for `neo4j` and `training` a folder",
+    )
+    add(
+        "--format",
+        choices=tuple(dict.fromkeys((*ENDINGS, *FORMATS))),
+        help="if the ending of --to does not tell; of `training`: jsonl (default) or messages",
+    )
+    add(
+        "--what",
+        choices=("facts", "triples", TRAINING),
+        default="facts",
+        help="`triples`: every mention, doubtful ones too; `training`: texts with the right answers",
+    )
     add("--where", metavar="SQL", help='only rows of which this is true: "documents > 1"')
     add("--predicate", nargs="+", default=[], metavar="ID", help="only these relations")
     add("--base-iri", default="urn:triplelake:", metavar="IRI", help="RDF: what IRIs begin with (urn:triplelake:)")
-    add("--ontology", dest="names", metavar="FILE", help="RDF: names of the relations; else those of the newest run")
+    add(
+        "--ontology",
+        dest="names",
+        metavar="FILE",
+        help="RDF: names of the relations; `training`: whose relations count; else that of the newest run",
+    )
     add("--plain", action="store_true", help="CSV for programs: no byte order mark, no apostrophe before =, +, - and @")
     add("--overwrite", action="store_true", help="replace an earlier export")
+    add_training(parser)
     return parser
 
 
 def _export(argv: Sequence[str], console: Console) -> None:
-    arguments = export_parser().parse(argv)
+    parser = export_parser()
+    arguments = parser.parse(argv)
+    if arguments.what == TRAINING:
+        training_command(arguments, console)
+        return
+    refuse_training_options(arguments, parser)
+    if arguments.tables is None:
+        parser.error("the following arguments are required: --output")
     form = chosen_form(arguments.format, arguments.to)
     from triplelake.engine.export import Choice, export
 

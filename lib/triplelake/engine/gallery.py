@@ -9,9 +9,9 @@ from pathlib import Path
 
 from triplelake.config import Settings
 from triplelake.corpus.tokens import estimate_tokens
-from triplelake.engine.sheets import judged_facts
+from triplelake.engine.sheets import is_sheet, judged_sentences
 from triplelake.errors import InputError, UsageError
-from triplelake.evaluate.gold import READERS, Fact, GoldDocument, gold_format
+from triplelake.evaluate.gold import READERS, GoldDocument, gold_format
 from triplelake.evaluate.review import read_review
 from triplelake.prompt.fewshot import Example, check_spans, foreign, usable
 from triplelake.prompt.ontology import Ontology
@@ -20,8 +20,6 @@ from triplelake.prompt.render import Renderer
 from triplelake.prompt.retrieval import Gallery
 from triplelake.text import detect_language
 from triplelake.types import Lang
-
-_SHEETS = (".csv", ".tsv")
 
 
 def read_gallery(settings: Settings, ontology: Ontology | None) -> tuple[Mapping[Lang, tuple[Example, ...]], str]:
@@ -75,15 +73,10 @@ def most_tokens(renderer: Renderer, lang: Lang, settings: Settings) -> int:
 
 
 def _documents(file: Path) -> list[GoldDocument]:
-    if file.suffix.lower() not in _SHEETS:
+    if not is_sheet(file):
         return READERS[gold_format(file)](file)
-    right: dict[str, list[Fact]] = defaultdict(list)
-    for sentence, fact, is_right in judged_facts(read_review(file)):
-        if is_right:
-            right[sentence].append(fact)
-    return [
-        GoldDocument(str(rank), text, tuple(dict.fromkeys(facts))) for rank, (text, facts) in enumerate(right.items())
-    ]
+    judged = judged_sentences(read_review(file))
+    return [GoldDocument(str(rank), each.text, each.right) for rank, each in enumerate(judged) if each.right]
 
 
 def _examples(

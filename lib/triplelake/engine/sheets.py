@@ -2,18 +2,72 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
 
 from triplelake.evaluate.gold import Fact
-from triplelake.evaluate.review import Review
+from triplelake.evaluate.review import Review, Verdict
 from triplelake.export.delimited import as_text
+
+_ENDINGS = (".csv", ".tsv")
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedSentence:
+    """A sentence and its triples that are right.
+
+    Args:
+        document: that holds it, by a name that only its sheet knows.
+        right: without repetition; also those that the sheet has beside a part of the sentence.
+    """
+
+    text: str
+    document: str
+    right: tuple[Fact, ...]
+
+
+def is_sheet(file: Path) -> bool:
+    """Whether a file is a sheet, and not gold, by its name."""
+    return file.suffix.lower() in _ENDINGS
 
 
 def judged_facts(review: Review) -> Iterator[tuple[str, Fact, bool]]:
     """Each triple of which somebody could tell: its sentence, what it says, and whether that is right."""
     for verdict in review.verdicts:
         if verdict.right is not None:
-            subject, predicate, object, sentence = map(
-                as_text, (verdict.subject, verdict.predicate, verdict.object, verdict.evidence)
-            )
-            yield sentence, (subject, predicate, object), verdict.right
+            yield as_text(verdict.evidence), _fact(verdict), verdict.right
+
+
+def judged_sentences(review: Review) -> list[JudgedSentence]:
+    """The sentences of which somebody could tell of a triple, each with all that is right of it.
+
+    The evidence of one triple may be a part of that of another one of its document, and what is right of the part is
+    right of the whole.
+    """
+    right: dict[tuple[str, str], list[Fact]] = {}
+    of_document: dict[str, list[str]] = defaultdict(list)
+    for verdict in review.verdicts:
+        if verdict.right is None:
+            continue
+        place = (verdict.document, as_text(verdict.evidence))
+        if place not in right:
+            right[place] = []
+            of_document[verdict.document].append(place[1])
+        if verdict.right:
+            right[place].append(_fact(verdict))
+    return [
+        JudgedSentence(
+            text,
+            document,
+            tuple(
+                dict.fromkeys(fact for part in of_document[document] if part in text for fact in right[document, part])
+            ),
+        )
+        for document, text in right
+    ]
+
+
+def _fact(verdict: Verdict) -> Fact:
+    return as_text(verdict.subject), as_text(verdict.predicate), as_text(verdict.object)

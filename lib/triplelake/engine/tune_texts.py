@@ -67,7 +67,7 @@ def of_gold(file: Path, format: str, settings: Settings, ontology: Ontology | No
     gold = READERS[format](file)
     facts = sum(len(each.facts) for each in gold)
     gold, lacking = Vocabulary(ontology).gold(
-        gold if any(each.text for each in gold) else _joined(gold, file, settings)
+        gold if any(each.text for each in gold) else with_texts(gold, file, settings)
     )
     if ontology is not None and facts and not any(each.facts for each in gold):
         names = ", ".join(list(lacking)[:5])
@@ -172,7 +172,12 @@ def _records(settings: Settings, most: int | None = _LOOKED_AT) -> Iterator[Reco
     return islice((each for each in read if isinstance(each, Record)), most)
 
 
-def _joined(gold: Sequence[GoldDocument], file: Path, settings: Settings) -> list[GoldDocument]:
+def with_texts(gold: Sequence[GoldDocument], file: Path, settings: Settings) -> list[GoldDocument]:
+    """Gold with the texts and titles of the input's documents of the same ids; one that is not there stays without.
+
+    Raises:
+        InputError: there is no input, it is read with Spark, or none of the ids is there.
+    """
     if not settings.input:
         raise InputError(
             str(file),

@@ -91,7 +91,8 @@ def of_gold(path: Path, format: str) -> Ontology:
     if format == "duie":
         return from_duie(path)
     facts = [fact for document in READERS[format](path) for fact in document.facts]
-    return by_predicates(path.stem, {relation: () for _, relation, _ in facts})
+    # Space around a name is none of it: a file of the ontology is read without.
+    return by_predicates(path.stem, {relation.strip(): () for _, relation, _ in facts})
 
 
 def read_ontology(setting: str) -> Ontology | None:

@@ -21,7 +21,7 @@ An entry whose id has come before adds its pairs of types to that relation.
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
@@ -31,8 +31,8 @@ import yaml
 from triplelake.config import find_conf
 from triplelake.errors import InputError
 from triplelake.prompt.files import nearest, not_yaml, read_text
-from triplelake.prompt.ontology import Ontology
-from triplelake.prompt.relations import FIELDS, LISTS, Entry, relations_of
+from triplelake.prompt.ontology import Ontology, Relation
+from triplelake.prompt.relations import FIELDS, LISTS, SUFFIX, Entry, relations_of
 
 _SEPARATOR = "|"
 
@@ -68,6 +68,31 @@ def load_ontology(setting: str) -> Ontology | None:
         raise InputError(str(file), "holds no relation", "For free predicates set `ontology: none`.")
     relations, notes = relations_of(sheet.entries, file)
     return Ontology(sheet.name, relations, notes)
+
+
+def ontology_yaml(ontology: Ontology) -> str:
+    """An ontology in the form that `load_ontology` reads, with every name written out."""
+    return yaml.safe_dump(
+        {"name": ontology.name, "relations": [each for relation in ontology.relations for each in _entries(relation)]},
+        allow_unicode=True,
+        sort_keys=False,
+        width=1000,
+    )
+
+
+def _entries(relation: Relation) -> Iterator[dict[str, object]]:
+    """A relation as entries of a file, one for each of its pairs of types."""
+    single = {"object_pattern": relation.object_pattern, "inverse": relation.inverse}
+    for rank, signature in enumerate(relation.signatures):
+        entry: dict[str, object] = {"id": relation.id}
+        if not rank:
+            entry |= {f"name_{SUFFIX[lang]}": name for lang, name in relation.names.items()}
+            entry |= {f"aliases_{SUFFIX[lang]}": list(names) for lang, names in relation.aliases.items()}
+            entry |= {f"description_{SUFFIX[lang]}": text for lang, text in relation.description.items()}
+            entry |= {name: value for name, value in single.items() if value}
+            entry |= {"symmetric": "true"} if relation.symmetric else {}
+        types = {"subject_type": signature.subject_type, "object_type": signature.object_type}
+        yield entry | {name: value for name, value in types.items() if value}
 
 
 def _read_table(file: Path, delimiter: str) -> _Sheet:

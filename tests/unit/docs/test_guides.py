@@ -22,6 +22,7 @@ def test_all_guides_are_here() -> None:
         "first-hour.md",
         "models.md",
         "ontology.md",
+        "own-model.md",
         "pool.md",
         "tables.md",
     ]

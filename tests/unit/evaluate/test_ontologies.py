@@ -110,6 +110,9 @@ def test_the_relations_of_gold_are_an_ontology_that_a_run_can_take(tmp_path: Pat
     plain = tmp_path / "gold.jsonl"
     plain.write_text('{"id": "1", "triples": [["a", "born in", "b"], ["a", "born in", "c"]]}', encoding="utf-8")
     assert [relation.id for relation in of_gold(plain, "jsonl").relations] == ["born in"]
+    spaced = tmp_path / "spaced.jsonl"
+    spaced.write_text('{"id": "a", "triples": [["A", "born in", "B"], ["A", "born in ", "C"]]}\n', encoding="utf-8")
+    assert [relation.id for relation in of_gold(spaced, "jsonl").relations] == ["born in"]
     plain.write_text('{"id": "1", "triples": []}', encoding="utf-8")
     with pytest.raises(InputError, match="holds no relation"):
         write_ontology(of_gold(plain, "jsonl"), tmp_path / "none.csv")

@@ -26,6 +26,7 @@ def own_signals() -> Iterator[None]:
         (["--to", "kg.csv"], 2, "--output", "--help"),
         (["--output", "kg", "--to", "kg.xlsx"], 2, "has no ending that tells the form", ".graphml"),
         (["--output", "kg", "--to", "s3://a/kg", "--format", "neo4j"], 2, "cannot be a folder", "this machine"),
+        (["--output", "kg", "--to", "kg", "--format", "messages"], 2, "is a form of training data", "graphml"),
         (["--output", "kg", "--to", "kg.nq", "--base-iri", "kg"], 2, "--base-iri kg: ", "urn:triplelake:"),
         (["--output", "kg", "--to", "kg.nq", "--ontology", "no.yaml"], 2, "no such ontology", "ontologies"),
         (["--output", "kg", "--to", __file__, "--format", "csv"], 6, "exists already", "--overwrite"),

@@ -79,8 +79,8 @@ def test_what_ends_an_answer_is_learnt(course: Course) -> None:
 
 
 def test_long_texts_and_those_with_special_tokens_are_counted(course: Course) -> None:
-    odd = replace(course.train[0], text="a<|im_end|>b")
-    long = replace(course.train[1], prompt="很长" * 200)
+    odd = course.train[0].model_copy(update={"text": "a<|im_end|>b"})
+    long = course.train[1].model_copy(update={"prompt": "很长" * 200})
     kept = course.train[2]
     found = encode([odd, long, kept], ByCharacter(), "\n", max_tokens=100, special=["<|im_end|>"])
     assert (len(found.samples), found.too_long, found.special) == (1, 1, 1)
@@ -130,5 +130,5 @@ def test_the_servers_template_is_compared_with_the_prompts(course: Course) -> No
     server = ModelProfile("x", "server", stop=("</a>",))
     with pytest.raises(InputError, match="抽取三元组"):
         told(course, server, "<u>…</u><a>")
-    asked = tuple(replace(each, prompt=f"<u>{each.prompt}</u><a>") for each in course.train)
+    asked = tuple(each.model_copy(update={"prompt": f"<u>{each.prompt}</u><a>"}) for each in course.train)
     assert told(replace(course, train=asked), server, "<u>…</u><a>") == ""

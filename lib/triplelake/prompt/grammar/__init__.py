@@ -84,6 +84,12 @@ def build_grammar(
     return _GROUNDED[engine](spans, allowed, lang, _triple_limit(spans, lang, answer), form)
 
 
+def sayable(request: Request, ontology: Ontology | None, answer: AnswerSettings) -> tuple[Material, int]:
+    """What a grounded answer about a request may hold: the entities of this material, and so many triples."""
+    spans = material(request, answer.max_entity_chars, quoted=_names_works(ontology))
+    return spans, _triple_limit(spans, request.lang, answer)
+
+
 def literal_grammar(engine: Engine, text: str) -> str:
     """The grammar of which a text is the only answer.
 

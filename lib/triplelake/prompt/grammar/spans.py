@@ -79,6 +79,21 @@ class Material:
     words: int
     max_chars: int
 
+    def holds(self, entity: str) -> bool:
+        """Whether a text is an entity of it, so that a grounded answer can say it."""
+        for start, reach in enumerate(self.reaches):
+            first = self.units[start]
+            if not reach or first is None or not entity.startswith(first):
+                continue
+            said = ""
+            for at in range(start, reach):
+                said += self.units[at] or ""
+                if said == entity and self.ends[at]:
+                    return True
+                if not entity.startswith(said):
+                    break
+        return False
+
 
 def material(request: Request, max_chars: int, *, quoted: bool = False) -> Material:
     """The units of chunk, title and context of which a subject or object may be made.
