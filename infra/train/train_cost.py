@@ -9,6 +9,7 @@ from typing import Any
 from train_batches import order
 from train_options import Options
 from triplelake.errors import UsageError
+from triplelake.pool.gguf_header import Header
 
 _KEPT_HIDDEN, _KEPT_INNER = 34, 9
 """Numbers that a layer keeps of each token for the way back, in rows of the model's width and of its inner width.
@@ -79,20 +80,65 @@ def shape_of(config: Any, adapted: int | None) -> Shape:
         adapted: the last layers that get an adapter; all if None.
     """
     text = config.get_text_config()
-    hidden, layers, inner = text.hidden_size, text.num_hidden_layers, text.intermediate_size
-    width = getattr(text, "head_dim", None) or hidden // text.num_attention_heads
-    queries, keys = width * text.num_attention_heads, width * (text.num_key_value_heads or text.num_attention_heads)
+    return _shape(
+        hidden=text.hidden_size,
+        layers=text.num_hidden_layers,
+        inner=text.intermediate_size,
+        heads=text.num_attention_heads,
+        pairs=text.num_key_value_heads or text.num_attention_heads,
+        width=getattr(text, "head_dim", None),
+        vocabulary=text.vocab_size,
+        tied=bool(getattr(config, "tie_word_embeddings", False)),
+        adapted=adapted,
+    )
+
+
+def shape_of_gguf(header: Header, adapted: int | None) -> Shape:
+    """The shape of a model from the header of its GGUF, which takes no time: transformers reads it for ten seconds."""
+    name = header.architecture
+    heads = header.fields[f"{name}.attention.head_count"]
+    return _shape(
+        hidden=header.fields[f"{name}.embedding_length"],
+        layers=header.fields[f"{name}.block_count"],
+        inner=_most(header.fields[f"{name}.feed_forward_length"]),
+        heads=_most(heads),
+        pairs=_most(header.fields.get(f"{name}.attention.head_count_kv", heads)),
+        width=header.fields.get(f"{name}.attention.key_length"),
+        vocabulary=header.tensors["token_embd.weight"][1],
+        tied="output.weight" not in header.tensors,
+        adapted=adapted,
+    )
+
+
+def _most(value: Any) -> int:
+    """A number that some models have for each layer."""
+    return int(max(value) if isinstance(value, list) else value)
+
+
+def _shape(
+    *,
+    hidden: int,
+    layers: int,
+    inner: int,
+    heads: int,
+    pairs: int,
+    width: int | None,
+    vocabulary: int,
+    tied: bool,
+    adapted: int | None,
+) -> Shape:
+    width = width or hidden // heads
+    queries, keys = width * heads, width * pairs
     linear = [(hidden, queries), (hidden, keys), (hidden, keys), (queries, hidden)]
     linear += [(hidden, inner), (hidden, inner), (inner, hidden)]
-    embedding = text.vocab_size * hidden * (1 if getattr(config, "tie_word_embeddings", False) else 2)
     return Shape(
         layers=layers,
         adapted=adapted or layers,
         hidden=hidden,
         inner=inner,
-        vocabulary=text.vocab_size,
+        vocabulary=vocabulary,
         body=layers * sum(a * b for a, b in linear),
-        embedding=embedding,
+        embedding=vocabulary * hidden * (1 if tied else 2),
         ends=sum(a + b for a, b in linear),
     )
 

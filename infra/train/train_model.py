@@ -11,6 +11,7 @@ from peft import LoraConfig, get_peft_model
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GgufConfig
 from transformers.utils import logging
 
+from train_cost import Shape, shape_of, shape_of_gguf
 from train_options import Options
 from triplelake.errors import InputError, UsageError
 from triplelake.pool.gguf_header import read_header
@@ -45,20 +46,21 @@ def template_of(model: Path, tokenizer: Any) -> Callable[[Sequence[Any]], str] |
     )
 
 
-def load_config(model: Path) -> Any:
+def load_shape(model: Path, adapted: int | None) -> Shape:
     """The shape of a base model, without its weights.
 
+    Args:
+        adapted: the last layers that get an adapter; all if None.
+
     Raises:
-        InputError: transformers cannot read it.
+        InputError: it cannot be read.
     """
     try:
-        config = AutoConfig.from_pretrained(**_source(model))
-    except (OSError, ValueError, KeyError) as error:
+        if model.suffix == ".gguf":
+            return shape_of_gguf(read_header(model), adapted)
+        return shape_of(AutoConfig.from_pretrained(**_source(model)), adapted)
+    except (OSError, ValueError, KeyError, AttributeError) as error:
         raise _unreadable(model, error) from None
-    if model.suffix == ".gguf":
-        # It tells so by what it holds; the config is told when the weights are loaded.
-        config.tie_word_embeddings = "output.weight" not in read_header(model).tensors
-    return config
 
 
 def load_model(options: Options, device: torch.device) -> Any:

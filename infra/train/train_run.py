@@ -12,14 +12,14 @@ from rich.console import Console
 from transformers import TrainingArguments
 
 from train_clock import LOOKS, Clock
-from train_cost import check_memory, cost, shape_of
+from train_cost import check_memory, cost
 from train_curve import draw
 from train_data import FEWEST, Course
 from train_dev import Asker
 from train_device import device, flops_per_s, free_bytes, keep_memory
 from train_log import Log
 from train_loop import AnswerTrainer, Collator
-from train_model import load_config, load_model, load_tokenizer, precision, save_base, template_of
+from train_model import load_model, load_shape, load_tokenizer, precision, save_base, template_of
 from train_options import Options
 from train_out import Out, finish, identity
 from train_tokens import Encoded, check_left, check_template, encode, special_texts
@@ -92,7 +92,7 @@ class Training:
     def _estimate(self, taught: Encoded, place: torch.device) -> None:
         """Tell memory and time; refuse what does not fit."""
         options, dtype = self.options, precision(self.options, place)
-        shape = shape_of(load_config(options.model), options.layers)
+        shape = load_shape(options.model, options.layers)
         lengths = [len(each) for each in taught.samples]
         answers = [len(each.answer) for each in taught.samples]
         needed = cost(shape, options, lengths, answers, bytes_each=dtype.itemsize, kind=place.type)

@@ -20,12 +20,13 @@ from fake.little_course import write_course
 import train
 from train_batches import order
 from train_clock import Clock
-from train_cost import check_memory, cost, shape_of
+from train_cost import check_memory, cost, shape_of, shape_of_gguf
 from train_data import read_course
 from train_log import Log
 from train_options import Options, parse
 from train_out import Out, identity
 from triplelake.errors import OutputError, UsageError
+from triplelake.pool.gguf_header import Header
 
 
 @pytest.fixture
@@ -216,6 +217,21 @@ def test_the_weights_of_a_known_model_are_counted(words: list[str]) -> None:
     assert found.weights == pytest.approx(2 * 494e6, rel=0.01)
     # As measured: 8 texts of 88 tokens.
     assert 3.5e9 < found.memory < 6e9
+
+
+def test_a_gguf_tells_the_same_shape_as_a_config() -> None:
+    fields = {
+        "general.architecture": "qwen2",
+        "qwen2.embedding_length": 896,
+        "qwen2.block_count": 24,
+        "qwen2.feed_forward_length": 4864,
+        "qwen2.attention.head_count": 14,
+        "qwen2.attention.head_count_kv": [2] * 24,
+    }
+    tensors = {"token_embd.weight": (896, 151936)}
+    assert shape_of_gguf(Header(fields, tensors), 8) == shape_of(QWEN, 8)
+    untied = tensors | {"output.weight": (896, 151936)}
+    assert shape_of_gguf(Header(fields, untied), None).embedding == 2 * shape_of(QWEN, None).embedding
 
 
 def test_less_memory_where_less_is_asked(words: list[str]) -> None:
