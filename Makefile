@@ -5,6 +5,8 @@ BIN = $(ENV)/bin
 # The first of these that is Python 3.11 or newer makes the environment; PYTHON=... names another.
 PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13 python3.14 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+# What trains a model needs torch, which nothing else here does.
+TRAIN_ENV ?= .venv-train
 # Tests that run at the same time; each may have a Spark of its own, of 2 GB.
 JOBS ?= 2
 SOURCES = lib infra $(wildcard jobs/*.py)
@@ -17,7 +19,7 @@ BARE = tests/benchmarks tests/e2e tests/infra/deploy tests/infra/llama tests/spa
 RUN = env -u SPARK_HOME -u SPARK_CONF_DIR -u PYSPARK_PYTHON -u PYSPARK_DRIVER_PYTHON PATH="$(abspath $(BIN)):$$PATH"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-infra lint format docs dist models bench-quality bench-asking bench-by-job bench-second-look bench-confidence bench-sizes bench-grammar bench-sayable bench-pool bench-overhead bench-scale bench-kills bench-card bench-intervals clean
+.PHONY: help setup setup-train demo test test-infra lint format docs dist models bench-quality bench-asking bench-by-job bench-second-look bench-own-model bench-confidence bench-sizes bench-grammar bench-sayable bench-pool bench-overhead bench-scale bench-kills bench-card bench-intervals clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -25,6 +27,10 @@ help: ## this list
 setup: ## make the environment in .venv (only where something changed)
 	@test -n "$(PYTHON)" || { echo "triplelake needs Python 3.11 or newer, and none is on the PATH: install it, or name it: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11" >&2; exit 1; }
 	@"$(PYTHON)" infra/setup_env.py --env "$(ENV)"
+
+setup-train: ## make the environment of infra/train in .venv-train, with torch: 6 GB (only where something changed)
+	@test -n "$(PYTHON)" || { echo "triplelake needs Python 3.11 or newer, and none is on the PATH: install it, or name it: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@"$(PYTHON)" infra/setup_env.py --env "$(TRAIN_ENV)" --extras train,embedded
 
 demo: setup ## extract the sample corpus with a real model and query it; a better one: MODEL=qwen2.5-coder-1.5b-instruct-q4_k_m
 	@$(if $(MODEL),model="$$($(RUN) python infra/models.py $(MODEL))" && )$(RUN) python jobs/demo.py $(if $(MODEL),--model "$$model" --profile chat)
@@ -67,6 +73,9 @@ bench-by-job: setup ## the F1 of bench-asking again by the job, its tables and j
 
 bench-second-look: setup ## whether a model knows its right triples when it is asked about each once more; ARGS as above
 	@$(RUN) python tests/benchmarks/second_look.py $(ARGS)
+
+bench-own-model: setup setup-train ## train a model on gold data, ask it, and print what it finds and costs; ARGS as above
+	@$(RUN) python tests/benchmarks/own_model.py $(ARGS)
 
 bench-confidence: setup ## whether confidence tells right from wrong, on the answers of bench-asking; ARGS as above
 	@$(RUN) python tests/benchmarks/confidence.py $(ARGS)

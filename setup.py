@@ -41,6 +41,19 @@ EXTRAS = {
     "infra": [
         "pyinfra>=3.10,<4",  # brings hosts into a state over SSH, without an agent
     ],
+    # For infra/train; an environment of its own (make setup-train): its huggingface-hub is newer than that of `dev`.
+    "train": [
+        "accelerate>=1.10,<2",  # several GPUs; the Trainer of transformers goes through it
+        "gguf>=0.17,<1",  # reads the weights of a GGUF, and writes an adapter's
+        "matplotlib>=3.9,<4",  # the plot of loss and F1
+        "peft>=0.18,<0.22",  # LoRA
+        "protobuf>=5,<8",  # transformers reads a tokenizer.model with it
+        "psutil>=6,<8",  # memory that is free
+        "safetensors>=0.5,<1",  # the file of an adapter
+        "sentencepiece>=0.2,<0.3",  # tokenizers of Llama's kind
+        "torch>=2.8,<3",
+        "transformers>=5.2,<6",  # the model, its tokenizer, the Trainer
+    ],
     "dev": [
         "aiohttp>=3.10,<4",  # fakes
         "chispa>=0.11,<1",

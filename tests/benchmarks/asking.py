@@ -217,7 +217,7 @@ def _print_table(model: str, task: Task, answers: Mapping[str, Asked]) -> None:
         print(f"| {' | '.join(map(str, cells))} |")
 
 
-def _store(file: Path, asked: Asked) -> None:
+def store(file: Path, asked: Asked) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     rows = [{"seconds": asked.seconds}, *map(asdict, asked.completions)]
     text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
@@ -338,7 +338,7 @@ def _ask(
             asker = Asker(server, engine, slots, is_chat=model is not None)
             for task, arm in missing:
                 print(f"{model or EMBEDDED}: {task.name}, {arm} …", file=sys.stderr, flush=True)
-                _store(file(task, arm), asker.ask(arm, task))
+                store(file(task, arm), asker.ask(arm, task))
 
 
 if __name__ == "__main__":

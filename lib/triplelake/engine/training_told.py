@@ -34,7 +34,7 @@ def tell_training(console: Console, card: Card, to: str, notes: Sequence[str] = 
     if not card.train.empty:
         say(console, "Note:     no text is without facts: the model will not learn to say nothing")
     say(console, f"Form:     {card.answer}, {card.instructions}; an answer ends with {card.end or 'the end of text'!r}")
-    say(console, f"Train:    python infra/train/train.py --data {shlex.quote(to)} --base MODEL --to OUT")
+    say(console, f"Train:    python infra/train/train.py {shlex.quote(to)} --model MODEL --out OUT")
 
 
 def _told(part: PartCard) -> str:

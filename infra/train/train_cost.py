@@ -1,0 +1,211 @@
+"""What a training takes in memory and time, by calculation, before anything is loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from train_batches import order
+from train_options import Options
+from triplelake.errors import UsageError
+from triplelake.pool.gguf_header import Header
+
+_KEPT_HIDDEN, _KEPT_INNER = 34, 9
+"""Numbers that a layer keeps of each token for the way back, in rows of the model's width and of its inner width.
+Fitted to what was measured with Qwen2.5-0.5B in bf16: 144 KB for a token and layer."""
+
+_HEAD_BYTES = 14
+"""For each place of an answer and token of the vocabulary: logits, the same in fp32, their gradients."""
+
+_OPTIMISER_BYTES = 16
+"""For each weight of the adapter: a copy in fp32, its gradient, two moments."""
+
+_RUNTIME = {"cpu": 0.7e9, "cuda": 1.5e9}
+_EFFICIENCY = 0.7
+"""Of a bare product of matrices, as measured for whole steps with Qwen2.5-0.5B on a CPU (0.75) and rounded down."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What of a model decides the cost.
+
+    Args:
+        adapted: layers with an adapter.
+        body: weights of all layers; `embedding`: those of the vocabulary, in and out.
+        ends: sum over the linear layers of one layer of how many numbers go in and come out.
+    """
+
+    layers: int
+    adapted: int
+    hidden: int
+    inner: int
+    vocabulary: int
+    body: int
+    embedding: int
+    ends: int
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Bytes by what they are for, and operations.
+
+    Args:
+        flops: of one epoch.
+        adapter: its weights.
+    """
+
+    weights: float
+    optimiser: float
+    activations: float
+    head: float
+    runtime: float
+    flops: float
+    adapter: int
+
+    @property
+    def memory(self) -> float:
+        """All bytes together, at most."""
+        return self.weights + self.optimiser + self.activations + self.head + self.runtime
+
+    def hours(self, epochs: float, flops_per_s: float) -> float:
+        """Of so many epochs, on a device that multiplies matrices so fast."""
+        return epochs * self.flops / (_EFFICIENCY * flops_per_s) / 3600
+
+
+def shape_of(config: Any, adapted: int | None) -> Shape:
+    """The shape of a model of transformers, from its config.
+
+    Args:
+        adapted: the last layers that get an adapter; all if None.
+    """
+    text = config.get_text_config()
+    return _shape(
+        hidden=text.hidden_size,
+        layers=text.num_hidden_layers,
+        inner=text.intermediate_size,
+        heads=text.num_attention_heads,
+        pairs=text.num_key_value_heads or text.num_attention_heads,
+        width=getattr(text, "head_dim", None),
+        vocabulary=text.vocab_size,
+        tied=bool(getattr(config, "tie_word_embeddings", False)),
+        adapted=adapted,
+    )
+
+
+def shape_of_gguf(header: Header, adapted: int | None) -> Shape:
+    """The shape of a model from the header of its GGUF, which takes no time: transformers reads it for ten seconds."""
+    name = header.architecture
+    heads = header.fields[f"{name}.attention.head_count"]
+    return _shape(
+        hidden=header.fields[f"{name}.embedding_length"],
+        layers=header.fields[f"{name}.block_count"],
+        inner=_most(header.fields[f"{name}.feed_forward_length"]),
+        heads=_most(heads),
+        pairs=_most(header.fields.get(f"{name}.attention.head_count_kv", heads)),
+        width=header.fields.get(f"{name}.attention.key_length"),
+        vocabulary=header.tensors["token_embd.weight"][1],
+        tied="output.weight" not in header.tensors,
+        adapted=adapted,
+    )
+
+
+def _most(value: Any) -> int:
+    """A number that some models have for each layer."""
+    return int(max(value) if isinstance(value, list) else value)
+
+
+def _shape(
+    *,
+    hidden: int,
+    layers: int,
+    inner: int,
+    heads: int,
+    pairs: int,
+    width: int | None,
+    vocabulary: int,
+    tied: bool,
+    adapted: int | None,
+) -> Shape:
+    width = width or hidden // heads
+    queries, keys = width * heads, width * pairs
+    linear = [(hidden, queries), (hidden, keys), (hidden, keys), (queries, hidden)]
+    linear += [(hidden, inner), (hidden, inner), (inner, hidden)]
+    return Shape(
+        layers=layers,
+        adapted=adapted or layers,
+        hidden=hidden,
+        inner=inner,
+        vocabulary=vocabulary,
+        body=layers * sum(a * b for a, b in linear),
+        embedding=vocabulary * hidden * (1 if tied else 2),
+        ends=sum(a + b for a, b in linear),
+    )
+
+
+def cost(
+    shape: Shape, options: Options, lengths: Sequence[int], answers: Sequence[int], *, bytes_each: int, kind: str
+) -> Cost:
+    """What one device needs.
+
+    Args:
+        lengths: tokens of each text with its answer; `answers`: those of the answer alone.
+        bytes_each: of a weight, 2 with bf16.
+        kind: `cpu` or `cuda`.
+    """
+    widest, places, computed = _passes(lengths, answers, options)
+    adapter = shape.adapted * shape.ends * options.rank
+    kept = bytes_each * (_KEPT_HIDDEN * shape.hidden + _KEPT_INNER * shape.inner)
+    layers = widest * kept * shape.adapted
+    if options.checkpointing:
+        layers = widest * (kept + bytes_each * shape.hidden * shape.layers)
+    back = 2 if options.checkpointing else 1
+    share = shape.adapted / shape.layers
+    body = 2 * shape.body * (1 + share + (back - 1)) + 4 * adapter
+    return Cost(
+        weights=(shape.body + shape.embedding) * bytes_each,
+        optimiser=adapter * (_OPTIMISER_BYTES + 2 * bytes_each),
+        activations=layers,
+        head=places * shape.vocabulary * _HEAD_BYTES,
+        runtime=_RUNTIME[kind],
+        flops=computed * body + sum(answers) * 4 * shape.vocabulary * shape.hidden,
+        adapter=adapter,
+    )
+
+
+def _passes(lengths: Sequence[int], answers: Sequence[int], options: Options) -> tuple[int, int, int]:
+    """Tokens of the largest pass, answers' tokens of the pass with most, and tokens of an epoch with padding."""
+    places = order(lengths, options.batch, options.seed, 0)
+    passes = [places[start : start + options.micro] for start in range(0, len(places), options.micro)]
+    tokens = [
+        sum(lengths[each] for each in one) if options.packing else len(one) * max(lengths[each] for each in one)
+        for one in passes
+    ]
+    return max(tokens), max(sum(answers[each] for each in one) for one in passes), sum(tokens)
+
+
+def check_memory(needed: Cost, free: float, options: Options) -> None:
+    """Whether a training fits, before hours are spent on it.
+
+    Args:
+        free: bytes of the device that nobody uses.
+
+    Raises:
+        UsageError: it does not; with what can be made smaller.
+    """
+    if needed.memory <= free:
+        return
+    remedies = [
+        f"--micro {options.micro // 2}" if options.micro > 1 else "",
+        "" if options.checkpointing else "--checkpointing",
+        f"--max-tokens {options.max_tokens // 2}",
+    ]
+    parts = (
+        f"{needed.weights / 1e9:.1f} for the weights, {needed.optimiser / 1e9:.1f} for adapter and optimiser, "
+        f"{needed.activations / 1e9:.1f} for activations, {needed.head / 1e9:.1f} for the answers' probabilities"
+    )
+    raise UsageError(
+        "memory",
+        f"about {needed.memory / 1e9:.1f} GB are needed and {free / 1e9:.1f} GB are free: {parts}",
+        f"Any of these makes it smaller: {', '.join(each for each in remedies if each)}; or a smaller model.",
+    )

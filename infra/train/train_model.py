@@ -1,0 +1,150 @@
+"""The base model with a LoRA on its linear layers, from a folder of Hugging Face's or from a GGUF."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import LoraConfig, get_peft_model
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GgufConfig
+from transformers.utils import logging
+
+from train_cost import Shape, shape_of, shape_of_gguf
+from train_options import Options
+from triplelake.errors import InputError, UsageError
+from triplelake.pool.gguf_header import read_header
+
+_BF16_FLAGS = ("avx512_bf16", "amx_bf16", " bf16")
+_TEMPLATE = "tokenizer.chat_template"
+
+
+def load_tokenizer(model: Path) -> Any:
+    """The tokenizer of a base model.
+
+    Raises:
+        InputError: transformers cannot read it.
+    """
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        return AutoTokenizer.from_pretrained(**_source(model))
+    except (OSError, ValueError, KeyError) as error:
+        raise _unreadable(model, error) from None
+
+
+def template_of(model: Path, tokenizer: Any) -> Callable[[Sequence[Any]], str] | None:
+    """What makes a prompt of messages as the model's own chat template does; None where it has none."""
+    template = tokenizer.chat_template
+    if template is None and model.suffix == ".gguf":
+        template = read_header(model).fields.get(_TEMPLATE)
+    if template is None:
+        return None
+    return lambda messages: str(
+        tokenizer.apply_chat_template(messages, chat_template=template, tokenize=False, add_generation_prompt=True)
+    )
+
+
+def load_shape(model: Path, adapted: int | None) -> Shape:
+    """The shape of a base model, without its weights.
+
+    Args:
+        adapted: the last layers that get an adapter; all if None.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    try:
+        if model.suffix == ".gguf":
+            return shape_of_gguf(read_header(model), adapted)
+        return shape_of(AutoConfig.from_pretrained(**_source(model)), adapted)
+    except (OSError, ValueError, KeyError, AttributeError) as error:
+        raise _unreadable(model, error) from None
+
+
+def load_model(options: Options, device: torch.device) -> Any:
+    """The base model with an adapter that changes nothing yet, on a device.
+
+    Its head reads the places of the answers only, once `answers_only` has named them.
+
+    Raises:
+        InputError: transformers cannot read the model.
+        UsageError: it has fewer layers than are to be adapted.
+    """
+    dtype = precision(options, device)
+    extra: dict[str, Any] = {}
+    if options.model.suffix == ".gguf":
+        # Without it a merged model cannot be saved, and weights stay what a GGUF packs them in.
+        extra["quantization_config"] = GgufConfig(dequantize=True)
+    try:
+        base = AutoModelForCausalLM.from_pretrained(
+            **_source(options.model), **extra, dtype=dtype, attn_implementation=options.attention
+        )
+    except (OSError, ValueError, KeyError) as error:
+        raise _unreadable(options.model, error) from None
+    base.config.use_cache = False
+    base.to(device)
+    if options.checkpointing:
+        base.enable_input_require_grads()
+    layers = base.config.get_text_config().num_hidden_layers
+    if options.layers is not None and not 1 <= options.layers <= layers:
+        raise UsageError(f"--layers {options.layers}", f"is not 1 to {layers}, the layers of the model", "")
+    # The seed of the first matrix of each pair; the second begins as nil.
+    torch.manual_seed(options.seed)
+    adapted = LoraConfig(
+        r=options.rank,
+        lora_alpha=2 * options.rank,
+        target_modules="all-linear",
+        task_type="CAUSAL_LM",
+        layers_to_transform=list(range(layers - options.layers, layers)) if options.layers else None,
+    )
+    # In the base's own precision: else every layer converts what it reads, and keeps both. The optimiser has copies.
+    return get_peft_model(base, adapted, autocast_adapter_dtype=False)
+
+
+def save_base(model: Any, tokenizer: Any, folder: Path) -> None:
+    """What of the base a conversion wants beside an adapter: config and tokenizer, no weights."""
+    base = model.get_base_model()
+    # One that was made of a GGUF does not name it.
+    base.config.architectures = [type(base).__name__]
+    base.config.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+
+
+class AnswersOnly:
+    """Lets a model's head read chosen places only: with a large vocabulary it costs as much as several layers."""
+
+    def __init__(self, model: Any) -> None:
+        self.places: torch.Tensor | None = None
+        model.get_output_embeddings().register_forward_pre_hook(self._choose)
+
+    def _choose(self, _: Any, read: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...] | None:
+        return None if self.places is None else (read[0][self.places].unsqueeze(0), *read[1:])
+
+
+def precision(options: Options, device: torch.device) -> torch.dtype:
+    """bf16 where the processor multiplies it; elsewhere it is slower than fp32."""
+    if options.precision != "auto":
+        return torch.bfloat16 if options.precision == "bf16" else torch.float32
+    able = torch.cuda.is_bf16_supported() if device.type == "cuda" else _cpu_has_bf16()
+    return torch.bfloat16 if able else torch.float32
+
+
+def _cpu_has_bf16() -> bool:
+    try:
+        known = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    except OSError:
+        return False
+    return any(flag in known for flag in _BF16_FLAGS)
+
+
+def _source(model: Path) -> dict[str, Any]:
+    if model.suffix == ".gguf":
+        return {"pretrained_model_name_or_path": str(model.absolute().parent), "gguf_file": model.name}
+    return {"pretrained_model_name_or_path": str(model.absolute())}
+
+
+def _unreadable(model: Path, error: Exception) -> InputError:
+    reason = f"cannot be read by transformers: {' '.join(str(error).split())[:300]}"
+    return InputError(str(model), reason, "Name a GGUF, or a folder with config.json, weights and tokenizer.")
