@@ -5,9 +5,9 @@
 A model is a GGUF file, a name that `make models` knows, or `embedded`, the base model of that extra. An arm is `plain`
 (JSON objects under a plain schema, entities free, as other tools ask) or `EXAMPLES-ANSWER-EMPTY`, the keys of a model
 profile: `text-arrays-example`, `turns-objects-untold`; with `+K` behind it, each sentence is asked with the K
-likest of 2,000 other gold sentences of the half to choose on as further examples. All arms of a model have the same
-sentences, the same fixed examples with triples, limit of decoded tokens and requests in flight. A base model knows no
-turns, and such arms are left out.
+likest of 2,000 other gold sentences of the half to choose on as further examples; with `~WAY`, in one of the ways of
+`otherwise.py`, which the product has not. All arms of a model have the same sentences, the same fixed examples with
+triples, limit of decoded tokens and requests in flight. A base model knows no turns, and such arms are left out.
 
 Our arms are left where they begin to repeat themselves, as a run does it; `plain` goes on to its end or its limit.
 
@@ -31,6 +31,7 @@ from pathlib import Path
 from typing import get_args
 
 from arms import Arm, Ours, Outcome, PlainJson, read_ours, read_plain
+from otherwise import Otherwise, as_arrays, is_otherwise, read_way
 from plain_json import json_renderer
 from quality import format_interval
 from tasks import Split, Task, duie_task, fit, gold_examples, hard_task, own_shots, text2kg_task, traditional
@@ -49,7 +50,7 @@ from triplelake.pool.window import windowed
 from triplelake.prompt.answer_form import FORMS
 from triplelake.prompt.ontology import Ontology
 from triplelake.prompt.profile import Empty, Examples, ModelProfile
-from triplelake.prompt.prompts import LANGS, load_prompts
+from triplelake.prompt.prompts import LANGS, Prompt, load_prompts
 from triplelake.prompt.render import Renderer
 from triplelake.prompt.retrieval import Gallery
 from triplelake.triples.parse import parse_answer
@@ -97,6 +98,8 @@ class Asker:
 
     def _arm(self, name: str, ontology: Ontology, task: Task) -> Arm:
         prompts = fit(load_prompts("prompts"), {} if task.is_hard else own_shots(), ontology)
+        if is_otherwise(name):
+            return self._otherwise(name, prompts[task.lang], ontology, task)
         name, _, retrieved = name.partition("+")
         gallery = Gallery({task.lang: gold_examples(task, ontology, _GALLERY)}, int(retrieved)) if retrieved else None
         profile = _profile(name, is_chat=self.is_chat)
@@ -109,6 +112,15 @@ class Asker:
         return Ours(
             self.server, Renderer(prompts, ontology, profile, template, gallery=gallery), ontology, answer, self.engine
         )
+
+    def _otherwise(self, name: str, prompt: Prompt, ontology: Ontology, task: Task) -> Otherwise:
+        way = read_way(name)
+        assert way is not None  # the parser has checked the name
+        profile = _profile(way.profile, is_chat=self.is_chat)
+        template = server_template(self.server, profile) if self.is_chat else None
+        gold = gold_examples(task, ontology, _GALLERY)
+        answer = _answer_of(task)
+        return Otherwise(way, self.server, self.engine, prompt, ontology, profile, template, answer, gold)
 
 
 def _profile(name: str, *, is_chat: bool) -> ModelProfile:
@@ -131,9 +143,11 @@ def _answer_of(task: Task) -> AnswerSettings:
 def _outcomes(name: str, task: Task, asked: Asked) -> list[Outcome]:
     if name == PLAIN:
         return [read_plain(completion) for completion in asked.completions]
+    way = read_way(name)
+    completions = [as_arrays(way, each) for each in asked.completions] if way else asked.completions
     return [
         read_ours(request_of(task, rank), completion, task.documents[rank][1], _answer_of(task))
-        for rank, completion in enumerate(asked.completions)
+        for rank, completion in enumerate(completions)
     ]
 
 
@@ -246,7 +260,7 @@ def _options() -> argparse.Namespace:
         type=_arm,
         default=ARMS,
         metavar="ARM",
-        help=f"of: {', '.join(ARMS)}; each but the first with +K",
+        help=f"of: {', '.join(ARMS)}; each but the first with +K or ~WAY",
     )
     parser.add_argument("--duie", type=Path, metavar="FILE", help="JSON Lines in the form of DuIE 2.0")
     parser.add_argument("--hant", action="store_true", help="the sentences of --duie in Traditional Chinese, too")
@@ -261,9 +275,11 @@ def _options() -> argparse.Namespace:
 
 
 def _arm(text: str) -> str:
+    if (way := read_way(text)) and way.profile in ARMS:
+        return text
     name, plus, retrieved = text.partition("+")
     if name not in ARMS or (plus and (name == PLAIN or not retrieved.isdecimal())):
-        raise argparse.ArgumentTypeError(f"{text!r} is none of {', '.join(ARMS)}, nor one of them with +K")
+        raise argparse.ArgumentTypeError(f"{text!r} is none of {', '.join(ARMS)}, nor one of them with +K or ~WAY")
     return text
 
 
@@ -311,12 +327,14 @@ def main() -> None:
                 left = {
                     f"{arm}, left": replace(each, completions=tuple(map(_as_left, each.completions)))
                     for arm, each in answers.items()
-                    if arm != PLAIN
+                    if arm != PLAIN and not is_otherwise(arm)
                 }
                 _print_table(label, task, left)
 
 
 def _rank(arm: str) -> tuple[int, str]:
+    if way := read_way(arm):
+        return ARMS.index(way.profile), arm
     name, _, retrieved = arm.partition("+")
     return ARMS.index(name), retrieved
 

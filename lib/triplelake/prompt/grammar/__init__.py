@@ -12,7 +12,7 @@ from triplelake.config import AnswerSettings
 from triplelake.prompt.answer_form import ARRAYS, AnswerForm
 from triplelake.prompt.grammar import gbnf, llguidance
 from triplelake.prompt.grammar.branches import branches
-from triplelake.prompt.grammar.spans import Material, material
+from triplelake.prompt.grammar.spans import material
 from triplelake.prompt.ontology import Ontology
 from triplelake.types import Lang, Request
 
@@ -79,9 +79,9 @@ def build_grammar(
     if answer.grounding == "verify":
         allowed = branches(ontology, lang, None)
         return _STATIC[engine](allowed, lang, answer.max_triples, answer.max_entity_chars, form)
-    spans = material(request, answer.max_entity_chars, quoted=_names_works(ontology))
+    spans = material(request, answer.max_entity_chars, quoted=names_works(ontology))
     allowed = branches(ontology, lang, spans) if any(spans.reaches) else []
-    return _GROUNDED[engine](spans, allowed, lang, _triple_limit(spans, lang, answer), form)
+    return _GROUNDED[engine](spans, allowed, lang, triple_limit(spans.words, lang, answer), form)
 
 
 def literal_grammar(engine: Engine, text: str) -> str:
@@ -94,7 +94,7 @@ def literal_grammar(engine: Engine, text: str) -> str:
     return _HEADERS[engine] + language.define(language.start, language.literal(text)) + "\n"
 
 
-def _names_works(ontology: Ontology | None) -> bool:
+def names_works(ontology: Ontology | None) -> bool:
     """Whether an argument may be a work, whose title stands in quotation marks as often as in 《》."""
     return ontology is None or any(
         kind is not None and kind.casefold() in WORKS
@@ -104,5 +104,6 @@ def _names_works(ontology: Ontology | None) -> bool:
     )
 
 
-def _triple_limit(spans: Material, lang: Lang, answer: AnswerSettings) -> int:
-    return min(answer.max_triples, FIRST_TRIPLES + spans.words // WORDS_PER_TRIPLE[lang])
+def triple_limit(words: int, lang: Lang, answer: AnswerSettings) -> int:
+    """Triples of a grounded answer at most, by the words of its chunk."""
+    return min(answer.max_triples, FIRST_TRIPLES + words // WORDS_PER_TRIPLE[lang])
