@@ -47,7 +47,9 @@ from triplelake.pool.embedded import EmbeddedServer
 from triplelake.pool.gguf import cache_dir
 from triplelake.pool.survey import Engine, survey
 from triplelake.pool.window import windowed
-from triplelake.prompt.answer_form import FORMS
+from triplelake.prompt.answer_form import FORMS, Listed
+from triplelake.prompt.grammar import triple_limit
+from triplelake.prompt.grammar.spans import material
 from triplelake.prompt.ontology import Ontology
 from triplelake.prompt.profile import Empty, Examples, ModelProfile
 from triplelake.prompt.prompts import LANGS, Prompt, load_prompts
@@ -62,6 +64,7 @@ EMBEDDED = "embedded"
 EMPTY = "empty"
 ARMS = (PLAIN, *("-".join(parts) for parts in product(get_args(Examples), FORMS, get_args(Empty))))
 _GALLERY = 2_000
+_LEFT = ", left"
 _TIMEOUT_S = 600.0
 _ANSWER = AnswerSettings()
 _WHOLE = AnswerSettings(max_triples=24, max_tokens=960)
@@ -118,14 +121,20 @@ class Asker:
         assert way is not None  # the parser has checked the name
         profile = _profile(way.profile, is_chat=self.is_chat)
         template = server_template(self.server, profile) if self.is_chat else None
-        gold = gold_examples(task, ontology, _GALLERY)
+        gold = gold_examples(task, ontology, _GALLERY) if way.by_text else ()
         answer = _answer_of(task)
         return Otherwise(way, self.server, self.engine, prompt, ontology, profile, template, answer, gold)
 
 
+def _keys(name: str) -> Mapping[str, str]:
+    """The keys of a profile by the name of an arm."""
+    way = read_way(name)
+    profile = way.profile if way else name.partition("+")[0]
+    return {} if profile == PLAIN else dict(zip(("examples", "answer", "empty"), profile.split("-"), strict=True))
+
+
 def _profile(name: str, *, is_chat: bool) -> ModelProfile:
-    keys = {} if name == PLAIN else dict(zip(("examples", "answer", "empty"), name.split("-"), strict=True))
-    chat = ModelProfile(name, "server", **keys)  # type: ignore[arg-type]  # the parser has checked the name
+    chat = ModelProfile(name, "server", **_keys(name))  # type: ignore[arg-type]  # the parser has checked the name
     return chat if is_chat else ModelProfile(name, "plain", stop=("\n",), answer=chat.answer, empty=chat.empty)
 
 
@@ -168,6 +177,17 @@ def _of_kind(kind: str, task: Task, strict: Sequence[Counts], empty: Sequence[bo
     return f"{total(strict[rank] for rank in ranks).f1:.3f}"
 
 
+def _is_full(name: str, task: Task, rank: int, found: Outcome) -> bool:
+    """Whether an answer of triples one after another ended because a text of its length may have no more."""
+    way, answer = read_way(name), _answer_of(task)
+    if name == PLAIN or found.completion.left or not isinstance(FORMS[_keys(name)["answer"]], Listed):
+        return False
+    request = request_of(task, rank)
+    words = material(request, answer.max_entity_chars).words
+    most = way.most(words, request.lang, answer) if way else triple_limit(words, request.lang, answer)
+    return most <= len(found.said) and most < answer.max_triples
+
+
 def _as_left(completion: Completion) -> Completion:
     """A whole answer as it would be, had the server been left at its first repetition.
 
@@ -185,13 +205,13 @@ def _as_left(completion: Completion) -> Completion:
 def _print_table(model: str, task: Task, answers: Mapping[str, Asked]) -> None:
     documents = [document for document, _ in task.documents]
     gold = _alike(task, (document.facts for document in documents))
-    outcomes = {name: _outcomes(name, task, asked) for name, asked in answers.items()}
+    outcomes = {name: _outcomes(name.removesuffix(_LEFT), task, asked) for name, asked in answers.items()}
     facts = {name: _alike(task, (found.facts for found in each)) for name, each in outcomes.items()}
     strict = {name: list(map(strict_counts, gold, each)) for name, each in facts.items()}
     without = sum(not document.facts for document in documents)
     print(f"\n{model}, {task.name}: {len(documents)} documents, {without} without facts")
     heads = ("arm", "F1 [95 %]", "F1 − plain [95 %]", "P", "R", "pair F1", "empty", "rightly", "repeated", "decoded")
-    heads += ("per true triple", "prompt, not cached", "documents/s", "cut", "bad")
+    heads += ("per true triple", "prompt, not cached", "documents/s", "cut", "bad", "at the limit")
     kinds = tuple(dict.fromkeys(task.kinds))
     heads += tuple(f"{kind}, rightly" if kind == EMPTY else f"{kind} F1" for kind in kinds)
     print(f"| {' | '.join(heads)} |\n|{'---|' * len(heads)}")
@@ -218,6 +238,7 @@ def _print_table(model: str, task: Task, answers: Mapping[str, Asked]) -> None:
             f"{len(documents) / answers[name].seconds:.2f}",
             sum(each.completion.truncated for each in found),
             sum(each.error is not None for each in found),
+            sum(_is_full(name.removesuffix(_LEFT), task, rank, each) for rank, each in enumerate(found)),
             *(_of_kind(kind, task, strict[name], empty) for kind in kinds),
         )
         print(f"| {' | '.join(map(str, cells))} |")
@@ -325,7 +346,7 @@ def main() -> None:
             _print_table(label, task, answers)
             if options.left:
                 left = {
-                    f"{arm}, left": replace(each, completions=tuple(map(_as_left, each.completions)))
+                    f"{arm}{_LEFT}": replace(each, completions=tuple(map(_as_left, each.completions)))
                     for arm, each in answers.items()
                     if arm != PLAIN and not is_otherwise(arm)
                 }

@@ -140,6 +140,18 @@ class Way:
     kind: str
     numbers: tuple[int, ...]
 
+    @property
+    def by_text(self) -> bool:
+        """Whether gold sentences tell which relations a text may have."""
+        return self.kind in ("near", "list", "allow")
+
+    def most(self, words: int, lang: Lang, settings: AnswerSettings) -> int:
+        """Triples of an answer to a text of so many words."""
+        if self.kind != "limit":
+            return triple_limit(words, lang, settings)
+        first, per = self.numbers
+        return min(settings.max_triples, first + words // per)
+
 
 def is_otherwise(name: str) -> bool:
     """Whether an arm is one of these."""
@@ -198,7 +210,7 @@ class Otherwise:
     """One of these ways, for one ontology.
 
     Args:
-        gold: sentences of which the likest tell the relations of a text.
+        gold: sentences of which the likest tell the relations of a text, where a way asks for them.
         template: of a chat model; None for a base model.
     """
 
@@ -243,7 +255,7 @@ class Otherwise:
             prompt = replace(prompt, instructions=words.two)
         self._prompt = prompt.filled(profile)
         self._examples = ordered(usable(prompt.examples, profile), None)
-        self._gallery = Gallery({lang: gold}, way.numbers[0]) if way.kind in ("near", "list", "allow") else None
+        self._gallery = Gallery({lang: gold}, way.numbers[0]) if way.by_text else None
         self._prefix = self._begin(ontology)
 
     def complete(self, request: Request) -> Completion:
@@ -347,10 +359,7 @@ class Otherwise:
     def _grammar(self, request: Request, allowed_ontology: Ontology) -> str:
         spans = material(request, self._settings.max_entity_chars, quoted=names_works(self._ontology))
         allowed = branches(allowed_ontology, self._lang, spans) if any(spans.reaches) else []
-        most = triple_limit(spans.words, self._lang, self._settings)
-        if self._way.kind == "limit":
-            first, words = self._way.numbers
-            most = min(self._settings.max_triples, first + spans.words // words)
+        most = self._way.most(spans.words, self._lang, self._settings)
         if self._way.own == "lines" and not allowed:
             return literal_grammar(self._engine, self._words.none)
         write = {"gbnf": gbnf.grounded, "llguidance": llguidance.grounded}[self._engine]
