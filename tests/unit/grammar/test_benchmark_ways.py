@@ -14,9 +14,11 @@ import pytest
 from triplelake.config import AnswerSettings
 from triplelake.prompt.answer_form import ARRAYS
 from triplelake.prompt.fewshot import Example
+from triplelake.prompt.grammar import build_grammar
 from triplelake.prompt.ontology import Ontology, Relation
 from triplelake.prompt.profile import ModelProfile
 from triplelake.prompt.prompts import Prompt, load_prompts
+from triplelake.prompt.render import Renderer
 from triplelake.prompt.turns import ServerTemplate, Turns
 from triplelake.types import Completion, Request
 
@@ -55,18 +57,38 @@ class Scripted:
         raise AssertionError(text)
 
 
+def prompt() -> Prompt:
+    shown = Example("《雨停》由季晚星主演，改编自何清和的小说。", "", "", (("雨停", "主演", "季晚星"),))
+    return replace(load_prompts("prompts")["zh-Hans"], examples=(shown, Example("天晴。", "", "", ())))
+
+
+def profile(answer: Any, template: ServerTemplate | None) -> ModelProfile:
+    if template is None:
+        return ModelProfile("t", "plain", stop=("\n",), answer=answer)
+    return ModelProfile("t", "server", examples="turns", answer=answer)
+
+
 @pytest.fixture
 def asker(ways: Any) -> Callable[..., Any]:
     def make(name: str, server: Scripted, *, template: ServerTemplate | None = CHAT) -> Any:
-        shipped = load_prompts("prompts")["zh-Hans"]
-        shown = Example("《雨停》由季晚星主演，改编自何清和的小说。", "", "", (("雨停", "主演", "季晚星"),))
-        prompt: Prompt = replace(shipped, examples=(shown, Example("天晴。", "", "", ())))
         way = ways.read_way(name)
-        turns = ModelProfile("t", "server", examples="turns", answer=way.profile.split("-")[1])
-        profile = turns if template else replace(turns, template="plain", examples="text", stop=("\n",))
-        return ways.Otherwise(way, server, "gbnf", prompt, ONTOLOGY, profile, template, AnswerSettings(), GOLD)
+        asked = profile(way.profile.split("-")[1], template)
+        return ways.Otherwise(way, server, "gbnf", prompt(), ONTOLOGY, asked, template, AnswerSettings(), GOLD)
 
     return make
+
+
+@pytest.mark.parametrize("template", [CHAT, None])
+@pytest.mark.parametrize("answer", ["arrays", "objects", "relations"])
+def test_without_a_way_of_its_own_it_asks_as_the_product_does(
+    asker: Callable[..., Any], answer: Any, template: ServerTemplate | None
+) -> None:
+    server = Scripted("[]")
+    asker(f"turns-{answer}-example~as-is", server, template=template).complete(REQUEST)
+    prompts = {**load_prompts("prompts"), "zh-Hans": prompt()}
+    renderer = Renderer(prompts, ONTOLOGY, profile(answer, template), template)
+    grammar = build_grammar("gbnf", REQUEST, ONTOLOGY, AnswerSettings(), renderer.form)
+    assert server.asked == [(renderer.render(REQUEST).text, grammar)]
 
 
 @pytest.mark.parametrize(
