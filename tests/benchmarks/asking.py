@@ -5,9 +5,9 @@
 A model is a GGUF file, a name that `make models` knows, or `embedded`, the base model of that extra. An arm is `plain`
 (JSON objects under a plain schema, entities free, as other tools ask) or `EXAMPLES-ANSWER-EMPTY`, the keys of a model
 profile: `text-arrays-example`, `turns-objects-untold`; with `+K` behind it, each sentence is asked with the K
-likest of 2,000 other gold sentences of the half to choose on as further examples. All arms of a model have the same
-sentences, the same fixed examples with triples, limit of decoded tokens and requests in flight. A base model knows no
-turns, and such arms are left out.
+likest of 2,000 other gold sentences of the half to choose on as further examples; with `~WAY`, in one of the ways of
+`otherwise.py`, which the product has not. All arms of a model have the same sentences, the same fixed examples with
+triples, limit of decoded tokens and requests in flight. A base model knows no turns, and such arms are left out.
 
 Our arms are left where they begin to repeat themselves, as a run does it; `plain` goes on to its end or its limit.
 
@@ -28,9 +28,10 @@ from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from itertools import product
 from pathlib import Path
-from typing import get_args
+from typing import cast, get_args
 
 from arms import Arm, Ours, Outcome, PlainJson, read_ours, read_plain
+from otherwise import Otherwise, as_arrays, is_otherwise, read_way
 from plain_json import json_renderer
 from quality import format_interval
 from tasks import Split, Task, duie_task, fit, gold_examples, hard_task, own_shots, text2kg_task, traditional
@@ -46,10 +47,12 @@ from triplelake.pool.embedded import EmbeddedServer
 from triplelake.pool.gguf import cache_dir
 from triplelake.pool.survey import Engine, survey
 from triplelake.pool.window import windowed
-from triplelake.prompt.answer_form import FORMS
+from triplelake.prompt.answer_form import FORMS, FormName, Listed
+from triplelake.prompt.grammar import triple_limit
+from triplelake.prompt.grammar.spans import material
 from triplelake.prompt.ontology import Ontology
 from triplelake.prompt.profile import Empty, Examples, ModelProfile
-from triplelake.prompt.prompts import LANGS, load_prompts
+from triplelake.prompt.prompts import LANGS, Prompt, load_prompts
 from triplelake.prompt.render import Renderer
 from triplelake.prompt.retrieval import Gallery
 from triplelake.prompt.turns import Turns
@@ -62,6 +65,7 @@ EMBEDDED = "embedded"
 EMPTY = "empty"
 ARMS = (PLAIN, *("-".join(parts) for parts in product(get_args(Examples), FORMS, get_args(Empty))))
 _GALLERY = 2_000
+_LEFT = ", left"
 _TIMEOUT_S = 600.0
 _ANSWER = AnswerSettings()
 _WHOLE = AnswerSettings(max_triples=24, max_tokens=960)
@@ -104,6 +108,8 @@ class Asker:
 
     def _arm(self, name: str, ontology: Ontology, task: Task) -> Arm:
         prompts = fit(load_prompts("prompts"), {} if task.is_hard else own_shots(), ontology)
+        if is_otherwise(name):
+            return self._otherwise(name, prompts[task.lang], ontology, task)
         name, _, retrieved = name.partition("+")
         gallery = Gallery({task.lang: gold_examples(task, ontology, _GALLERY)}, int(retrieved)) if retrieved else None
         profile = _profile(name, is_chat=self.is_chat)
@@ -117,10 +123,25 @@ class Asker:
             self.server, Renderer(prompts, ontology, profile, template, gallery=gallery), ontology, answer, self.engine
         )
 
+    def _otherwise(self, name: str, prompt: Prompt, ontology: Ontology, task: Task) -> Otherwise:
+        way = read_way(name)
+        assert way is not None  # the parser has checked the name
+        profile = _profile(way.profile, is_chat=self.is_chat)
+        template = server_template(self.server, profile) if self.is_chat else None
+        gold = gold_examples(task, ontology, _GALLERY) if way.by_text else ()
+        answer = _answer_of(task)
+        return Otherwise(way, self.server, self.engine, prompt, ontology, profile, template, answer, gold)
+
+
+def _keys(name: str) -> Mapping[str, str]:
+    """The keys of a profile by the name of an arm."""
+    way = read_way(name)
+    profile = way.profile if way else name.partition("+")[0]
+    return {} if profile == PLAIN else dict(zip(("examples", "answer", "empty"), profile.split("-"), strict=True))
+
 
 def _profile(name: str, *, is_chat: bool) -> ModelProfile:
-    keys = {} if name == PLAIN else dict(zip(("examples", "answer", "empty"), name.split("-"), strict=True))
-    chat = ModelProfile(name, "server", **keys)  # type: ignore[arg-type]  # the parser has checked the name
+    chat = ModelProfile(name, "server", **_keys(name))  # type: ignore[arg-type]  # the parser has checked the name
     return chat if is_chat else ModelProfile(name, "plain", stop=("\n",), answer=chat.answer, empty=chat.empty)
 
 
@@ -138,9 +159,11 @@ def _answer_of(task: Task) -> AnswerSettings:
 def _outcomes(name: str, task: Task, asked: Asked) -> list[Outcome]:
     if name == PLAIN:
         return [read_plain(completion) for completion in asked.completions]
+    way = read_way(name)
+    completions = [as_arrays(way, each) for each in asked.completions] if way else asked.completions
     return [
         read_ours(request_of(task, rank), completion, task.documents[rank][1], _answer_of(task))
-        for rank, completion in enumerate(asked.completions)
+        for rank, completion in enumerate(completions)
     ]
 
 
@@ -161,6 +184,17 @@ def _of_kind(kind: str, task: Task, strict: Sequence[Counts], empty: Sequence[bo
     return f"{total(strict[rank] for rank in ranks).f1:.3f}"
 
 
+def _is_full(name: str, task: Task, rank: int, found: Outcome) -> bool:
+    """Whether an answer of triples one after another ended because a text of its length may have no more."""
+    way, answer = read_way(name), _answer_of(task)
+    if name == PLAIN or found.completion.left or not isinstance(FORMS[cast(FormName, _keys(name)["answer"])], Listed):
+        return False
+    request = request_of(task, rank)
+    words = material(request, answer.max_entity_chars).words
+    most = way.most(words, request.lang, answer) if way else triple_limit(words, request.lang, answer)
+    return most <= len(found.said) and most < answer.max_triples
+
+
 def _as_left(completion: Completion) -> Completion:
     """A whole answer as it would be, had the server been left at its first repetition.
 
@@ -178,13 +212,14 @@ def _as_left(completion: Completion) -> Completion:
 def _print_table(model: str, task: Task, answers: Mapping[str, Asked]) -> None:
     documents = [document for document, _ in task.documents]
     gold = _alike(task, (document.facts for document in documents))
-    outcomes = {name: _outcomes(name, task, asked) for name, asked in answers.items()}
+    outcomes = {name: _outcomes(name.removesuffix(_LEFT), task, asked) for name, asked in answers.items()}
     facts = {name: _alike(task, (found.facts for found in each)) for name, each in outcomes.items()}
     strict = {name: list(map(strict_counts, gold, each)) for name, each in facts.items()}
     without = sum(not document.facts for document in documents)
     print(f"\n{model}, {task.name}: {len(documents)} documents, {without} without facts")
     heads: tuple[str, ...] = ("arm", "F1 [95 %]", "F1 − plain [95 %]", "P", "R", "pair F1", "empty", "rightly")
     heads += ("repeated", "decoded", "per true triple", "prompt, not cached", "documents/s", "cut", "bad")
+    heads += ("at the limit",)
     kinds = tuple(dict.fromkeys(task.kinds))
     heads += tuple(f"{kind}, rightly" if kind == EMPTY else f"{kind} F1" for kind in kinds)
     print(f"| {' | '.join(heads)} |\n|{'---|' * len(heads)}")
@@ -212,6 +247,7 @@ def _print_table(model: str, task: Task, answers: Mapping[str, Asked]) -> None:
             f"{len(documents) / answers[name].seconds:.2f}",
             sum(each.completion.truncated for each in found),
             sum(each.error is not None for each in found),
+            sum(_is_full(name.removesuffix(_LEFT), task, rank, each) for rank, each in enumerate(found)),
             *(_of_kind(kind, task, strict[name], empty) for kind in kinds),
         )
         print(f"| {' | '.join(map(str, cells))} |")
@@ -254,7 +290,7 @@ def _options() -> argparse.Namespace:
         type=_arm,
         default=ARMS,
         metavar="ARM",
-        help=f"of: {', '.join(ARMS)}; each but the first with +K",
+        help=f"of: {', '.join(ARMS)}; each but the first with +K or ~WAY",
     )
     parser.add_argument("--duie", type=Path, metavar="FILE", help="JSON Lines in the form of DuIE 2.0")
     parser.add_argument("--hant", action="store_true", help="the sentences of --duie in Traditional Chinese, too")
@@ -269,9 +305,11 @@ def _options() -> argparse.Namespace:
 
 
 def _arm(text: str) -> str:
+    if (way := read_way(text)) and way.profile in ARMS:
+        return text
     name, plus, retrieved = text.partition("+")
     if name not in ARMS or (plus and (name == PLAIN or not retrieved.isdecimal())):
-        raise argparse.ArgumentTypeError(f"{text!r} is none of {', '.join(ARMS)}, nor one of them with +K")
+        raise argparse.ArgumentTypeError(f"{text!r} is none of {', '.join(ARMS)}, nor one of them with +K or ~WAY")
     return text
 
 
@@ -317,14 +355,16 @@ def main() -> None:
             _print_table(label, task, answers)
             if options.left:
                 left = {
-                    f"{arm}, left": replace(each, completions=tuple(map(_as_left, each.completions)))
+                    f"{arm}{_LEFT}": replace(each, completions=tuple(map(_as_left, each.completions)))
                     for arm, each in answers.items()
-                    if arm != PLAIN
+                    if arm != PLAIN and not is_otherwise(arm)
                 }
                 _print_table(label, task, left)
 
 
 def _rank(arm: str) -> tuple[int, str]:
+    if way := read_way(arm):
+        return ARMS.index(way.profile), arm
     name, _, retrieved = arm.partition("+")
     return ARMS.index(name), retrieved
 

@@ -179,7 +179,16 @@ def _outcomes(task: Task, asked: Asked) -> list[Outcome]:
     ]
 
 
-HEADS = ("model", "F1 [95 %]", "P", "R", "prompt tokens", "decoded", "true per 1,000 decoded", "repeated")
+HEADS: tuple[str, ...] = (
+    "model",
+    "F1 [95 %]",
+    "P",
+    "R",
+    "prompt tokens",
+    "decoded",
+    "true per 1,000 decoded",
+    "repeated",
+)
 HEADS += ("documents/s", "empty, rightly")
 
 

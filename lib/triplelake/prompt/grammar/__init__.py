@@ -79,15 +79,15 @@ def build_grammar(
     if answer.grounding == "verify":
         allowed = branches(ontology, lang, None)
         return _STATIC[engine](allowed, lang, answer.max_triples, answer.max_entity_chars, form)
-    spans = material(request, answer.max_entity_chars, quoted=_names_works(ontology))
+    spans = material(request, answer.max_entity_chars, quoted=names_works(ontology))
     allowed = branches(ontology, lang, spans) if any(spans.reaches) else []
-    return _GROUNDED[engine](spans, allowed, lang, _triple_limit(spans, lang, answer), form)
+    return _GROUNDED[engine](spans, allowed, lang, triple_limit(spans.words, lang, answer), form)
 
 
 def sayable(request: Request, ontology: Ontology | None, answer: AnswerSettings) -> tuple[Material, int]:
     """What a grounded answer about a request may hold: the entities of this material, and so many triples."""
-    spans = material(request, answer.max_entity_chars, quoted=_names_works(ontology))
-    return spans, _triple_limit(spans, request.lang, answer)
+    spans = material(request, answer.max_entity_chars, quoted=names_works(ontology))
+    return spans, triple_limit(spans.words, request.lang, answer)
 
 
 def literal_grammar(engine: Engine, text: str) -> str:
@@ -100,7 +100,7 @@ def literal_grammar(engine: Engine, text: str) -> str:
     return _HEADERS[engine] + language.define(language.start, language.literal(text)) + "\n"
 
 
-def _names_works(ontology: Ontology | None) -> bool:
+def names_works(ontology: Ontology | None) -> bool:
     """Whether an argument may be a work, whose title stands in quotation marks as often as in 《》."""
     return ontology is None or any(
         kind is not None and kind.casefold() in WORKS
@@ -110,5 +110,6 @@ def _names_works(ontology: Ontology | None) -> bool:
     )
 
 
-def _triple_limit(spans: Material, lang: Lang, answer: AnswerSettings) -> int:
-    return min(answer.max_triples, FIRST_TRIPLES + spans.words // WORDS_PER_TRIPLE[lang])
+def triple_limit(words: int, lang: Lang, answer: AnswerSettings) -> int:
+    """Triples of a grounded answer at most, by the words of its chunk."""
+    return min(answer.max_triples, FIRST_TRIPLES + words // WORDS_PER_TRIPLE[lang])
