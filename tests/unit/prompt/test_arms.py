@@ -46,9 +46,9 @@ def test_every_arm_is_named_after_its_profile() -> None:
     assert [arm.name for arm in found] == list(NAMES)
     assert all(name_of(arm.profile) == arm.name for arm in found)
     assert (
-        len({(each.template, each.examples, each.answer, each.empty) for each in (arm.profile for arm in found)}) == 36
+        len({(each.template, each.examples, each.answer, each.empty) for each in (arm.profile for arm in found)}) == 45
     )
-    assert len(arms_of([ONE_MESSAGE], ["all"])) == 12
+    assert len(arms_of([ONE_MESSAGE], ["all"])) == 15
 
 
 def test_a_template_that_knows_no_turns() -> None:
