@@ -23,7 +23,7 @@ from triplelake.errors import InputError
 from triplelake.prompt import fewshot
 from triplelake.prompt.answer_form import ARRAYS, AnswerForm
 from triplelake.prompt.ontology import Note, Ontology
-from triplelake.prompt.parts import Part, RenderedPrompt, document_text, joined, question
+from triplelake.prompt.parts import Part, RenderedPrompt, answer_text, joined, question
 from triplelake.prompt.profile import BLANK_LINE, ModelProfile
 from triplelake.prompt.prompts import EMPTY, FORM, LANGS, Labels, Prompt
 from triplelake.prompt.retrieval import Gallery
@@ -137,7 +137,7 @@ class Renderer:
         turns = self._turns[lang]
         yield from question(self._labels[lang], example.title, example.context, example.text)
         yield Part(turns.to_answer)
-        yield document_text(fewshot.answer(example, self._ontology, lang, self._form))
+        yield from answer_text(fewshot.answer(example, self._ontology, lang, self._form), self._form)
         yield Part(turns.to_next)
 
     def identity(self) -> tuple[str, ...]:
