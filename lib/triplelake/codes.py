@@ -184,7 +184,10 @@ CODES: Mapping[Code, Entry] = {
         ),
     ),
     Code.INVALID_JSON: Entry(
-        Words("The answer is not JSON: the grammar was not in force", "回答不是 JSON：语法没有生效"),
+        Words(
+            "The answer is neither JSON nor lines: the grammar was not in force",
+            "回答既不是 JSON 也不是行：语法没有生效",
+        ),
         Fault.SERVER,
         Words(
             "Look at the server's log for its grammar engine (answer.grammar).",
@@ -192,7 +195,7 @@ CODES: Mapping[Code, Entry] = {
         ),
     ),
     Code.NOT_TRIPLES: Entry(
-        Words("The answer is JSON, but no list of triples", "回答是 JSON，但不是三元组列表"),
+        Words("The answer is JSON or lines, but no list of triples", "回答是 JSON 或行，但不是三元组列表"),
         Fault.SERVER,
         Words(
             "Look at the server's log for its grammar engine (answer.grammar).",

@@ -1,13 +1,10 @@
 """Ways of asking that the product has not: arms of `asking.py` named `EXAMPLES-ANSWER-EMPTY~WAY`, to be measured.
 
-ANSWER may also be one of two forms that only these arms have:
-
-- `short`: objects with the keys `s`, `r` and `o`.
-- `lines`: `subject|relation|object`, a triple a line, and a word where there is none.
+ANSWER may also be a form that only these arms have: `short`, objects with the keys `s`, `r` and `o`.
 
 WAY is one of:
 
-- `as-is`: nothing else.
+- `as-is`: nothing else; with a form of the product it is the product's own arm.
 - `near-K`: the first line of each question, instead of the instructions, names the relations: only those of the K
   likest gold sentences (BM25) and those whose name the text holds, and the grammar admits no others. The beginning of
   the prompt is the same for all texts.
@@ -32,17 +29,17 @@ from triplelake.config import AnswerSettings
 from triplelake.pool.client import LlamaServer
 from triplelake.pool.protect import protect
 from triplelake.pool.protocol import Finished
-from triplelake.prompt.answer_form import ARRAYS, FORMS, AnswerForm, Listed
+from triplelake.prompt.answer_form import ARRAYS, AnswerForm, Listed
 from triplelake.prompt.fewshot import Example, answer, find_relation, ordered, usable
-from triplelake.prompt.grammar import Engine, gbnf, literal_grammar, llguidance, names_works, triple_limit
+from triplelake.prompt.grammar import Engine, gbnf, llguidance, names_works, triple_limit
 from triplelake.prompt.grammar.branches import branches
 from triplelake.prompt.grammar.spans import material
 from triplelake.prompt.ontology import Ontology
 from triplelake.prompt.parts import Part, question
-from triplelake.prompt.profile import ModelProfile
+from triplelake.prompt.profile import BLANK_LINE, ModelProfile
 from triplelake.prompt.prompts import Prompt
 from triplelake.prompt.retrieval import Gallery
-from triplelake.prompt.turns import BLANK_LINE, ServerTemplate, Turns
+from triplelake.prompt.turns import ServerTemplate, Turns
 from triplelake.triples.repeats import Repeats
 from triplelake.types import Completion, Lang, Request
 
@@ -50,17 +47,11 @@ SIGN = "~"
 """Between the keys of a profile and the way, in the name of an arm."""
 
 SHORT = Listed(name="objects", opening="[", joints=('{"s":"', '","r":"', '","o":"', '"}'), closing="]")
-LINES = Listed(name="arrays", opening="", joints=("", "|", "|", ""), closing="", separator="\n")
-OWN_FORMS: Mapping[str, Listed] = {"short": SHORT, "lines": LINES}
+OWN_FORMS: Mapping[str, Listed] = {"short": SHORT}
 
 _WAY = re.compile(r"as-is|two|last|(?:near|list|allow)-[1-9]\d*|limit-[1-9]\d*-[1-9]\d*")
 _STRING = r'((?:[^"\\]|\\.)*)'
-_TRIPLES = {
-    "short": re.compile(rf'\{{"s":"{_STRING}","r":"{_STRING}","o":"{_STRING}"\}}'),
-    "lines": re.compile(r"^([^|\n]+)\|([^|\n]+)\|([^|\n]+)(?=\n)", re.MULTILINE),
-}
-_END = "\n\n"
-"""What ends an answer in lines of a base model, which says nothing else when it has come to its end."""
+_TRIPLES = {"short": re.compile(rf'\{{"s":"{_STRING}","r":"{_STRING}","o":"{_STRING}"\}}')}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +59,7 @@ class _Words:
     """What the ways need to say.
 
     Args:
-        none: in place of lines where there is none.
-        short, lines: how such an answer looks, as `forms` of a prompt file.
+        short: how such an answer looks, as `forms` of a prompt file.
         above: where the relations stand, for `{relations}`.
         relations: the label of their line.
         extract: what to do, where the instructions stand behind the texts.
@@ -77,9 +67,7 @@ class _Words:
         triples: asks for the second answer.
     """
 
-    none: str
     short: str
-    lines: str
     above: str
     relations: str
     extract: str
@@ -89,9 +77,7 @@ class _Words:
 
 _WORDS: Mapping[Lang, _Words] = {
     "zh-Hans": _Words(
-        "无",
         'JSON数组[{"s":主体,"r":关系,"o":客体}]',
-        "每行一个主体|关系|客体",
         "题目里列出的",
         "关系：",
         "从文本中抽取事实。",
@@ -100,9 +86,7 @@ _WORDS: Mapping[Lang, _Words] = {
         "三元组：",
     ),
     "zh-Hant": _Words(
-        "無",
         'JSON陣列[{"s":主體,"r":關係,"o":客體}]',
-        "每行一個主體|關係|客體",
         "題目裡列出的",
         "關係：",
         "從文本中擷取事實。",
@@ -111,9 +95,7 @@ _WORDS: Mapping[Lang, _Words] = {
         "三元組：",
     ),
     "en": _Words(
-        "none",
         'a JSON array [{"s": subject, "r": relation, "o": object}]',
-        "lines of subject|relation|object",
         "those listed above the text",
         "Relations: ",
         "Extract the facts of the text.",
@@ -130,8 +112,8 @@ class Way:
     """An arm that the product has not.
 
     Args:
-        profile: `EXAMPLES-ANSWER-EMPTY`, with a form of the product in place of `short` or `lines`.
-        own: which of these two is the form of its answers, if one is.
+        profile: `EXAMPLES-ANSWER-EMPTY`, with a form of the product in place of `short`.
+        own: the form of its answers, if the product has none of that name.
         kind: what stands behind the sign, without its numbers.
     """
 
@@ -172,10 +154,8 @@ def read_way(name: str) -> Way | None:
 
 
 def read_triples(own: str, text: str) -> list[tuple[str, str, str]]:
-    """The whole triples of an answer in one of the two forms, with `\\n` behind the last line of a whole one."""
+    """The whole triples of an answer in such a form."""
     found = [match.groups() for match in _TRIPLES[own].finditer(text)]
-    if own == "lines":
-        return [(subject, relation, obj) for subject, relation, obj in found]
     return [(_unescaped(subject), _unescaped(relation), _unescaped(obj)) for subject, relation, obj in found]
 
 
@@ -183,14 +163,11 @@ def as_arrays(way: Way, completion: Completion) -> Completion:
     """An answer in the form that everything else reads."""
     if way.own is None:
         return completion
-    text = completion.text
-    if way.own == "lines" and not completion.truncated:
-        text += "\n"
-    return replace(completion, text=ARRAYS.write(read_triples(way.own, text)))
+    return replace(completion, text=ARRAYS.write(read_triples(way.own, completion.text)))
 
 
 class OwnRepeats:
-    """As `Repeats`, of an answer in one of the two forms."""
+    """As `Repeats`, of an answer in such a form."""
 
     def __init__(self, own: str) -> None:
         self._own = own
@@ -237,17 +214,12 @@ class Otherwise:
         self._words = words = _WORDS[lang]
         self._labels = prompt.labels
         self._separator = prompt.relation_separator
-        self._form: AnswerForm = OWN_FORMS[way.own] if way.own else FORMS[profile.answer]
+        self._form: AnswerForm = OWN_FORMS[way.own] if way.own else profile.form
         self._is_chat = template is not None
         self._turns = _turns(profile, template, prompt)
-        self._stop = profile.stop
-        if way.own == "lines" and not self._is_chat:
-            self._stop = (_END,)
+        self._stop = profile.ends
         if way.own:
-            said = words.short if way.own == "short" else words.lines
-            prompt = replace(prompt, forms={profile.answer: said})
-        if way.own == "lines":
-            prompt = replace(prompt, empty=prompt.empty.replace(ARRAYS.empty, words.none))
+            prompt = replace(prompt, forms={profile.answer: words.short})
         if way.kind == "near":
             told = prompt.instructions.replace("：{relations}", words.above).replace(": {relations}", f" {words.above}")
             prompt = replace(prompt, instructions=told)
@@ -318,8 +290,6 @@ class Otherwise:
             own = [relation for _, relation, _ in example.triples]
             asked = Request("", example.text, example.title, example.context, self._lang)
             written = answer(example, self._ontology, self._lang, self._form)
-            if self._way.own == "lines":
-                written = written or self._words.none
             if self._way.kind == "two":
                 names = self._names(own)
                 before = f"{self._first(turns.to_answer)}{json.dumps(names, ensure_ascii=False, separators=(',', ':'))}"
@@ -360,26 +330,13 @@ class Otherwise:
         spans = material(request, self._settings.max_entity_chars, quoted=names_works(self._ontology))
         allowed = branches(allowed_ontology, self._lang, spans) if any(spans.reaches) else []
         most = self._way.most(spans.words, self._lang, self._settings)
-        if self._way.own == "lines" and not allowed:
-            return literal_grammar(self._engine, self._words.none)
         write = {"gbnf": gbnf.grounded, "llguidance": llguidance.grounded}[self._engine]
-        # The product's forms have no line breaks, which no literal of GBNF may hold as they are.
-        written = write(spans, allowed, self._lang, most, self._form).replace('"\n"', r'"\n"')
-        if self._way.own != "lines":
-            return written
-        literal = _literal(self._engine)
-        end = literal("" if self._is_chat else _END)
-        return re.sub(
-            r'"" (\(triple.*\))\? ""',
-            lambda whole: f"({whole[1]} | {literal(self._words.none)}) {end}",
-            written,
-            count=1,
-        )
+        return write(spans, allowed, self._lang, most, self._form)
 
 
 def _names_grammar(engine: Engine, ontology: Ontology, lang: Lang) -> str:
     """The grammar of a JSON array of relations, each at most once, in their order."""
-    literal = _literal(engine)
+    literal = (llguidance.LARK if engine == "llguidance" else gbnf.GBNF).literal
     names = [literal(json.dumps(relation.names[lang], ensure_ascii=False)) for relation in ontology.relations]
     define = llguidance.LARK.define if engine == "llguidance" else gbnf.GBNF.define
     rules = [define(llguidance.LARK.start if engine == "llguidance" else gbnf.GBNF.start, '"[" names? "]"')]
@@ -389,12 +346,6 @@ def _names_grammar(engine: Engine, ontology: Ontology, lang: Lang) -> str:
         if rank:
             rules.append(define(f"more{rank}", f'("," {name})?{then}'))
     return (llguidance.HEADER if engine == "llguidance" else "") + "\n".join((*rules, ""))
-
-
-def _literal(engine: Engine) -> Callable[[str], str]:
-    if engine == "llguidance":
-        return llguidance.LARK.literal
-    return lambda text: gbnf.GBNF.literal(text).replace("\n", r"\n")
 
 
 def _only(ontology: Ontology, wanted: Callable[[str], bool], lang: Lang) -> Ontology:

@@ -35,7 +35,8 @@ from triplelake.evaluate.sureness import quality
 from triplelake.pool.client import LlamaServer
 from triplelake.pool.embedded import EmbeddedServer
 from triplelake.pool.window import windowed
-from triplelake.prompt.turns import BLANK_LINE, Turns
+from triplelake.prompt.profile import BLANK_LINE
+from triplelake.prompt.turns import Turns
 from triplelake.triples.confidence import Features, features, log_odds
 from triplelake.triples.derive import derive
 from triplelake.types import Triple

@@ -104,14 +104,16 @@ class Riddle:
 
 
 def form_of(prompt: str) -> FormName:
-    return "relations" if '":[["' in prompt else "arrays"
+    if '":[["' in prompt:
+        return "relations"
+    return "arrays" if '[["' in prompt else "lines"
 
 
 def way_of(prompt: str) -> str:
     """The arm by which a question came."""
     turns = prompt.count(f"{OPENS}assistant") > 1
     shape = "turns" if turns else "text" if OPENS in prompt else "plain"
-    empty = FORMS[form_of(prompt)].empty
+    empty = FORMS[form_of(prompt)].empty("en")
     shows = f"assistant\n{empty}<" in prompt or f"\n{LABELS.answer}{empty}\n" in prompt
     return f"{shape}-{form_of(prompt)}-{'example' if shows else 'told'}"
 
@@ -293,6 +295,21 @@ def test_an_earlier_file_is_replaced_on_demand(here: Path) -> None:
     words = ["--gold", "gold.jsonl", "--to", "riddle.yaml", "--n", "20", "--arms", *WAYS, "--overwrite"]
     assert tune_prompt_command(words) == 0
     assert load_profile(here / "riddle.yaml").template == "server"
+
+
+def test_a_form_that_a_prompt_of_ones_own_lacks_is_not_tried(
+    here: Path, riddle: Riddle, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(CONF / "prompts", here / "own")
+    written = (here / "own" / "en.yaml").read_text("utf-8").splitlines(keepends=True)
+    (here / "own" / "en.yaml").write_text("".join(each for each in written if "  lines: " not in each), "utf-8")
+    words = ["--gold", "gold.jsonl", "--to", "riddle.yaml", "--n", "20", "--profile", "chat"]
+    assert tune_prompt_command(words) == 0
+    assert "turns-lines-example" in riddle.asked
+    riddle.asked.clear()
+    assert tune_prompt_command([*words, "--set", "prompt.dir=own", "--overwrite"]) == 0
+    assert riddle.asked and not any("lines" in way for way in riddle.asked)
+    assert "not tried: lines, which `forms` in own/en.yaml lacks" in " ".join(capsys.readouterr().out.split())
 
 
 @pytest.mark.infra

@@ -32,8 +32,16 @@ _MEMBERS = re.compile(rf"^m\d+(?: ::= |: )({_LITERAL}) items(\d+) ", re.MULTILIN
 _OBJECTS = re.compile(r"^[oO](\d+)(?: ::= |: )(.*)$", re.MULTILINE)
 _MORE = re.compile(r'" [\w" ,\\\]\[]+\)\{0,(\d+)\}')
 """How often a grammar lets triples, groups or items go on, the first that is there."""
-_FORMS = {"objects": r"{\"subject\":", "subjects": '"\\":{"', "relations": '\\":[[\\"', "arrays": ""}
+_FORMS = {
+    "objects": r"{\"subject\":",
+    "subjects": '"\\":{"',
+    "relations": '\\":[[\\"',
+    "lines": ' "|" tail',
+    "arrays": "",
+}
 """What tells a form in a grammar, the first that is there."""
+_LINES = re.compile(rf"^(?:root ::=|start:) \(.* \| ({_LITERAL})\)(?: ({_LITERAL}))?$", re.MULTILINE)
+"""Of lines: the word for none, and what stands behind an answer."""
 _TRIPLE = {"arrays": '["%s","%s","%s"]', "objects": '{"subject":"%s","relation":"%s","object":"%s"}'}
 _FREE = {True: "is related to", False: "相关"}
 
@@ -53,13 +61,19 @@ class Frame:
     branches: tuple[Branch, ...]
     most_triples: int
     form: str
+    none: str = ""
+    end: str = ""
 
     @property
     def empty(self) -> str:
+        if self.form == "lines":
+            return self.none + self.end
         return "{}" if self.form in ("subjects", "relations") else "[]"
 
     def write(self, said: Sequence[tuple[str, str, str]]) -> str:
         """An answer as the grammar writes it; predicates are escaped already."""
+        if self.form == "lines":
+            return "\n".join(map("|".join, said)) + self.end if said else self.empty
         if self.form in _TRIPLE:
             return "[" + ",".join(_TRIPLE[self.form] % each for each in said) + "]"
         items: dict[str, list[str]] = {name: [] for branch in self.branches for name in branch.predicates}
@@ -98,7 +112,7 @@ def answer(prompt: str, text: str | None, grammar: str, *, most_tokens: int) -> 
 
 
 def triples(text: str, found: Frame) -> str:
-    """An answer to a text, in compact JSON."""
+    """An answer to a text, as the grammar writes it."""
     words = [*dict.fromkeys(_WORD.findall(text))]
     if len(words) < 2:
         return found.empty
@@ -142,7 +156,9 @@ def _frame(rules: str) -> Frame | None:
         members.append(Branch(predicates, objects.get(number, ())))
     more = _MORE.search(rules)
     form = next(name for name, mark in _FORMS.items() if mark in rules)
-    return Frame(tuple(members), 1 + int(more.group(1)) if more else 1, form) if members else None
+    lines = _LINES.search(rules) if form == "lines" else None
+    around = [_unquoted(literal, rules) for literal in lines.groups(default='""')] if lines else []
+    return Frame(tuple(members), 1 + int(more.group(1)) if more else 1, form, *around) if members else None
 
 
 def _literals(names: str, rules: str) -> tuple[str, ...]:
@@ -152,7 +168,7 @@ def _literals(names: str, rules: str) -> tuple[str, ...]:
 def _unquoted(literal: str, rules: str) -> str:
     if rules.startswith(LLGUIDANCE):
         return str(json.loads(literal))
-    return re.sub(r"\\(.)", r"\1", literal[1:-1])
+    return re.sub(r"\\(.)", lambda mark: "\n" if mark[1] == "n" else mark[1], literal[1:-1])
 
 
 def refused(grammar: str, *, llguidance: bool) -> bool:

@@ -113,10 +113,20 @@ class _Candidates:
         # A server without a template of its own falls back to one and does not say so: the answers have to tell.
         bases = [find_profile(name, alias) for name in (["chat", "base"] if unknown else [given])]
         arms = arms_of(bases, names)
+        if names is None:
+            arms = self._described(arms)
         if unknown and (without := self._without_template(arms)):
             self.notes.append(f"not tried with the server's chat template, which {without}")
             arms = [arm for arm in arms if arm.profile.template != "server"]
         return dict(self._each(arms))
+
+    def _described(self, arms: Sequence[Arm]) -> list[Arm]:
+        """The arms whose form of an answer every prompt describes; one of earlier may lack a form that came later."""
+        prompts = self.question.prompts.values()
+        lacked = {arm.profile.answer: prompt for arm in arms for prompt in prompts if not prompt.describes(arm.profile)}
+        for form, prompt in lacked.items():
+            self.notes.append(f"not tried: {form}, which `forms` in {prompt.file} lacks")
+        return [arm for arm in arms if arm.profile.answer not in lacked]
 
     def _without_template(self, arms: Sequence[Arm]) -> str:
         """Why the server's template cannot be used; empty if it can, or if nothing else is to be tried."""

@@ -22,11 +22,13 @@ ALL = "all"
 _TURNS, _TEXT, _PLAIN = "turns", "text", "plain"
 NAMES = tuple("-".join(parts) for parts in product((_TURNS, _TEXT, _PLAIN), FORMS, get_args(Empty)))
 
-# By docs/measured.md. Objects cost more tokens than arrays and find no more; groups by subject find less than by
-# relation. What is not told of empty answers finds no more than what is told.
+# By docs/measured.md. Lines find most with chat models, and with a base model no more than arrays. Objects cost more
+# tokens than arrays and find no more; groups by subject find less than by relation. What is not told of empty answers
+# finds no more than what is told.
 _WORTH_TRYING: tuple[str, ...] = (
     "turns-arrays-example",
     "turns-arrays-told",
+    "turns-lines-example",
     "turns-relations-example",
     "turns-relations-told",
     "text-arrays-example",

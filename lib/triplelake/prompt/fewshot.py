@@ -107,7 +107,7 @@ def answer(example: Example, ontology: Ontology | None, lang: Lang, form: Answer
         relation = find_relation(ontology, lang, predicate) if ontology else None
         rows.append((subject, relation.names[lang] if relation else predicate, obj))
     names = [relation.names[lang] for relation in ontology.relations] if ontology else []
-    return form.write(rows, names)
+    return form.write(rows, names, lang=lang)
 
 
 def find_relation(ontology: Ontology, lang: Lang, predicate: str) -> Relation | None:

@@ -11,9 +11,9 @@ from collections.abc import Iterator, Mapping
 
 from triplelake.prompt.ontology import Ontology
 from triplelake.prompt.parts import Part, RenderedPrompt, document_text, joined, question
-from triplelake.prompt.profile import ModelProfile
+from triplelake.prompt.profile import BLANK_LINE, ModelProfile
 from triplelake.prompt.prompts import LANGS, LOOK_PLACES, LookWords, Prompt
-from triplelake.prompt.turns import BLANK_LINE, ServerTemplate, Turns
+from triplelake.prompt.turns import ServerTemplate, Turns
 from triplelake.readings import readings
 from triplelake.types import Lang, Request, Triple
 

@@ -6,11 +6,12 @@ to be tokenised without special tokens. All other text is joined.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import regex
 
+from triplelake.prompt.answer_form import AnswerForm
 from triplelake.prompt.prompts import Labels
 from triplelake.readings import LINE_END
 
@@ -57,6 +58,19 @@ def question(labels: Labels, title: str, context: str, text: str) -> tuple[Part,
 def document_text(text: str) -> Part:
     """Text from outside in one line, marked where it may hold the text of a special token."""
     return Part(LINE_END.sub(" ", text), untrusted=_MAY_BE_SPECIAL.search(text) is not None)
+
+
+def answer_text(written: str, form: AnswerForm) -> Iterator[Part]:
+    """The answer of an example from outside, line by line where its form has lines.
+
+    The bars of its form are not taken for those of a special token, unless a bracket stands before one
+    (`[|endofturn|]`).
+    """
+    for number, line in enumerate(written.split("\n")):
+        if number:
+            yield Part("\n")
+        strings = line.replace(form.bar, " ") if form.bar and f"[{form.bar}" not in line else line
+        yield Part(document_text(line).text, untrusted=document_text(strings).untrusted)
 
 
 def joined(parts: Iterable[Part]) -> tuple[Part, ...]:

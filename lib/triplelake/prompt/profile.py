@@ -6,9 +6,10 @@
     prefix: "Human: "           # with `template: text` only; the server adds BOS by itself
     suffix: "\\n</s><s>Assistant:"
     next: "\\n</s><s>Human: "   # between an answer and the next question; with `examples: turns` only
-    stop: ["</s>"]              # strings that end an answer
+    stop: ["</s>"]              # strings that end an answer; a line break in an answer of lines means a blank line
     examples: turns             # turns: of a conversation; text (default): in the one message
-    answer: objects             # objects: {"subject": …}; arrays (default): ["subject", …]
+    answer: objects             # objects: {"subject": …}; arrays (default): ["subject", …];
+                                # lines: subject|relation|object; grouped: relations, subjects
     empty: told                 # how a text without facts is shown: example (default), told or untold
     instructions: line          # what a tuned model is told: one line, or one with the `relations`; full (default): all
 
@@ -19,7 +20,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Literal
 
@@ -27,13 +28,14 @@ import regex
 
 from triplelake.config import conf_dir, find_conf
 from triplelake.errors import InputError, PoolError, UsageError
-from triplelake.prompt.answer_form import FormName
+from triplelake.prompt.answer_form import FORMS, LINES, AnswerForm, FormName
 from triplelake.prompt.files import Section, read_yaml_as, write_new
 
 Template = Literal["plain", "server", "text"]
 Examples = Literal["text", "turns"]
 Empty = Literal["example", "told", "untold"]
 Instructions = Literal["full", "relations", "line"]
+BLANK_LINE = "\n\n"
 MARKER = "TRIPLELAKE-MESSAGE"
 """The user message to send to `/apply-template`; `split_template` finds it again."""
 
@@ -72,6 +74,23 @@ class ModelProfile:
     def is_tuned(self) -> bool:
         """Whether it is of a model that was tuned to the job, which needs no example."""
         return self.instructions != "full"
+
+    @property
+    def ends(self) -> tuple[str, ...]:
+        """Strings that end an answer.
+
+        A line break that is to end an answer would leave the first of its lines, so that lines end with a blank one.
+        """
+        return tuple(dict.fromkeys(BLANK_LINE if self._is_break(each) else each for each in self.stop))
+
+    @property
+    def form(self) -> AnswerForm:
+        """The form of an answer; its grammar ends lines with a blank one where the model is to say that."""
+        return replace(LINES, end=BLANK_LINE) if any(map(self._is_break, self.stop)) else FORMS[self.answer]
+
+    def _is_break(self, stop: str) -> bool:
+        """Whether a stop ends an answer of lines with a line break."""
+        return self.answer == LINES.name and stop != "" and not stop.strip("\n")
 
 
 class _ProfileForm(Section):

@@ -2,9 +2,10 @@
 
     instructions: |             # {relations} stands for the list of relations, {form} and {empty} for the two below
     open_instructions: |        # the same for `ontology: none`
-    forms: {arrays: …, objects: …, subjects: …, relations: …}   # how an answer looks, by the profile's `answer`: {form}
+    forms: {arrays: …, objects: …, subjects: …, relations: …, lines: …}   # how an answer looks, by the profile's
+                                # `answer`: {form}
     empty: …                    # what to answer where there is no fact, for {empty}; left out with `empty: untold`;
-                                # [] in it becomes {} where an answer is grouped
+                                # [] in it becomes {} where an answer is grouped, and a word where it is lines
     relation_separator: 、
     relation_with_description: "{name}（{description}）"
     labels: {title: …, context: …, text: …, answer: …}   # what stands before each line
@@ -132,6 +133,10 @@ class Prompt:
         """The instructions that go with an ontology, or with none."""
         return self.open_instructions if ontology is None else self.instructions
 
+    def describes(self, profile: ModelProfile) -> bool:
+        """Whether it can say how a profile's answer looks; one that says it in its own words is taken as it is."""
+        return not self.forms or profile.answer in self.forms
+
     def filled(self, profile: ModelProfile) -> Prompt:
         """With a profile's form of an answer, and with what to answer where there is no fact if it wants that told.
 
@@ -143,10 +148,10 @@ class Prompt:
         if profile.is_tuned:
             told = self.tuned.line if profile.instructions == "line" else self.tuned.relations
             return replace(self, instructions=told, open_instructions=self.tuned.line, examples=(), forms={}, empty="")
-        if self.forms and profile.answer not in self.forms:
+        if not self.describes(profile):
             reason = f"lacks `{profile.answer}` in `forms`, which model profile {profile.name} wants"
             raise InputError(str(self.file), reason, _SEE)
-        nothing = self.empty.replace(ARRAYS.empty, FORMS[profile.answer].empty)
+        nothing = self.empty.replace(ARRAYS.empty(self.lang), FORMS[profile.answer].empty(self.lang))
         values = {FORM: self.forms.get(profile.answer, ""), EMPTY: "" if profile.empty == "untold" else nothing}
 
         def fill(text: str) -> str:

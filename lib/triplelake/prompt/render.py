@@ -21,13 +21,13 @@ from hashlib import sha256
 from triplelake.config import Settings
 from triplelake.errors import InputError
 from triplelake.prompt import fewshot
-from triplelake.prompt.answer_form import ARRAYS, FORMS, AnswerForm
+from triplelake.prompt.answer_form import ARRAYS, AnswerForm
 from triplelake.prompt.ontology import Note, Ontology
-from triplelake.prompt.parts import Part, RenderedPrompt, document_text, joined, question
-from triplelake.prompt.profile import ModelProfile
+from triplelake.prompt.parts import Part, RenderedPrompt, answer_text, joined, question
+from triplelake.prompt.profile import BLANK_LINE, ModelProfile
 from triplelake.prompt.prompts import EMPTY, FORM, LANGS, Labels, Prompt
 from triplelake.prompt.retrieval import Gallery
-from triplelake.prompt.turns import BLANK_LINE, ServerTemplate, Turns
+from triplelake.prompt.turns import ServerTemplate, Turns
 from triplelake.readings import readings
 from triplelake.types import Lang, Request
 
@@ -61,7 +61,7 @@ class Renderer:
         gallery: Gallery | None = None,
     ) -> None:
         notes: list[Note] = []
-        self._form = FORMS[profile.answer]
+        self._form = profile.form
         self._labels: dict[Lang, Labels] = {}
         self._prefixes: dict[Lang, str] = {}
         self._turns: dict[Lang, Turns] = {}
@@ -79,7 +79,7 @@ class Renderer:
         if profile.examples == "turns" and server_template is not None and server_template.turns is None:
             told = "the server's chat template refuses a conversation, or does not write every turn alike"
             notes.append(Note(f"{told}: the examples are shown in one message"))
-        self._stop = profile.stop
+        self._stop = profile.ends
         self._ontology = ontology
         self._gallery = gallery
         self._notes = tuple(notes)
@@ -137,7 +137,7 @@ class Renderer:
         turns = self._turns[lang]
         yield from question(self._labels[lang], example.title, example.context, example.text)
         yield Part(turns.to_answer)
-        yield document_text(fewshot.answer(example, self._ontology, lang, self._form))
+        yield from answer_text(fewshot.answer(example, self._ontology, lang, self._form), self._form)
         yield Part(turns.to_next)
 
     def identity(self) -> tuple[str, ...]:

@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from triplelake.prompt.profile import MARKER
+from triplelake.prompt.profile import BLANK_LINE, MARKER
 
 _SYSTEM = "TRIPLELAKE-INSTRUCTIONS"
 _ASKED = ("TRIPLELAKE-QUESTION-ONE", "TRIPLELAKE-QUESTION-TWO", MARKER)
 _SAID = ("TRIPLELAKE-ANSWER-ONE", "TRIPLELAKE-ANSWER-TWO")
-BLANK_LINE = "\n\n"
 
 
 @dataclass(frozen=True, slots=True)

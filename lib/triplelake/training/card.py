@@ -139,8 +139,8 @@ def end_of_answer(profile: ModelProfile) -> str:
 
     Empty where neither tells: then it is the model's own end of text.
     """
-    if profile.stop:
-        return profile.stop[0]
+    if profile.ends:
+        return profile.ends[0]
     found = _MARK.match(profile.suffix.lstrip()) if profile.template == "text" else None
     return found[0] if found else ""
 
@@ -148,7 +148,7 @@ def end_of_answer(profile: ModelProfile) -> str:
 def template_marks(profile: ModelProfile) -> tuple[str, ...]:
     """What begins or ends a turn or an answer, each once: `<|im_end|>`, `</s>`, `[INST]`, and every stop string."""
     found = _MARK.findall(profile.prefix + profile.suffix)
-    return tuple(dict.fromkeys((*found, *(stop for stop in profile.stop if stop.strip()))))
+    return tuple(dict.fromkeys((*found, *(stop for stop in profile.ends if stop.strip()))))
 
 
 def _counts(names: Iterable[str]) -> dict[str, int]:

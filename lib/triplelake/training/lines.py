@@ -125,7 +125,7 @@ class LineMaker:
             context=known.context,
             facts=tuple(said),
             prompt=self.renderer.render(request).text,
-            answer=self.renderer.form.write(said, names),
+            answer=self.renderer.form.write(said, names, lang=known.lang),
             origin=known.origin,
         )
         return MadeLine(line, tuple(dict.fromkeys(each[1] for each in facts)), known.document, known.whole)

@@ -13,13 +13,15 @@ from typing import NamedTuple, NoReturn, TypeAlias
 import regex
 
 from triplelake.codes import Code
+from triplelake.prompt.answer_form import LINES
 
 _STRING = r'("(?:[^"\\\x00-\x1f]++|\\(?:["\\/bfnrt]|u[0-9A-Fa-f]{4}))*+")'
 _SPACE = r"[ \t\r\n]*+"
-# The grammar of all forms: each part (S is a string; white space may stand where there is a space, and behind), and
+# The grammar of JSON forms: each part (S is a string; white space may stand where there is a space, and behind), and
 # which parts may follow it.
 _PARTS: Mapping[str, tuple[str, tuple[str, ...]]] = {
-    "list": (r" \[", ("array", "object", "end of list")),
+    # Behind its bracket a line would go on with a letter or a digit (`[a]芘|…`).
+    "list": (r" \[(?=[\s\[{\]])", ("array", "object", "end of list")),
     "array": (r"\[ S , S , S \]", ("next", "end of list")),
     "object": (r'\{ "subject" : S , "relation" : S , "object" : S \}', ("next", "end of list")),
     "next": (r",", ("array", "object")),
@@ -43,13 +45,27 @@ _PARTS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "next relation of pairs": (r",", ("relation of pairs",)),
 }
 _SPACES = (" ", "\t", "\r", "\n")
+# The grammar of lines, in which space belongs to the strings. Three strings make a line when it is known to be over.
+_FIELD = r'((?:[^"\\|\x00-\x1f]++|\\(?:["\\/bfnrt]|u[0-9A-Fa-f]{4}))++)'
+_LINE = rf"{_FIELD}\|{_FIELD}\|{_FIELD}"
+_LINES: Mapping[str, tuple[str, tuple[str, ...]]] = {
+    "line": (rf"{_LINE}\n", ("line", "last line", "end of lines")),
+    "last line": (rf"{_LINE}\Z", ()),
+    "end of lines": (r"\s*\Z", ()),
+    "no line": (rf"\s*(?:{'|'.join(sorted({*LINES.none.values()}))})\s*\Z", ()),
+}
 _PATTERNS = {
     name: regex.compile(part.replace(" ", _SPACE).replace("S", _STRING) + _SPACE + ("" if following else r"\Z"))
     for name, (part, following) in _PARTS.items()
-}
-_FIRST = ("list", "groups")
-_CLOSINGS = {"array": "]", "object": "]", "item": "]}}", "pair": "]}"}
+} | {name: regex.compile(part) for name, (part, _) in _LINES.items()}
+_FOLLOWING = {name: following for name, (_, following) in (*_PARTS.items(), *_LINES.items())}
+_FIRST = ("list", "groups", "line", "last line", "no line")
+_AT_THE_END = frozenset(_LINES) - {"line"}
+"""Parts that are none as long as the text may go on."""
+
+_CLOSINGS = {"array": "]", "object": "]", "item": "]}}", "pair": "]}", "line": "", "last line": ""}
 """What ends an answer behind a triple."""
+
 _SURROGATE = regex.compile(r"[\uD800-\uDFFF]")
 
 
@@ -79,7 +95,7 @@ class ParsedAnswer:
 
     Args:
         complete: False where the answer's tail was cut off.
-        places: of each triple, where subject, relation and object stand in the answer, without their quotation marks:
+        places: of each triple, where subject, relation and object stand in the answer, without what stands around them:
             `[start, end)` in characters. Triples of one group share what is said once.
     """
 
@@ -110,14 +126,14 @@ def parse_answer(text: str, *, truncated: bool) -> ParsedAnswer:
 
     Raises:
         AnswerError: `empty_answer`, `unfinished` (ends early although not truncated), `invalid_json`,
-            `not_triples` (JSON, but no list of triples).
+            `not_triples` (JSON, but no list of triples; or a line that is no triple).
     """
     if not truncated and not text.strip():
         raise AnswerError(Code.EMPTY_ANSWER, "the server decoded nothing")
     reader = AnswerReader()
-    reader.read(text)
+    reader.read(text, whole=not truncated)
     if not reader.done and not reader.may_go_on(text):
-        _refuse(text, reader.place)
+        _refuse(text, reader)
     if not reader.done and not truncated:
         raise AnswerError(Code.UNFINISHED, f"the answer ends within {_excerpt(text, reader.place)}")
     return reader.parsed
@@ -144,6 +160,11 @@ class AnswerReader:
         return not self._expected
 
     @property
+    def in_lines(self) -> bool:
+        """Whether a line was understood, so that the others are to be lines too."""
+        return "line" in self._expected and self.place > 0
+
+    @property
     def items(self) -> list[tuple[str, str, str]]:
         """The triples so far."""
         return [(subject.text, relation.text, obj.text) for subject, relation, obj in self._strings]
@@ -159,31 +180,32 @@ class AnswerReader:
 
     def may_go_on(self, text: str) -> bool:
         """Whether more text could still make it whole."""
-        return any(_PATTERNS[name].fullmatch(text, self.place, partial=True) for name in self._expected)
+        # Without a bar any prose could become the subject of a line.
+        names = [name for name in self._expected if name != "line" or self.in_lines or LINES.bar in text]
+        return any(_PATTERNS[name].fullmatch(text, self.place, partial=True) for name in names if name != "last line")
 
-    def read(self, text: str) -> None:
+    def read(self, text: str, *, whole: bool = False) -> None:
         """Understand as much as is certain.
 
         Args:
             text: all of the answer so far.
+            whole: there will be no more of it, so that a line without a line break is over.
 
         Raises:
             AnswerError: `invalid_json`.
         """
         while self._expected:
-            # Space behind what was understood may have come later.
-            while text[self.place : self.place + 1] in _SPACES:
+            # Space behind what was understood may have come later; in lines it belongs to what comes.
+            while "line" not in self._expected and text[self.place : self.place + 1] in _SPACES:
                 self.place += 1
-            found = next(((n, read) for n in self._expected if (read := _PATTERNS[n].match(text, self.place))), None)
+            names = self._expected if whole else [name for name in self._expected if name not in _AT_THE_END]
+            found = next(((name, read) for name in names if (read := _PATTERNS[name].match(text, self.place))), None)
             if found is None:
                 return
             part, read = found
-            said = [
-                _String(_decode(read[group]), read.start(group) + 1, read.end(group) - 1)
-                for group in range(1, read.re.groups + 1)
-            ]
+            said = [_string(read, group, quoted=part not in _LINES) for group in range(1, read.re.groups + 1)]
             match part:
-                case "array" | "object":
+                case "array" | "object" | "line" | "last line":
                     self._strings.append((said[0], said[1], said[2]))
                 case "subject":
                     self._subject = said[0]
@@ -193,12 +215,22 @@ class AnswerReader:
                     self._strings.append((self._subject, self._relation, said[0]))
                 case "pair":
                     self._strings.append((said[0], self._relation, said[1]))
-            self.place, self._expected = read.end(), _PARTS[part][1]
+            self.place, self._expected = read.end(), _FOLLOWING[part]
             if part in _CLOSINGS:
-                self.ends.append((self.place, _CLOSINGS[part]))
+                self.ends.append((said[-1].end if part in _LINES else self.place, _CLOSINGS[part]))
 
 
-def _refuse(text: str, place: int) -> NoReturn:
+def _string(read: regex.Match[str], group: int, *, quoted: bool) -> _String:
+    start, end = read.span(group)
+    if quoted:
+        return _String(_decode(read[group]), start + 1, end - 1)
+    return _String(_decode(f'"{read[group]}"'), start, end)
+
+
+def _refuse(text: str, reader: AnswerReader) -> NoReturn:
+    place = reader.place
+    if reader.in_lines:
+        raise AnswerError(Code.NOT_TRIPLES, f"no line of a triple from character {place}: {_excerpt(text, place)}")
     try:
         json.loads(text)
     except (ValueError, RecursionError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from triplelake.pool.protocol import Finished
 from triplelake.triples.parse import AnswerError, AnswerReader
 
-_ENDS = ('"', "]", "}")
+_ENDS = ('"', "]", "}", "\n")
 """What a triple ends with, in one form or another: a token without them needs no look."""
 
 

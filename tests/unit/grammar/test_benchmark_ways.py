@@ -79,7 +79,7 @@ def asker(ways: Any) -> Callable[..., Any]:
 
 
 @pytest.mark.parametrize("template", [CHAT, None])
-@pytest.mark.parametrize("answer", ["arrays", "objects", "relations"])
+@pytest.mark.parametrize("answer", ["arrays", "objects", "relations", "lines"])
 def test_without_a_way_of_its_own_it_asks_as_the_product_does(
     asker: Callable[..., Any], answer: Any, template: ServerTemplate | None
 ) -> None:
@@ -101,7 +101,7 @@ def test_what_is_no_way(ways: Any, name: str) -> None:
 
 def test_a_way_by_its_name(ways: Any) -> None:
     assert ways.read_way("turns-short-told~as-is") == ways.Way("turns-objects-told", "short", "as-is", ())
-    assert ways.read_way("text-lines-example~limit-4-5") == ways.Way("text-arrays-example", "lines", "limit", (4, 5))
+    assert ways.read_way("text-lines-example~limit-4-5") == ways.Way("text-lines-example", None, "limit", (4, 5))
 
 
 @pytest.mark.parametrize(
@@ -109,8 +109,6 @@ def test_a_way_by_its_name(ways: Any) -> None:
     [
         ("short", '[{"s":"晨雾","r":"作者","o":"林知远"},{"s":"晨雾","r":"导演","o":"何若兰"}]', False),
         ("short", '[{"s":"晨雾","r":"作者","o":"林知远"},{"s":"晨雾","r":"导演","o":"何若兰"},{"s":"晨', True),
-        ("lines", "晨雾|作者|林知远\n晨雾|导演|何若兰", False),
-        ("lines", "晨雾|作者|林知远\n晨雾|导演|何若兰\n晨雾|主演|何若", True),
     ],
 )
 def test_the_whole_triples_of_an_answer_are_read(ways: Any, own: str, text: str, truncated: bool) -> None:
@@ -119,39 +117,35 @@ def test_the_whole_triples_of_an_answer_are_read(ways: Any, own: str, text: str,
     assert ways.as_arrays(way, completion).text == ARRAYS.write(TRIPLES)
 
 
-@pytest.mark.parametrize(("own", "empty"), [("short", "[]"), ("lines", "无")])
-def test_no_triples(ways: Any, own: str, empty: str) -> None:
-    way = ways.read_way(f"turns-{own}-example~as-is")
-    assert ways.as_arrays(way, Completion(empty, False, 0, 0, 0, 0.0, "m", "e")).text == "[]"
+def test_no_triples(ways: Any) -> None:
+    way = ways.read_way("turns-short-example~as-is")
+    assert ways.as_arrays(way, Completion("[]", False, 0, 0, 0, 0.0, "m", "e")).text == "[]"
 
 
-@pytest.mark.parametrize("own", ["short", "lines"])
-def test_an_answer_is_left_where_it_repeats_itself(ways: Any, own: str) -> None:
-    form = ways.OWN_FORMS[own]
+def test_an_answer_is_left_where_it_repeats_itself(ways: Any) -> None:
+    form = ways.OWN_FORMS["short"]
     once = form.write(TRIPLES)
     again = form.write((*TRIPLES, TRIPLES[0]))
-    watch = ways.OwnRepeats(own)
+    watch = ways.OwnRepeats("short")
     assert watch(once) is None
     assert watch(again[:-2]) is None
-    left = watch(again + "\n")
+    left = watch(again)
     assert left is not None
     assert left.text == once
     assert again.startswith(left.text[: left.said])
 
 
-@pytest.mark.parametrize(("own", "empty"), [("short", "[]"), ("lines", "无")])
-@pytest.mark.parametrize(("template", "end"), [(CHAT, ""), (None, "\n\n")])
+@pytest.mark.parametrize("template", [CHAT, None])
 def test_the_grammar_admits_what_the_form_writes(
-    ways: Any, asker: Callable[..., Any], read_gbnf: Any, own: str, empty: str, template: Any, end: str
+    ways: Any, asker: Callable[..., Any], read_gbnf: Any, template: Any
 ) -> None:
     server = Scripted("")
-    asker(f"turns-{own}-example~as-is", server, template=template).complete(REQUEST)
+    asker("turns-short-example~as-is", server, template=template).complete(REQUEST)
     grammar = read_gbnf(server.asked[0][1])
-    form = ways.OWN_FORMS[own]
-    end = end if own == "lines" else ""
-    assert all(grammar.admits(text + end) for text in (form.write(TRIPLES), form.write(TRIPLES[:1]), empty))
+    form = ways.OWN_FORMS["short"]
+    assert all(grammar.admits(text) for text in (form.write(TRIPLES), form.write(TRIPLES[:1]), "[]"))
     for wrong in (("晨雾", "作者", "林远"), ("晨雾", "作家", "林知远")):
-        assert not grammar.admits(form.write((wrong,)) + end)
+        assert not grammar.admits(form.write((wrong,)))
     assert not grammar.admits("")
 
 

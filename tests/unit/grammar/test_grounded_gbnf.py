@@ -13,10 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from triplelake.config import AnswerSettings
-from triplelake.prompt.answer_form import BY_RELATION, BY_SUBJECT, FORMS, AnswerForm, Grouped, Listed
+from triplelake.prompt.answer_form import BY_RELATION, BY_SUBJECT, FORMS, LINES, AnswerForm, Grouped, Listed
 from triplelake.prompt.grammar import automaton, build_grammar
 from triplelake.prompt.grammar.spans import material
 from triplelake.prompt.ontology import Ontology, Relation, Signature
+from triplelake.prompt.profile import ModelProfile
 from triplelake.triples.parse import parse_answer
 from triplelake.types import Lang, Request
 
@@ -27,7 +28,7 @@ ONTOLOGY = Ontology(
         Relation(
             "author", {"zh-Hans": "作者", "zh-Hant": "作者", "en": "author"}, signatures=(Signature("work", "person"),)
         ),
-        Relation("born", {"zh-Hans": '出生"地\\', "zh-Hant": "出生\n地]", "en": 'place of "birth"'}),
+        Relation("born", {"zh-Hans": '出生"地\\', "zh-Hant": "出生\n地]|", "en": 'place of "birth"'}),
         Relation("year", {"zh-Hans": "年份", "zh-Hant": "年份", "en": "year"}, object_pattern=YEAR),
         Relation("until", {"zh-Hans": "截止", "zh-Hant": "截止", "en": "until"}, object_pattern=YEAR),
         Relation("never", {"zh-Hans": "無", "zh-Hant": "無", "en": "never"}, object_pattern=r"\p{Thai}+"),
@@ -77,7 +78,7 @@ def test_every_text_of_the_grammar_is_an_answer_with_grounded_triples(
         text = grammar.sample(rng)
         found = parse_answer(text, truncated=False).items
         if isinstance(form, Listed):
-            assert form.write(found) == text
+            assert form.write(found, lang=request_.lang) == text
             assert len(found) <= triples
         else:
             assert_grouped(text, form, [*relations], triples)
@@ -185,6 +186,64 @@ def test_groups_in_open_mode(read_gbnf: Any, form: Grouped, answer: str) -> None
     grammar = read_gbnf(build_grammar("gbnf", Request("r", "A 甲", "", "", "en"), None, AnswerSettings(), form))
     assert grammar.admits(answer)
     assert grammar.admits("{}")
+
+
+@pytest.mark.parametrize(("lang", "none"), [("zh-Hans", "无"), ("zh-Hant", "無"), ("en", "none")])
+def test_lines_are_those_that_the_form_writes(read_gbnf: Any, lang: Lang, none: str) -> None:
+    request = Request("r", "林知远写了《晨雾》，2003年出版。", "", "", lang)
+    grammar = read_gbnf(build_grammar("gbnf", request, ONTOLOGY, AnswerSettings(), LINES))
+    author, year = (each for each in ONTOLOGY.by_name(lang) if ONTOLOGY.by_name(lang)[each].id in ("author", "year"))
+    one, other = ("晨雾", author, "林知远"), ("晨雾", year, "2003年")
+    for said in ((), (one,), (one, other), (other, one, one)):
+        assert grammar.admits(LINES.write(said, lang=lang))
+    assert grammar.admits(none)
+    whole = LINES.write((one, other))
+    for bad in (
+        "",
+        f"{whole}\n",
+        f"\n{whole}",
+        f"{none}\n{whole}",
+        whole.replace("\n", "\n\n"),
+        f"{whole}|",
+        "[]",
+        "无",
+    ):
+        assert grammar.admits(bad) == (bad == none)
+
+
+def test_no_entity_of_a_line_holds_what_ends_it(read_gbnf: Any) -> None:
+    request = Request("r", "甲|乙\n丙", "", "", "zh-Hans")
+    grammar = read_gbnf(build_grammar("gbnf", request, ONTOLOGY, AnswerSettings(), LINES))
+    assert grammar.admits("甲|作者|乙\n乙|作者|丙")
+    assert not any(grammar.admits(answer) for answer in ("甲|乙|作者|丙", "甲|作者|乙\n丙", "甲\\u007c乙|作者|丙"))
+    verify = AnswerSettings(grounding="verify")
+    for ontology in (ONTOLOGY, None):
+        static = read_gbnf(build_grammar("gbnf", request, ontology, verify, LINES))
+        assert static.admits("任何词|作者|别的词\n甲|作者|丁")
+        assert not any(static.admits(answer) for answer in ("甲|乙|作者|丙", "甲|作者|乙\n丙", "甲|作者|乙\n"))
+
+
+def test_a_relation_with_a_bar_is_said_by_its_number(read_gbnf: Any) -> None:
+    grammar = read_gbnf(
+        build_grammar("gbnf", Request("r", "甲乙", "", "", "zh-Hant"), ONTOLOGY, AnswerSettings(), LINES)
+    )
+    answer = LINES.write([("甲", "出生\n地]|", "乙")])
+    assert answer == "甲|出生\\n地]\\u007c|乙"
+    assert grammar.admits(answer)
+    assert parse_answer(answer, truncated=False).items == (("甲", "出生\n地]|", "乙"),)
+
+
+@pytest.mark.parametrize("stop", ["\n", "\n\n"])
+def test_a_base_model_ends_its_lines_with_a_blank_one(read_gbnf: Any, stop: str) -> None:
+    profile = ModelProfile("base", "plain", stop=(stop, "</s>"), answer="lines")
+    assert profile.ends == ("\n\n", "</s>")
+    request = Request("r", "甲乙", "", "", "zh-Hans")
+    grammar = read_gbnf(build_grammar("gbnf", request, ONTOLOGY, AnswerSettings(), profile.form))
+    for said, whole in (("甲|作者|乙", True), ("无", True), ("甲|作者|乙\n甲|作者|甲", True), ("甲|作者|乙\n", False)):
+        assert grammar.admits(f"{said}\n\n") == whole
+        assert not grammar.admits(said)
+    assert ModelProfile("base", "plain", stop=(stop,)).ends == (stop,)
+    assert ModelProfile("chat", "server", answer="lines", stop=("</s>",)).form == LINES
 
 
 def test_title_and_context_count_but_are_not_joined(read_gbnf: Any) -> None:

@@ -11,8 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from triplelake.config import AnswerSettings
+from triplelake.prompt.answer_form import LINES, AnswerForm
 from triplelake.prompt.grammar import Engine, build_grammar
 from triplelake.prompt.ontology import Ontology, Relation
+from triplelake.prompt.profile import ModelProfile
 from triplelake.types import Lang, Request
 
 ONTOLOGY = Ontology(
@@ -75,6 +77,18 @@ def test_an_llguidance_grammar_holds_a_document_only_as_json_strings() -> None:
     literal = r'"(?:[^"\\]|\\.)*"(?: E\d+)?'
     for line in lines[5:]:
         assert regex.fullmatch(rf"E\d*: (?:{literal}(?: \| {literal})*|\({literal}(?: \| {literal})*\)\?)", line), line
+
+
+@pytest.mark.parametrize(
+    ("form", "end"), [(LINES, ""), (ModelProfile("b", "plain", stop=("\n",), answer="lines").form, r' "\n\n"')]
+)
+def test_lines_for_llguidance(form: AnswerForm, end: str) -> None:
+    grammar = build_grammar("llguidance", Request("r", "天地", "", "", "zh-Hans"), ONTOLOGY, AnswerSettings(), form)
+    assert grammar.splitlines()[1:4] == [
+        rf'start: (triple ("\n" triple){{0,1}} | "无"){end}',
+        'triple: E "|" tail',
+        "tail: P0 E",
+    ]
 
 
 @pytest.mark.parametrize("engine", ENGINES)

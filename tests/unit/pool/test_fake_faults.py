@@ -107,7 +107,7 @@ def never() -> Iterator[FakePool]:
         yield pool
 
 
-BEGINS = {"arrays": '[["', "objects": '[{"subject":"', "subjects": '{"', "relations": '{"'}
+BEGINS = {"arrays": '[["', "objects": '[{"subject":"', "subjects": '{"', "relations": '{"', "lines": ""}
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -130,6 +130,7 @@ def test_answers_are_of_the_text_and_the_same_for_all_grammars(
         assert (found.error_code, found.dropped) == (None, {})
         assert found.triples
         assert completion.text.startswith(BEGINS[form])
+        assert (form == "lines") == ("|" in completion.text)
         said.add(completion.text)
     assert len(said) == 1
     client.close()

@@ -26,6 +26,8 @@ def test_without_names_it_is_what_is_worth_trying_and_can_be() -> None:
     assert names(CHAT)[0] == "turns-arrays-example"
     assert all(not name.startswith("plain-") for name in names(CHAT))
     assert names(CHAT, BASE) == [*names(CHAT)[:1], *names(BASE)[:1], *names(CHAT)[1:], *names(BASE)[1:]]
+    assert "turns-lines-example" in names(CHAT)
+    assert not any("lines" in name for name in names(BASE))
     # What is used now is always among them, for a comparison.
     assert names(ONE_MESSAGE)[:2] == ["text-objects-untold", "text-arrays-example"]
     # Without gold their agreement chooses, which needs three.
@@ -46,9 +48,9 @@ def test_every_arm_is_named_after_its_profile() -> None:
     assert [arm.name for arm in found] == list(NAMES)
     assert all(name_of(arm.profile) == arm.name for arm in found)
     assert (
-        len({(each.template, each.examples, each.answer, each.empty) for each in (arm.profile for arm in found)}) == 36
+        len({(each.template, each.examples, each.answer, each.empty) for each in (arm.profile for arm in found)}) == 45
     )
-    assert len(arms_of([ONE_MESSAGE], ["all"])) == 12
+    assert len(arms_of([ONE_MESSAGE], ["all"])) == 15
 
 
 def test_a_template_that_knows_no_turns() -> None:

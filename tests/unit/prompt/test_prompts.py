@@ -79,7 +79,7 @@ def test_the_shipped_examples_are_the_same_in_every_language() -> None:
     [
         ({"forms": {}}, "`instructions` holds {form}, and there are no `forms`"),
         ({"empty": ""}, "`instructions` holds {empty}, and there is no `empty`"),
-        ({"forms": {"rows": "rows"}}, "should be 'arrays', 'objects', 'subjects' or 'relations'"),
+        ({"forms": {"rows": "rows"}}, "should be 'arrays', 'objects', 'subjects', 'relations' or 'lines'"),
         (
             {"instructions": "Use {relations}{empty}", "open_instructions": "Find facts{empty}"},
             "`forms` is used by no instructions",
@@ -109,13 +109,21 @@ def test_a_form_that_a_prompt_does_not_describe_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("form", "nothing"), [("arrays", "[]"), ("objects", "[]"), ("subjects", "{}"), ("relations", "{}")]
+    ("form", "nothing"),
+    [
+        ("arrays", ["[]"] * 3),
+        ("objects", ["[]"] * 3),
+        ("subjects", ["{}"] * 3),
+        ("relations", ["{}"] * 3),
+        ("lines", ["无", "無", "none"]),
+    ],
 )
-def test_the_empty_answer_is_told_in_the_form_of_the_profile(form: FormName, nothing: str) -> None:
-    for prompt in load_prompts("prompts").values():
+def test_the_empty_answer_is_told_in_the_form_of_the_profile(form: FormName, nothing: list[str]) -> None:
+    prompts = load_prompts("prompts")
+    for prompt, said in zip((prompts[lang] for lang in LANGS), nothing, strict=True):
         filled = prompt.filled(ModelProfile("chat", "server", answer=form))
         for told in (filled.instructions, filled.open_instructions):
-            assert told.rstrip(".。").endswith(nothing)
+            assert told.rstrip(".。").endswith(said)
 
 
 def test_instructions_hold_the_relations_in_their_order_and_described() -> None:

@@ -321,6 +321,8 @@ def test_identity_is_what_can_change_an_answer(prompts: Mapping[Lang, Prompt], g
         identity(profile=ATOM),
         identity(profile=replace(PLAIN, stop=())),
         identity(profile=replace(PLAIN, answer="objects")),
+        identity(profile=replace(PLAIN, answer="lines")),
+        identity(profile=replace(PLAIN, answer="lines", stop=())),
         identity(profile=replace(PLAIN, empty="told")),
         identity(profile=replace(PLAIN, empty="untold")),
         identity(profile=replace(ATOM, examples="turns", next="\n</s><s>Human: ")),

@@ -83,6 +83,25 @@ def test_the_identity_follows_what_is_written() -> None:
     assert Renderer(prompts, ontology, base).retrieved == ()
 
 
+def test_lines_stay_lines() -> None:
+    star = Example("电影《远山》由沈若白导演、主演。", "", "", (("远山", "导演", "沈若白"), ("远山", "主演", "沈若白")))
+    odd = [Example("甲<|x|>写了《乙》。", "", "", (("乙", "作者", "甲<|x|>"), ("乙", "作者", "甲")))]
+    odd.append(Example("甲[写了《乙》。", "", "", (("甲[", "作者", "乙"),)))
+    prompts, ontology = load_prompts("prompts"), load_ontology("ontologies/general.yaml")
+    base = ModelProfile("base", "plain", answer="lines")
+    shown = Renderer(prompts, ontology, base, gallery=Gallery({"zh-Hans": (star,)}, 1))
+    prompt = shown.render(asked("电影《晨雾》由林知远导演。"))
+    assert f"{star.text}\n三元组：远山|导演|沈若白\n远山|主演|沈若白\n\n文本：电影" in prompt.text
+    # Bars are the form's own: without a mark that begins a special token nothing is doubtful.
+    assert len(prompt.parts) == 1
+    for example, doubtful in zip(
+        odd, ([odd[0].text, r"乙|作者|甲<\u007cx\u007c>"], [odd[1].text, "甲[|作者|乙"]), strict=True
+    ):
+        shown = Renderer(prompts, ontology, base, gallery=Gallery({"zh-Hans": (example,)}, 1))
+        parts = shown.render(asked("丙写了《丁》。")).parts
+        assert [part.text for part in parts if part.untrusted] == doubtful
+
+
 def test_what_looks_like_a_special_token_in_gold_is_data() -> None:
     odd = Example("甲<|im_end|>写了《乙》。", "", "", (("乙", "作者", "甲"),))
     shown = Renderer(

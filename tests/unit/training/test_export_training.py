@@ -59,6 +59,17 @@ def _export(*words: str) -> int:
     return export_command(["--what", "training", "--profile", "own.yaml", "--to", "data", *words])
 
 
+def test_lines_of_a_base_model_end_with_a_blank_one(work: Path) -> None:
+    Path("own.yaml").write_text(
+        'name: own\ntemplate: plain\nstop: ["\\n"]\nanswer: lines\ninstructions: line\n', "utf-8"
+    )
+    assert _export("--gold", "gold.jsonl", "--dev", "4") == 0
+    found = read_training(Path("data"))
+    assert (found.card.answer, found.card.end) == ("lines", "\n\n")
+    for line in (*found.train, *found.dev):
+        assert line.answer == ("\n".join(map("|".join, line.facts)) or "无")
+
+
 def test_the_folder_is_what_the_trainer_reads(work: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = {name for name in sys.modules if name.startswith("pyspark")}
     assert _export("--gold", "gold.jsonl", "--dev", "4") == 0

@@ -42,6 +42,18 @@ def test_triples_of_a_group_share_what_is_said_once() -> None:
     assert [each.onward for each in found] == [0, -6, -8]
 
 
+def test_in_lines_the_line_break_tells_whether_there_is_another_triple() -> None:
+    answer = "甲|r|乙\n甲|r|丙"
+    tokens = ["甲", "|", "r", "|", "乙", "\n", "甲|", "r|", "丙"]
+    logprobs = [-(2.0**-place) for place in range(len(tokens))]
+    found = likelihoods(parse_answer(answer, truncated=False).places, logprobs, [*map(len, tokens)])
+    assert found is not None
+    first, second = found
+    assert (first.onward, first.subject, first.predicate, first.object) == (0, logprobs[0], logprobs[2], logprobs[4])
+    assert second.onward == pytest.approx(logprobs[5])
+    assert (second.subject, second.predicate, second.object) == (logprobs[6], logprobs[7], logprobs[8])
+
+
 def test_a_token_may_spell_more_than_one_part_and_a_character_take_two() -> None:
     # The second entry ends a character that the first began: it begins none.
     answer = '[["晨雾","r","b"]]'

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from triplelake.prompt.answer_form import BY_RELATION, BY_SUBJECT, Grouped
+from triplelake.prompt.answer_form import BY_RELATION, BY_SUBJECT, LINES, Grouped
 from triplelake.triples.parse import AnswerError, parse_answer
 
 TRIPLES = st.lists(st.tuples(*[st.text(max_size=8)] * 3), max_size=4)
@@ -79,6 +79,50 @@ def test_groups_give_their_triples(triples: list[tuple[str, str, str]], form: Gr
         assert code_of(answer[:cut]) == "unfinished"
 
 
+STRINGS = st.text('甲a ["\\|\n😀é', min_size=1, max_size=5)
+LINES_OF = st.lists(st.tuples(STRINGS, STRINGS, STRINGS), min_size=1, max_size=4)
+
+
+@given(LINES_OF.filter(lambda triples: not triples[0][0].lstrip().startswith("[")), st.sampled_from(["", "\n", "\n\n"]))
+def test_lines_give_their_triples(triples: list[tuple[str, str, str]], end: str) -> None:
+    # What begins as a JSON list does is one; no entity begins so.
+    answer = LINES.write(triples)
+    assert answer.count("\n") == len(triples) - 1
+    assert answer.count("|") == 2 * len(triples)
+    parsed = parse_answer(answer + end, truncated=False)
+    assert parsed.complete
+    assert parsed.items == tuple(triples)
+    assert said_at(answer, parsed.places) == triples
+    for cut in range(len(answer) + 1):
+        text = answer[:cut]
+        if text.strip() and "|" not in text:
+            # Nothing tells it from prose yet.
+            assert code_of(text, truncated=True) == code_of(text) == "invalid_json"
+            continue
+        part = parse_answer(text, truncated=True)
+        # A line without its line break might have gone on.
+        assert (part.items, part.complete) == (tuple(triples[: text.count("\n")]), False)
+        last = text.rpartition("\n")[2]
+        if last.count("|") < 2 or last.endswith("|"):
+            if last.strip() or not text.strip():
+                assert code_of(text) in ("unfinished", "empty_answer")
+            else:
+                assert parse_answer(text, truncated=False).items == part.items
+
+
+@pytest.mark.parametrize("word", ["无", "無", "none", "none\n"])
+def test_a_word_stands_for_no_lines(word: str) -> None:
+    parsed = parse_answer(word, truncated=False)
+    assert (parsed.items, parsed.complete) == ((), True)
+    assert {LINES.write((), lang=lang) for lang in LINES.none} == {"无", "無", "none"}
+    assert parse_answer("none|of|them", truncated=False).items == (("none", "of", "them"),)
+
+
+def test_a_line_may_begin_with_a_bracket() -> None:
+    assert parse_answer("[a]芘|成分|苯", truncated=False).items == (("[a]芘", "成分", "苯"),)
+    assert not parse_answer("[a]芘|成", truncated=True).complete
+
+
 def test_a_group_that_comes_again_loses_nothing() -> None:
     assert parse_answer('{"a":{"r":["b"]},"a":{"r":["c","b"]}}', truncated=False).items == (
         ("a", "r", "b"),
@@ -88,7 +132,7 @@ def test_a_group_that_comes_again_loses_nothing() -> None:
     assert parse_answer('{"r":[["a","b"]],"r":[["a","b"]]}', truncated=False).items == (("a", "r", "b"),) * 2
 
 
-@given(st.text() | st.text('[]",\\abc \nu0{}:晨雾\ud800', max_size=30), st.booleans())
+@given(st.text() | st.text('[]",\\abc \nu0{}:晨雾\ud800|', max_size=30), st.booleans())
 @example('[["a","b","c"]]]', True)
 @example("[" * 100_000, False)
 @example("9" * 5_000, False)
@@ -98,11 +142,16 @@ def test_junk_raises_nothing_but_answer_error(junk: str, truncated: bool) -> Non
     except AnswerError as error:
         assert error.code in {"empty_answer", "invalid_json", "not_triples", "unfinished"}
         return
-    if parsed.complete:
+    if parsed.complete and junk.lstrip(" \t\r\n").startswith(("[", "{")) and junk != LINES.write(parsed.items):
         rows = json.loads(junk)
         if isinstance(rows, list):
             said = [[*row.values()] if isinstance(row, dict) else row for row in rows]
             assert said == [list(item) for item in parsed.items]
+    elif parsed.complete:
+        rows = [
+            line.split("|") for line in junk.split("\n") if line.strip() and junk.strip() not in LINES.none.values()
+        ]
+        assert [[json.loads(f'"{part}"') for part in row] for row in rows] == [list(item) for item in parsed.items]
     else:
         assert truncated
 
@@ -141,6 +190,19 @@ def test_junk_raises_nothing_but_answer_error(junk: str, truncated: bool) -> Non
         ('[["a","b","c"]', "unfinished"),
         ('[["a","b","c"],', "unfinished"),
         ('[["a', "unfinished"),
+        ("甲|作者", "unfinished"),
+        ("甲|作者|乙\n丙|作", "unfinished"),
+        ("non", "unfinished"),
+        ("None", "invalid_json"),
+        ("none\n甲|作者|乙", "invalid_json"),
+        ("甲||乙", "invalid_json"),
+        ("甲|作者|乙|丙", "invalid_json"),
+        ("甲|作者|乙\\x", "invalid_json"),
+        ("甲|作者|\\ud800", "invalid_json"),
+        ("甲|作者|乙\r\n丙|作者|丁", "invalid_json"),
+        ("甲|作者|乙\n丙|作者|丁|戊", "not_triples"),
+        ("甲|作者|乙\n\n丙|作者|丁", "not_triples"),
+        ('甲|作者|乙\n[["a","b","c"]]', "not_triples"),
     ],
 )
 def test_errors_have_codes(answer: str, code: str) -> None:
@@ -158,6 +220,9 @@ def test_errors_have_codes(answer: str, code: str) -> None:
         '{"a":1',
         '{"a":{"r":["b"]}]',
         "Sure: [",
+        "Sure, here they",
+        "甲|作者|乙|",
+        "甲|作者|乙\n丙||",
     ],
 )
 def test_truncation_excuses_only_what_more_text_could_mend(answer: str) -> None:

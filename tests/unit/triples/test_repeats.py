@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from triplelake.prompt.answer_form import ARRAYS, FORMS, AnswerForm
+from triplelake.prompt.answer_form import ARRAYS, FORMS, LINES, AnswerForm
 from triplelake.triples.parse import parse_answer
 from triplelake.triples.repeats import Repeats
 
 Triple = tuple[str, str, str]
-TRIPLES = st.lists(st.tuples(*[st.sampled_from(['"', "\\", "甲", "乙\n", "😀"])] * 3), min_size=1, max_size=6)
+TRIPLES = st.lists(st.tuples(*[st.sampled_from(['"', "\\", "甲|", "乙\n", "😀"])] * 3), min_size=1, max_size=6)
 
 
 def watched(answer: str, bounds: set[int]) -> tuple[str, int] | None:
@@ -20,7 +20,7 @@ def watched(answer: str, bounds: set[int]) -> tuple[str, int] | None:
     for end in sorted(bounds | {len(answer)}):
         if (finished := watch(answer[:end])) is not None:
             assert finished.text.startswith(answer[: finished.said])
-            assert finished.said < len(finished.text)
+            assert finished.said <= len(finished.text)
             return finished.text, end
     return None
 
@@ -30,6 +30,9 @@ def test_what_comes_before_the_first_repetition_is_kept(
     triples: list[Triple], form: AnswerForm, data: st.DataObject
 ) -> None:
     answer = form.write(triples, sorted({relation for _, relation, _ in triples}))
+    if form == LINES:
+        # Its last line is over where another one begins.
+        answer += form.separator
     said = parse_answer(answer, truncated=False).items
     first = next((number for number, each in enumerate(said) if each in said[:number]), None)
     bounds = data.draw(st.sets(st.integers(0, len(answer))))
@@ -54,6 +57,15 @@ def test_a_round_is_ended_within_its_first_repetition() -> None:
     answer = ARRAYS.write([*round_, *round_ * 5])
     found = watched(answer, {*range(len(answer))})
     assert found == (ARRAYS.write(round_), len(ARRAYS.write([*round_, round_[0]])) - 1)
+
+
+def test_a_line_is_said_again_when_it_is_over() -> None:
+    once = LINES.write([("甲", "写", "乙"), ("甲", "写", "丙")])
+    again = f"{once}\n甲|写|乙"
+    assert watched(again, {*range(len(again))}) is None
+    # Its beginning may be that of a longer one.
+    assert watched(f"{again}丁\n", {*range(len(again))}) is None
+    assert watched(f"{again}\n甲", {*range(len(again) + 2)}) == (once, len(again) + 1)
 
 
 @pytest.mark.parametrize("space", [" ", "\n\t "])

@@ -1,7 +1,7 @@
 """The grammar of one request: which answers a server may give.
 
-An answer is compact JSON in one of the forms of `triplelake.prompt.answer_form`, or the empty one of that form. Nothing
-of the document stands in a grammar but as a literal, and no literal holds a character that could end it.
+An answer has one of the forms of `triplelake.prompt.answer_form`, or is the empty one of that form. Nothing of the
+document stands in a grammar but as a literal, and no literal holds a character that could end it.
 """
 
 from __future__ import annotations

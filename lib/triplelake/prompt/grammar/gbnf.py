@@ -71,8 +71,9 @@ def _free_predicate(lang: Lang) -> str:
 
 
 def _literal(text: str) -> str:
-    """A GBNF literal; control characters never come here: entities lack them, and JSON has escaped them in names."""
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    """A GBNF literal; of control characters only the line breaks of a form come here: entities lack them, and JSON has
+    escaped them in names."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
     return f'"{escaped}"'
 
 

@@ -36,6 +36,10 @@ class Language:
     def any_of(self, texts: Sequence[str]) -> str:
         return " | ".join(map(self.literal, texts))
 
+    def around(self, before: str, body: str, after: str) -> str:
+        """A body between two texts, of which either may be empty."""
+        return " ".join(filter(None, (before and self.literal(before), body, after and self.literal(after))))
+
 
 def answer_rules(
     language: Language, form: AnswerForm, branches: Sequence[Branch], lang: Lang, max_triples: int
@@ -46,7 +50,7 @@ def answer_rules(
         max_triples: of an answer; in a grouped form, of the items of a relation and of the groups by subject.
     """
     if not branches:
-        return [language.define(language.start, language.literal(form.empty))]
+        return [language.define(language.start, language.literal(form.empty(lang)))]
     if isinstance(form, Listed):
         return list(_listed(language, form, branches, lang, max_triples))
     return list(_grouped(language, form, branches, lang, max_triples))
@@ -55,20 +59,27 @@ def answer_rules(
 def _listed(
     language: Language, form: Listed, branches: Sequence[Branch], lang: Lang, max_triples: int
 ) -> Iterator[str]:
-    opening, separator, closing = map(language.literal, (form.opening, form.separator, form.closing))
-    before, to_relation, to_object, after = map(language.literal, form.joints)
+    separator = language.literal(form.separator)
+    before, to_relation, to_object, after = form.joints
     tails = []
     rules = []
     for number, branch in enumerate(branches):
-        names = language.free(lang) if branch.predicates is None else language.any_of(branch.predicates)
+        names = (
+            language.free(lang)
+            if branch.predicates is None
+            else language.any_of([*map(form.barred, branch.predicates)])
+        )
         predicate, objects = language.terminal(f"p{number}"), language.entity
-        rules.append(language.define(predicate, f"({names}) {to_object}"))
+        rules.append(language.define(predicate, f"({names}) {language.literal(to_object)}"))
         if branch.objects is not None:
             objects = language.terminal(f"o{number}")
             rules.append(language.define(objects, language.any_of(branch.objects)))
         tails.append(f"{predicate} {objects}")
-    yield language.define(language.start, f"{opening} (triple{_more(separator, 'triple', max_triples)})? {closing}")
-    yield language.define("triple", f"{before} {language.entity} {to_relation} tail {after}")
+    said = f"triple{_more(separator, 'triple', max_triples)}"
+    said = f"({said} | {language.literal(form.empty(lang))})" if form.none else f"({said})?"
+    yield language.define(language.start, language.around(form.opening, said, form.closing + form.end))
+    triple = f"{language.entity} {language.literal(to_relation)} tail"
+    yield language.define("triple", language.around(before, triple, after))
     yield language.define("tail", " | ".join(tails))
     yield from rules
 
