@@ -44,7 +44,8 @@ def confidences(looks: Sequence[float | None] | None, calibration: Calibration) 
 
 
 def test_a_triple_without_its_look_has_no_confidence_where_looks_are_weighed() -> None:
-    assert confidences([-1.0, None], LOOKING) == [pytest.approx(1 / (1 + math.exp(1.5))), None]
+    odds = math.exp(0.5) * (1 / 3) ** 2
+    assert confidences([math.log(1 / 4), None], LOOKING) == [pytest.approx(odds / (1 + odds)), None]
     assert confidences(None, LOOKING) == [None, None]
 
 
