@@ -13,12 +13,11 @@ import argparse
 import json
 import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
-from convert_source import CannotConvert, conversion_script
+from convert_source import CannotConvert, captured, conversion_script
 from gguf_header import Misfit, check_lora, read_header
 
 TYPES = ("f32", "f16", "bf16", "q8_0")
@@ -50,16 +49,7 @@ def adapter_to_gguf(
     words = [str(script), str(adapter), "--base", str(base), "--outfile", str(part), "--outtype", kind]
     environment = {name: value for name, value in os.environ.items() if name != "NO_LOCAL_GGUF"}
     try:
-        done = subprocess.run(
-            [sys.executable, *words],
-            env={**environment, "HF_HUB_OFFLINE": "1"},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            check=False,
-        )
+        done = captured(words, {**environment, "HF_HUB_OFFLINE": "1"})
         if done.returncode or not part.is_file():
             raise _failed(script, done.stdout)
         _check_result(adapter, part, model)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 VERSION = "0.3.36"
@@ -70,8 +71,24 @@ def _download(folder: Path) -> Path:
     wanted = folder / "requirements.txt"
     wanted.write_text(f"{_PACKAGE}=={VERSION} --hash=sha256:{SHA256}\n", encoding="utf-8")
     options = ["--no-deps", "--no-binary", _PACKAGE, "--require-hashes", "--disable-pip-version-check"]
-    done = subprocess.run(
-        [sys.executable, "-m", "pip", "download", *options, "-r", str(wanted), "-d", str(folder)],
+    done = captured(["-m", "pip", "download", *options, "-r", str(wanted), "-d", str(folder)])
+    archives = list(folder.glob("*.tar.gz"))
+    if done.returncode or not archives:
+        said = [line.strip() for line in done.stdout.splitlines() if line.strip()][-3:]
+        remedy = "\n".join(["Check the network and pip's settings; it fetches 77 MB once.", _OTHERWISE, *said])
+        raise CannotConvert(3, f"{_PACKAGE} {VERSION}", "pip could not fetch its source archive", remedy)
+    return archives[0]
+
+
+def captured(words: Sequence[str], environment: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    """Run this Python with some words; all that it says is in `stdout`.
+
+    Args:
+        environment: in place of this process's.
+    """
+    return subprocess.run(
+        [sys.executable, *words],
+        env=environment,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -79,12 +96,6 @@ def _download(folder: Path) -> Path:
         errors="replace",
         check=False,
     )
-    archives = list(folder.glob("*.tar.gz"))
-    if done.returncode or not archives:
-        said = [line.strip() for line in done.stdout.splitlines() if line.strip()][-3:]
-        remedy = "\n".join(["Check the network and pip's settings; it fetches 77 MB once.", _OTHERWISE, *said])
-        raise CannotConvert(3, f"{_PACKAGE} {VERSION}", "pip could not fetch its source archive", remedy)
-    return archives[0]
 
 
 def _unpack(archive: Path, folder: Path) -> None:

@@ -151,7 +151,7 @@ class AnswerTrainer(Trainer):  # type: ignore[misc]  # as in train_optimizer
         loss = functional.cross_entropy(logits.float(), labels)
         return (loss, {"logits": logits}) if return_outputs else loss
 
-    @torch.no_grad()  # type: ignore[untyped-decorator]
+    @torch.no_grad()  # type: ignore[untyped-decorator]  # as in train_optimizer
     def held_loss(self, samples: Sequence[Sample], batch: int) -> float:
         """The loss of texts that are not trained on, over all of their tokens."""
         self.model.eval()

@@ -23,7 +23,7 @@ class MasterAdamW(torch.optim.AdamW):  # type: ignore[misc]  # torch is not ther
     def _masters(self) -> list[torch.Tensor]:
         return [each for group in self.param_groups for each in group["params"]]
 
-    @torch.no_grad()  # type: ignore[untyped-decorator]
+    @torch.no_grad()  # type: ignore[untyped-decorator]  # as above
     def step(self, closure: Callable[[], float] | None = None) -> Any:
         masters = self._masters
         for master, weight in zip(masters, self._lent, strict=True):
@@ -41,7 +41,7 @@ class MasterAdamW(torch.optim.AdamW):  # type: ignore[misc]  # torch is not ther
     def state_dict(self) -> dict[str, Any]:
         return {**super().state_dict(), "masters": self._masters}
 
-    @torch.no_grad()  # type: ignore[untyped-decorator]
+    @torch.no_grad()  # type: ignore[untyped-decorator]  # as above
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         super().load_state_dict({name: value for name, value in state_dict.items() if name != "masters"})
         for master, weight, kept in zip(self._masters, self._lent, state_dict["masters"], strict=True):

@@ -114,7 +114,7 @@ class Asker:
         gallery = Gallery({task.lang: gold_examples(task, ontology, _GALLERY)}, int(retrieved)) if retrieved else None
         profile = _profile(name, is_chat=self.is_chat)
         template = server_template(self.server, profile) if self.is_chat else None
-        answer = _answer_of(task)
+        answer = answer_of(task)
         if profile.examples == "turns" and template and not template.turns:
             raise SystemExit(f"{name}: the model's chat template does not write every turn alike")
         if name == PLAIN:
@@ -129,7 +129,7 @@ class Asker:
         profile = _profile(way.profile, is_chat=self.is_chat)
         template = server_template(self.server, profile) if self.is_chat else None
         gold = gold_examples(task, ontology, _GALLERY) if way.by_text else ()
-        answer = _answer_of(task)
+        answer = answer_of(task)
         return Otherwise(way, self.server, self.engine, prompt, ontology, profile, template, answer, gold)
 
 
@@ -151,18 +151,19 @@ def request_of(task: Task, rank: int) -> Request:
     return Request(document.id, document.text, document.title, "", task.lang)
 
 
-def _answer_of(task: Task) -> AnswerSettings:
+def answer_of(task: Task) -> AnswerSettings:
     """The limits of an answer to a document of a task."""
     return _WHOLE if task.is_hard else _ANSWER
 
 
-def _outcomes(name: str, task: Task, asked: Asked) -> list[Outcome]:
+def outcomes(name: str, task: Task, asked: Asked) -> list[Outcome]:
+    """What the answers of an arm give, in the order of the documents."""
     if name == PLAIN:
         return [read_plain(completion) for completion in asked.completions]
     way = read_way(name)
     completions = [as_arrays(way, each) for each in asked.completions] if way else asked.completions
     return [
-        read_ours(request_of(task, rank), completion, task.documents[rank][1], _answer_of(task))
+        read_ours(request_of(task, rank), completion, task.documents[rank][1], answer_of(task))
         for rank, completion in enumerate(completions)
     ]
 
@@ -186,7 +187,7 @@ def _of_kind(kind: str, task: Task, strict: Sequence[Counts], empty: Sequence[bo
 
 def _is_full(name: str, task: Task, rank: int, found: Outcome) -> bool:
     """Whether an answer of triples one after another ended because a text of its length may have no more."""
-    way, answer = read_way(name), _answer_of(task)
+    way, answer = read_way(name), answer_of(task)
     if name == PLAIN or found.completion.left or not isinstance(FORMS[cast(FormName, _keys(name)["answer"])], Listed):
         return False
     request = request_of(task, rank)
@@ -212,8 +213,8 @@ def _as_left(completion: Completion) -> Completion:
 def _print_table(model: str, task: Task, answers: Mapping[str, Asked]) -> None:
     documents = [document for document, _ in task.documents]
     gold = _alike(task, (document.facts for document in documents))
-    outcomes = {name: _outcomes(name.removesuffix(_LEFT), task, asked) for name, asked in answers.items()}
-    facts = {name: _alike(task, (found.facts for found in each)) for name, each in outcomes.items()}
+    made = {name: outcomes(name.removesuffix(_LEFT), task, asked) for name, asked in answers.items()}
+    facts = {name: _alike(task, (found.facts for found in each)) for name, each in made.items()}
     strict = {name: list(map(strict_counts, gold, each)) for name, each in facts.items()}
     without = sum(not document.facts for document in documents)
     print(f"\n{model}, {task.name}: {len(documents)} documents, {without} without facts")
@@ -223,7 +224,7 @@ def _print_table(model: str, task: Task, answers: Mapping[str, Asked]) -> None:
     kinds = tuple(dict.fromkeys(task.kinds))
     heads += tuple(f"{kind}, rightly" if kind == EMPTY else f"{kind} F1" for kind in kinds)
     print(f"| {' | '.join(heads)} |\n|{'---|' * len(heads)}")
-    for name, found in outcomes.items():
+    for name, found in made.items():
         sums = total(strict[name])
         pairs = total(map(pair_counts, gold, facts[name]))
         empty = [not each.said and each.error is None for each in found]

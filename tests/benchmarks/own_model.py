@@ -28,12 +28,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import matplotlib
-from arms import Ours, Outcome, read_ours
-from asking import EMBEDDED, Asked, Asker, model_file, request_of, store, stored
+from arms import Ours
+from asking import EMBEDDED, Asked, Asker, answer_of, model_file, outcomes, request_of, store, stored
 from quality import format_interval
 from tasks import Task, duie_task, hard_task, text2kg_task
 
-from triplelake.config import AnswerSettings, EmbeddedSettings
+from triplelake.config import EmbeddedSettings, conf_dir
 from triplelake.evaluate.gold import GoldDocument
 from triplelake.evaluate.metrics import repeated_share, strict_counts, total
 from triplelake.evaluate.ratios import f1
@@ -54,10 +54,9 @@ matplotlib.use("Agg")
 ROOT = Path(__file__).resolve().parents[2]
 _TRAINER = ROOT / ".venv-train" / "bin" / "python"
 _TIMEOUT_S = 600.0
-_ANSWER = AnswerSettings()
-_WHOLE = AnswerSettings(max_triples=24, max_tokens=960)
+_OWN = "own"
 _PROMPTED = {EMBEDDED: "text-arrays-example"}
-_CHAT = "turns-arrays-example"
+_CHAT = "turns-lines-example"
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,10 +123,10 @@ class Bench:
         _write_gold(home / "gold.jsonl", corpus.gold)
         _write_gold(home / "apart.jsonl", [document for document, _ in corpus.task.documents])
         (home / "ontology.yaml").write_text(ontology_yaml(corpus.ontology), encoding="utf-8")
-        (home / "profile.yaml").write_text(_PROFILE, encoding="utf-8")
         command = [sys.executable, ROOT / "jobs/export.py", "--what", "training", "--to", data, "--dev", "100"]
-        for name in ("gold", "apart", "ontology", "profile"):
-            command += [f"--{name}", home / f"{name}.{'yaml' if name in ('ontology', 'profile') else 'jsonl'}"]
+        command += ["--gold", home / "gold.jsonl", "--apart", home / "apart.jsonl"]
+        # Its turns are those of the chat models of `make models`.
+        command += ["--ontology", home / "ontology.yaml", "--profile", conf_dir() / "init" / "en" / "own.yaml"]
         _run(command + (["--n", str(sentences + 100)] if sentences else []))
 
     def answers(self, task: Task, trained: Path | None, arm: str, model: str, slots: int) -> Asked:
@@ -139,17 +138,6 @@ class Bench:
         return stored(file)
 
 
-# What the chat models of `make models` begin and end a turn with.
-_PROFILE = """\
-name: own
-template: text
-prefix: "<|im_start|>user\\n"
-suffix: "<|im_end|>\\n<|im_start|>assistant\\n"
-stop: ["<|im_end|>"]
-instructions: line
-"""
-
-
 def _ask(task: Task, trained: Path | None, arm: str, model: str, slots: int) -> Asked:
     settings = EmbeddedSettings(slots=slots, model=model_file(model), lora=trained and trained / "adapter.gguf")
     with EmbeddedServer(settings) as embedded, closing(LlamaServer(embedded.endpoint, _TIMEOUT_S)) as server:
@@ -157,7 +145,7 @@ def _ask(task: Task, trained: Path | None, arm: str, model: str, slots: int) -> 
         if trained is None:
             return Asker(server, engine, slots, is_chat=model != EMBEDDED).ask(arm, task)
         profile = load_profile(trained / "profile.yaml")
-        answer = _WHOLE if task.is_hard else _ANSWER
+        answer = answer_of(task)
         arms = {
             ontology.name: Ours(server, Renderer(load_prompts("prompts"), ontology, profile), ontology, answer, engine)
             for _, ontology in task.documents
@@ -169,14 +157,6 @@ def _ask(task: Task, trained: Path | None, arm: str, model: str, slots: int) -> 
         started = time.perf_counter()
         found = dict(windowed(range(len(task.documents)), ask, slots))
         return Asked(time.perf_counter() - started, tuple(found[rank] for rank in sorted(found)))
-
-
-def _outcomes(task: Task, asked: Asked) -> list[Outcome]:
-    answer = _WHOLE if task.is_hard else _ANSWER
-    return [
-        read_ours(request_of(task, rank), completion, task.documents[rank][1], answer)
-        for rank, completion in enumerate(asked.completions)
-    ]
 
 
 HEADS: tuple[str, ...] = (
@@ -192,29 +172,27 @@ HEADS: tuple[str, ...] = (
 HEADS += ("documents/s", "empty, rightly")
 
 
-def row(name: str, task: Task, asked: Asked) -> tuple[str, ...]:
+def row(name: str, arm: str, task: Task, asked: Asked) -> tuple[str, ...]:
     """A line of the table."""
-    outcomes = _outcomes(task, asked)
+    made = outcomes(arm, task, asked)
     words = {ontology.name: Vocabulary(ontology) for _, ontology in task.documents}
     counts = [
         strict_counts(
             words[ontology.name].relations(document.facts, task.lang),
             words[ontology.name].relations(outcome.facts, task.lang),
         )
-        for (document, ontology), outcome in zip(task.documents, outcomes, strict=True)
+        for (document, ontology), outcome in zip(task.documents, made, strict=True)
     ]
-    sums, size = total(counts), len(outcomes)
-    decoded = sum(each.completion.completion_tokens for each in outcomes)
-    repeated = repeated_share(each.said for each in outcomes)
-    silent = [
-        not each.facts for (document, _), each in zip(task.documents, outcomes, strict=True) if not document.facts
-    ]
+    sums, size = total(counts), len(made)
+    decoded = sum(each.completion.completion_tokens for each in made)
+    repeated = repeated_share(each.said for each in made)
+    silent = [not each.facts for (document, _), each in zip(task.documents, made, strict=True) if not document.facts]
     return (
         name,
         format_interval(f1(counts)),
         f"{sums.precision:.3f}",
         f"{sums.recall:.3f}",
-        f"{sum(each.completion.prompt_tokens for each in outcomes) / size:.0f}",
+        f"{sum(each.completion.prompt_tokens for each in made) / size:.0f}",
         f"{decoded / size:.0f}",
         f"{1000 * sums.correct / decoded:.1f}" if decoded else "",
         "" if repeated is None else f"{repeated:.1%}",
@@ -290,13 +268,13 @@ def main() -> None:
     trained = {sentences: bench.train(corpus, sentences) for sentences in points}
 
     def own(task: Task, sentences: int | None) -> tuple[str, ...]:
-        asked = bench.answers(task, trained[sentences], "own", options.model, options.slots)
+        asked = bench.answers(task, trained[sentences], _OWN, options.model, options.slots)
         size = json.loads((trained[sentences] / "card.json").read_text(encoding="utf-8"))["training"]["texts"]
-        return row(f"{model.stem}, {size:,} sentences", task, asked)
+        return row(f"{model.stem}, {size:,} sentences", _OWN, task, asked)
 
     def prompted(task: Task, name: str) -> tuple[str, ...]:
         arm = _PROMPTED.get(name, _CHAT)
-        return row(f"{Path(name).stem}, prompted", task, bench.answers(task, None, arm, name, options.slots))
+        return row(f"{Path(name).stem}, prompted", arm, task, bench.answers(task, None, arm, name, options.slots))
 
     names = (EMBEDDED, options.model) if options.prompted else ()
     rows = [own(corpus.task, each) for each in points]

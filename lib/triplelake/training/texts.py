@@ -48,12 +48,13 @@ def merged(texts: Iterable[KnownText]) -> tuple[list[KnownText], int]:
     kept: dict[str, KnownText] = {}
     left_out = 0
     for each in texts:
-        known = kept.setdefault(text_hash(each.text), each)
+        name = text_hash(each.text)
+        known = kept.setdefault(name, each)
         if known is each:
             continue
         if _asked(known) == _asked(each):
             facts = tuple(dict.fromkeys((*known.facts, *each.facts)))
-            kept[text_hash(each.text)] = replace(known, facts=facts, is_complete=known.is_complete or each.is_complete)
+            kept[name] = replace(known, facts=facts, is_complete=known.is_complete or each.is_complete)
         else:
             left_out += 1
     return list(kept.values()), left_out
