@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from fill import put
@@ -123,9 +123,10 @@ def test_what_is_answered_is_open_no_more(store: Store, planner: Planner, plan: 
 
 
 def waves_over(store: Store, planner: Planner, plan: Plan) -> Waves:
-    unused = cast(Any, None)
-    template = cast(Any, type("Template", (), {"plan_id": plan.plan_id}))
-    return Waves(store, template, planner.settings.run, *[unused] * 5, run_id="r", desk=None, tally=unused)
+    template = type("Template", (), {"plan_id": plan.plan_id})
+    unused = dict.fromkeys(("fleet", "check_pool", "on_wave", "on_tick", "on_stop", "tally"))
+    given: dict[str, Any] = {**unused, "store": store, "template": template, "settings": planner.settings.run}
+    return Waves(**given, run_id="r", desk=None)
 
 
 def ran(
