@@ -1,4 +1,6 @@
-"""Write what `docs/` says of options, errors and error codes from what the code declares: `python infra/make_docs.py`.
+"""Write what `docs/` says of options, errors, error codes and states from what the code declares.
+
+`python infra/make_docs.py`, or `make docs`.
 
 Settings come from `triplelake.config`, options from the parsers of `triplelake.cli`, exit codes from
 `triplelake.errors`. A test compares the committed file with what is generated.
@@ -17,6 +19,7 @@ import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+import architecture_doc
 import codes_doc
 import errors_doc
 from triplelake import errors
@@ -166,7 +169,12 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def documents() -> dict[str, str]:
     """Texts by their names below `docs/`."""
-    return {"options.md": document(), "errors.md": errors_doc.document(), **codes_doc.documents()}
+    return {
+        "options.md": document(),
+        "errors.md": errors_doc.document(),
+        **codes_doc.documents(),
+        **architecture_doc.documents(),
+    }
 
 
 def main() -> None:
