@@ -1,5 +1,7 @@
 """The metadata of the package; the settings of the tools are in pyproject.toml."""
 
+from pathlib import Path
+
 from setuptools import find_namespace_packages, setup
 
 CORE = [
@@ -86,6 +88,23 @@ setup(
     name="triplelake",
     version="0.1.0",
     description="Turns a text corpus into a knowledge graph in Delta tables, with Spark and llama.cpp servers",
+    long_description=(Path(__file__).resolve().parent / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    keywords=["knowledge graph", "information extraction", "triples", "Spark", "Delta Lake", "llama.cpp", "Chinese"],
+    classifiers=[
+        "Environment :: Console",
+        "Intended Audience :: Developers",
+        "Intended Audience :: Science/Research",
+        "Natural Language :: Chinese (Simplified)",
+        "Natural Language :: Chinese (Traditional)",
+        "Natural Language :: English",
+        "Operating System :: MacOS",
+        "Operating System :: POSIX :: Linux",
+        "Programming Language :: Python :: 3 :: Only",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+        "Topic :: Text Processing :: Linguistic",
+        "Typing :: Typed",
+    ],
     license="Apache-2.0",
     license_files=["LICENSE"],
     python_requires=">=3.11",

@@ -11,13 +11,17 @@ from pathlib import Path
 import pytest
 
 from triplelake.errors import UsageError
+from triplelake.tables.schemas import SCHEMA_VERSION
 
 ROOT = Path(__file__).resolve().parents[3]
 GUIDES = sorted(path for path in (ROOT / "docs").glob("*.md") if path.with_suffix(".zh-CN.md").exists())
 PAIRED = [ROOT / "README.md", ROOT / "infra" / "README.md", *GUIDES]
 """Pages with a twin in Chinese."""
 PAGES = [*PAIRED, *(page.with_suffix(".zh-CN.md") for page in PAIRED)]
-LINKING = [*PAGES, *(ROOT / name for name in ("CHANGELOG.md", "CONTRIBUTING.md", "docs/errors.md", "docs/measured.md"))]
+LINKING = [
+    *PAGES,
+    *(ROOT / name for name in ("CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "docs/errors.md", "docs/measured.md")),
+]
 TYPED = re.compile(r"(?:^| )(?:\S*python|spark-submit|--) jobs/(\w+)\.py(?: (.*))?$")
 """A command of ours in a line of a block, and its words."""
 
@@ -112,6 +116,15 @@ def test_commands_are_ones(page: Path) -> None:
                 parser().parse(words)
             except UsageError as error:
                 pytest.fail(f"{name}.py {shlex.join(words)}: {error}")
+
+
+def test_the_changelog_is_in_its_form_and_knows_every_schema_version() -> None:
+    text = (ROOT / "CHANGELOG.md").read_text("utf-8")
+    assert set(re.findall(r"^### (.+)$", text, re.MULTILINE)) <= {
+        *("Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"),
+    }
+    told = re.findall(r"^\| (\d+) \|", text.partition("## Schema versions")[2], re.MULTILINE)
+    assert told == [str(version) for version in range(SCHEMA_VERSION, 0, -1)]
 
 
 def test_readme_shows_the_main_commands() -> None:

@@ -33,6 +33,15 @@ def test_every_room_and_the_settings_are_packaged(metadata: dict[str, Any]) -> N
     assert {".".join(room.parts) for room in rooms} | {"triplelake.conf"} <= set(metadata["packages"])
 
 
+def test_a_registry_finds_what_it_shows(metadata: dict[str, Any]) -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert (metadata["long_description"], metadata["long_description_content_type"]) == (readme, "text/markdown")
+    assert metadata["license"] == "Apache-2.0" and metadata["keywords"]
+    assert len(set(metadata["classifiers"])) == len(metadata["classifiers"]) > 5
+    # setuptools refuses a licence among them beside the expression.
+    assert not [each for each in metadata["classifiers"] if each.startswith("License ::")]
+
+
 def test_the_same_delta_for_python_and_java(metadata: dict[str, Any]) -> None:
     jars = (ROOT / "infra" / "delta_jars.txt").read_text(encoding="utf-8")
     (pin,) = (name for name in metadata["extras_require"]["spark"] if name.startswith("delta-spark"))
