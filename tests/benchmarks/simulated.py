@@ -34,9 +34,9 @@ from triplelake.engine.journal import Journal
 from triplelake.engine.ladder import Method
 from triplelake.engine.opened import open_pool, read_question
 from triplelake.engine.plan import Planner
-from triplelake.engine.session import open_session
 from triplelake.pool.client import completion_body
 from triplelake.pool.protect import protect
+from triplelake.spark import open_session
 from triplelake.tables.publish import Publisher
 from triplelake.types import Request
 

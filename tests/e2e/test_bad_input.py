@@ -381,7 +381,7 @@ def here(
 
 @pytest.mark.spark
 def test_foreign_table_among_ours(here: Callable[..., Ending], tmp_path: Path) -> None:
-    from triplelake.engine.session import open_session
+    from triplelake.spark import open_session
 
     foreign = tmp_path / "kg" / "documents"
     open_session("tests").range(3).write.format("delta").save(str(foreign))
@@ -392,7 +392,7 @@ def test_foreign_table_among_ours(here: Callable[..., Ending], tmp_path: Path) -
 
 @pytest.mark.spark
 def test_wrong_column_of_parquet(here: Callable[..., Ending], tmp_path: Path) -> None:
-    from triplelake.engine.session import open_session
+    from triplelake.spark import open_session
 
     folder = str(tmp_path / "rows.parquet")
     open_session("tests").createDataFrame([("a", "b")], "text string, heading string").write.parquet(folder)

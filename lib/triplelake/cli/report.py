@@ -40,9 +40,9 @@ def report_parser() -> Parser:
 
 def _report(argv: Sequence[str], console: Console) -> None:
     arguments = report_parser().parse(argv)
-    from triplelake.engine.session import open_session
     from triplelake.export.target import Target
     from triplelake.report.make import make
+    from triplelake.spark import open_session
 
     target = Target(arguments.to, overwrite=arguments.overwrite)
     # What is wrong with the place is told before Spark is started.

@@ -17,7 +17,6 @@ from triplelake.engine.known import try_known
 from triplelake.engine.opened import Opened
 from triplelake.engine.preflight import preflight
 from triplelake.engine.progress import Reporter
-from triplelake.engine.session import driver_host, parallelism
 from triplelake.engine.suspicion import ENOUGH, suspicion
 from triplelake.engine.tally import Tally, WaveResult
 from triplelake.engine.waves import Fleet, Waves
@@ -31,6 +30,7 @@ from triplelake.pool.roster import Roster
 from triplelake.pool.sampler import Sample, Sampler
 from triplelake.pool.shares import split_shares, tasks_for, total_slots
 from triplelake.pool.survey import Away
+from triplelake.spark import driver_host, parallelism
 from triplelake.tables.schemas import DOCUMENTS
 from triplelake.tables.store import Store
 

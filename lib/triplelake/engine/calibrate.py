@@ -13,7 +13,6 @@ from pyspark.sql import functions as F
 
 from triplelake.config import AnswerSettings
 from triplelake.engine.judged import find, run_of_keys
-from triplelake.engine.session import open_session
 from triplelake.errors import InputError
 from triplelake.evaluate.calibrate import JudgedTriple, cross_validated, fit
 from triplelake.evaluate.calibration_file import CalibrationFile, thresholds
@@ -24,6 +23,7 @@ from triplelake.evaluate.review import Review
 from triplelake.evaluate.sureness import Kept, Quality, quality, threshold
 from triplelake.evaluate.vocabulary import Vocabulary
 from triplelake.prompt.ontology import Ontology
+from triplelake.spark import open_session
 from triplelake.tables.mentions import AnsweredChunk, Mention, mentions
 from triplelake.tables.store import Store
 from triplelake.tables.views import register

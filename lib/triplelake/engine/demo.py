@@ -12,9 +12,9 @@ from triplelake.config import Settings, conf_dir
 from triplelake.console import say
 from triplelake.engine.query import show_query
 from triplelake.engine.run import extract
-from triplelake.engine.session import open_session
 from triplelake.evaluate.gold import Fact, read_facts
 from triplelake.evaluate.scores import scores
+from triplelake.spark import open_session
 from triplelake.tables.store import Store
 from triplelake.tables.views import register
 

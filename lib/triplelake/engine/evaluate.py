@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from triplelake.engine.judged import Found, find, run_of
-from triplelake.engine.session import open_session
 from triplelake.engine.trained import card_of
 from triplelake.errors import TriplelakeError
 from triplelake.evaluate.answers import Answered
@@ -17,6 +16,7 @@ from triplelake.evaluate.ontologies import read_ontology
 from triplelake.evaluate.report import GoldReport, Run
 from triplelake.evaluate.seen import SeenPolicy, read_card, unseen
 from triplelake.prompt.ontology import Ontology
+from triplelake.spark import open_session
 from triplelake.tables.store import Store
 
 

@@ -18,10 +18,10 @@ from triplelake.config import Settings
 from triplelake.console import say
 from triplelake.engine.journal import changes
 from triplelake.engine.opened import Opened, Question, open_pool, read_question
-from triplelake.engine.session import open_session
 from triplelake.errors import OutputError, PoolError, UsageError
 from triplelake.pool.client import LlamaServer
 from triplelake.pool.protect import protect
+from triplelake.spark import open_session
 from triplelake.tables.schemas import ATTEMPTS, CHUNKS, REQUESTS, SEQUENCE, TRIPLES
 from triplelake.tables.store import Store
 from triplelake.tables.views import select

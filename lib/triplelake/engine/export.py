@@ -19,7 +19,6 @@ from rich.console import Console
 from rich.filesize import decimal
 
 from triplelake.console import say
-from triplelake.engine.session import open_session
 from triplelake.errors import Interrupted, UsageError
 from triplelake.export import neo4j
 from triplelake.export.delimited import Csv
@@ -30,6 +29,7 @@ from triplelake.export.nquads import Names, NQuads
 from triplelake.export.target import Draft, Target
 from triplelake.prompt.ontology import Ontology
 from triplelake.prompt.ontology_file import load_ontology
+from triplelake.spark import open_session
 from triplelake.tables.ontology import stored_ontology
 from triplelake.tables.store import Store
 from triplelake.tables.views import register

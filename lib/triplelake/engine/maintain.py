@@ -9,8 +9,8 @@ from rich.console import Console
 from triplelake.config import MaintainSettings, Settings
 from triplelake.engine import narrate
 from triplelake.engine.journal import Journal
-from triplelake.engine.session import cancel_all, cancellable, open_session, versions
 from triplelake.errors import UsageError
+from triplelake.spark import cancel_all, cancellable, open_session, versions
 from triplelake.tables import maintain as upkeep
 from triplelake.tables.lease import Lease
 from triplelake.tables.maintain import PACKED, SAFE_RETENTION_DAYS, Size

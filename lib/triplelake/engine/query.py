@@ -7,8 +7,8 @@ from rich.console import Console
 from rich.table import Table as Grid
 
 from triplelake.console import say, visible
-from triplelake.engine.session import open_session
 from triplelake.errors import UsageError
+from triplelake.spark import open_session
 from triplelake.tables.schemas import TABLES
 from triplelake.tables.store import Store
 from triplelake.tables.views import VIEWS, create_views, register

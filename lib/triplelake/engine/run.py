@@ -20,13 +20,13 @@ from triplelake.engine.opened import Opened, open_pool, read_question
 from triplelake.engine.plan import Planner
 from triplelake.engine.probe import tell
 from triplelake.engine.review import leave_review
-from triplelake.engine.session import open_session, versions
 from triplelake.engine.source import Source, open_source
 from triplelake.engine.suggest import suggest
 from triplelake.engine.tally import check_failures
 from triplelake.errors import UsageError
 from triplelake.evaluate.calibration_file import CalibrationFile, check_confidence, choose
 from triplelake.idle import idle_for_republish, idle_settings
+from triplelake.spark import open_session, versions
 from triplelake.tables.lease import Lease
 from triplelake.tables.outputs import check_output
 from triplelake.tables.publish import Publisher

@@ -25,10 +25,10 @@ from triplelake.corpus.readers import read_split
 from triplelake.corpus.readers.lines import TEXT
 from triplelake.corpus.splits import Split
 from triplelake.engine.found import SAMPLED_SPLITS, Found
-from triplelake.engine.session import parallelism
 from triplelake.engine.tabular import Rows, rescued, unfolded
 from triplelake.errors import InputError, UsageError
 from triplelake.filesystems import CHECK_STORE, GIVE_LIBRARY, absolute, lacks_library, one_line, without_wildcards
+from triplelake.spark import parallelism
 from triplelake.tables.batches import record_batches
 from triplelake.tables.store import delta_name
 from triplelake.triples.identity import doc_version, stable_hash

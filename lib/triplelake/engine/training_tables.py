@@ -12,11 +12,11 @@ from pyspark.sql import functions as F
 
 from triplelake.config import ChunkingSettings
 from triplelake.engine.judged import find
-from triplelake.engine.session import open_session
 from triplelake.errors import InputError, TriplelakeError, UsageError
 from triplelake.evaluate.gold import Fact, GoldDocument
 from triplelake.evaluate.ontologies import read_ontology
 from triplelake.prompt.ontology import Ontology
+from triplelake.spark import open_session
 from triplelake.tables.schemas import RUNS, SEQUENCE
 from triplelake.tables.store import Store
 from triplelake.tables.views import register

@@ -14,7 +14,6 @@ from pyspark.sql import functions as F
 
 from triplelake.config import RunSettings
 from triplelake.engine.buckets import Bucket, open_buckets
-from triplelake.engine.session import cancel_all, cancellable
 from triplelake.engine.tally import COUNTED, Tally, WaveResult, check_failures
 from triplelake.engine.unwritten import accumulator
 from triplelake.engine.worker import Assignment
@@ -23,6 +22,7 @@ from triplelake.pool.desk import Desk
 from triplelake.pool.endpoints import Endpoint
 from triplelake.pool.reports import Counts
 from triplelake.pool.shares import Share
+from triplelake.spark import cancel_all, cancellable
 from triplelake.tables.schemas import ATTEMPTS, REQUESTS
 from triplelake.tables.store import Commit, Store
 
