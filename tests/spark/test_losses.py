@@ -16,8 +16,8 @@ from pyspark.sql import functions as F
 from rich.console import Console
 
 from triplelake.config import load_settings
+from triplelake.corpus.inputs import find_input
 from triplelake.engine import narrate
-from triplelake.engine.found import find_input
 from triplelake.engine.losses import Losses, counted_losses, find_losses, guard_ids
 from triplelake.engine.narrate_plan import lost
 from triplelake.engine.source import open_source

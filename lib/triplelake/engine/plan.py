@@ -13,10 +13,10 @@ from pyspark.sql import functions as F
 from pyspark.storagelevel import StorageLevel
 
 from triplelake.config import Settings
+from triplelake.corpus.inputs import nothing_readable
 from triplelake.engine.changes import PLANNED, REMOVED, Changes, comparable, find_changes, guard, lacking
 from triplelake.engine.cutting import Chunker
 from triplelake.engine.draft import VERSION, Draft, Plan
-from triplelake.engine.found import nothing_readable
 from triplelake.engine.keys import command_hash
 from triplelake.engine.losses import counted_losses, find_losses
 from triplelake.engine.reread import find_reread

@@ -8,12 +8,12 @@ from functools import partial
 from rich.console import Console
 
 from triplelake.config import Settings
+from triplelake.corpus.inputs import find_input
 from triplelake.engine import narrate, narrate_look, narrate_plan
 from triplelake.engine.asking import Asking
 from triplelake.engine.background import BackgroundPublisher
 from triplelake.engine.buckets import Bucket, new_buckets, open_buckets
 from triplelake.engine.draft import Plan
-from triplelake.engine.found import find_input
 from triplelake.engine.journal import Journal, answers_by_key, changes, last_key, newest_key
 from triplelake.engine.judged import run_of_keys
 from triplelake.engine.opened import Opened, open_pool, read_question

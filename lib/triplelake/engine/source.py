@@ -20,11 +20,11 @@ from triplelake.corpus.columns import (
     refuse_html,
 )
 from triplelake.corpus.files import fingerprint, list_files, list_roots
+from triplelake.corpus.inputs import SAMPLED_SPLITS, Found
 from triplelake.corpus.many import notes_on
 from triplelake.corpus.readers import read_split
 from triplelake.corpus.readers.lines import TEXT
 from triplelake.corpus.splits import Split
-from triplelake.engine.found import SAMPLED_SPLITS, Found
 from triplelake.engine.tabular import Rows, rescued, unfolded
 from triplelake.errors import InputError, UsageError
 from triplelake.filesystems import CHECK_STORE, GIVE_LIBRARY, absolute, lacks_library, one_line, without_wildcards

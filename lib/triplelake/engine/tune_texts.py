@@ -12,8 +12,8 @@ from pathlib import Path
 
 from triplelake.config import Settings
 from triplelake.corpus.chunking import chunk_document
+from triplelake.corpus.inputs import find_input
 from triplelake.corpus.readers import read_split
-from triplelake.engine.found import find_input
 from triplelake.engine.known import known_texts
 from triplelake.engine.sheets import judged_facts
 from triplelake.errors import InputError

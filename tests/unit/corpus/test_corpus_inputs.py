@@ -11,7 +11,7 @@ import pytest
 from triplelake.cli.extract import extract_parser
 from triplelake.cli.parsing import read_settings
 from triplelake.config import load_settings
-from triplelake.engine.found import Found, find_input
+from triplelake.corpus.inputs import Found, find_input
 from triplelake.errors import InputError
 
 SIMPLIFIED = "林若兰生于临川城，在云梦书院教书。她的父亲是林远山，后来去了北岭。"
