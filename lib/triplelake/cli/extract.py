@@ -142,7 +142,7 @@ def _extract(argv: Sequence[str], console: Console) -> None:
         raise UsageError("--republish", "writes, and --dry-run says that nothing is to be written", "Leave one out.")
     # Spark is imported late, so that bad usage is answered at once.
     if wanted is not None:
-        from triplelake.engine.explain import show_request
+        from triplelake.commands.show_request import show_request
 
         show_request(settings, wanted, console)
         return

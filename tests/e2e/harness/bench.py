@@ -14,11 +14,11 @@ from rich.console import Console
 
 from harness.lake import Lake
 from harness.servers import API_KEY, Counted, Scripted
+from triplelake.commands.maintain import maintain
+from triplelake.commands.show_request import show_request
 from triplelake.config import Settings, load_settings
 from triplelake.engine import run
-from triplelake.engine.explain import show_request
 from triplelake.engine.journal import Journal
-from triplelake.engine.maintain import maintain
 
 Command = Callable[[Settings, Console], Journal]
 
