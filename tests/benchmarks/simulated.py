@@ -27,8 +27,8 @@ from fake.faults import rule as rule
 from fake.pool import FakePool as FakePool
 from harness.lake import Lake as Lake
 
+from triplelake.commands import extract as command
 from triplelake.config import Settings, load_settings
-from triplelake.engine import run
 from triplelake.engine.draft import Draft
 from triplelake.engine.journal import Journal
 from triplelake.engine.ladder import Method
@@ -147,9 +147,9 @@ def watch(chosen: Settings) -> Watched:
         _clock(watched, "plan", Planner, "_count"),
         _clock(watched, "plan", Draft, "write"),
         _clock(watched, "publish", Publisher, "publish"),
-        _clock(watched, "all", run, "extract"),
+        _clock(watched, "all", command, "extract"),
     ):
-        watched.journal = run.extract(chosen, Console(file=io.StringIO(), width=200))
+        watched.journal = command.extract(chosen, Console(file=io.StringIO(), width=200))
     return watched
 
 

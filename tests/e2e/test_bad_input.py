@@ -26,8 +26,8 @@ from pyspark.sql import SparkSession
 from rich.console import Console
 
 from triplelake.cli import extract_command
+from triplelake.commands.extract import extract
 from triplelake.config import load_settings
-from triplelake.engine import run
 
 ROOT = Path(__file__).resolve().parents[2]
 EXTRACT = ROOT / "jobs" / "extract.py"
@@ -467,7 +467,7 @@ def test_full_disk(desk: Desk, tmp_path: Path, spark: SparkSession) -> None:
     # The same command where there is room.
     given = {"input": (str(file),), "corpus.id_column": "id", "pool": desk.pool, "api_key": "k", "run.preflight": False}
     settings = load_settings(None, given | {"output": str(tmp_path / "kept")}, {})
-    run.extract(settings, Console(file=io.StringIO()))
+    extract(settings, Console(file=io.StringIO()))
     kept = {
         name: DeltaTable(tmp_path / "kept" / name).to_pyarrow_table().to_pydict() for name in ("attempts", "documents")
     }

@@ -17,8 +17,8 @@ from harness.bench import Bench
 from pyspark.sql import SparkSession
 from rich.console import Console
 
-from triplelake.engine.calibrate import Calibrated, Judgement, calibrate
-from triplelake.engine.evaluate import AgainstGold, evaluate
+from triplelake.commands.calibrate import Calibrated, Judgement, calibrate
+from triplelake.commands.evaluate import AgainstGold, evaluate
 from triplelake.errors import InputError, UsageError
 from triplelake.evaluate.calibration_file import write_calibration
 from triplelake.evaluate.judge import judge_review

@@ -94,7 +94,7 @@ def _against_gold(options: argparse.Namespace) -> GoldReport:
         raise UsageError("--output", "is missing", "Name the path, or catalog.schema, of the tables.")
     # Spark is imported late, so that bad usage is answered at once.
     format = options.gold_format or gold_format(options.gold)
-    from triplelake.engine.evaluate import AgainstGold, evaluate
+    from triplelake.commands.evaluate import AgainstGold, evaluate
 
     return evaluate(
         AgainstGold(

@@ -148,9 +148,9 @@ def _extract(argv: Sequence[str], console: Console) -> None:
         return
     # Those of another job would be one line more above an error that is to fit a screen.
     show_settings(console, {name: each for name, each in settings.public().items() if name != "maintain"})
-    from triplelake.engine import run
+    from triplelake.commands.extract import extract, republish
 
     if again:
-        run.republish(settings, console)
+        republish(settings, console)
     else:
-        run.extract(settings, console, dry_run=dry_run, probe=probe)
+        extract(settings, console, dry_run=dry_run, probe=probe)

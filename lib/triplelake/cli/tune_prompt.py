@@ -13,11 +13,11 @@ from rich.console import Console
 
 from triplelake.cli.guard import guarded
 from triplelake.cli.parsing import EXIT_CODES, Parser, file_here, read_settings
+from triplelake.commands.tune_prompt import Tried, tune_prompt
+from triplelake.commands.tune_texts import FEWEST, Draw, Texts, of_gold, of_nobody, of_sheet
 from triplelake.config import Settings
 from triplelake.console import say
 from triplelake.engine.opened import Question, read_question
-from triplelake.engine.tune_prompt import Tried, tune_prompt
-from triplelake.engine.tune_texts import FEWEST, Draw, Texts, of_gold, of_nobody, of_sheet
 from triplelake.errors import PoolError, UsageError
 from triplelake.evaluate.gold import READERS, gold_format
 from triplelake.evaluate.review import read_review

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from rich.console import Console
 from rich.table import Table as Grid
 
+from triplelake.commands.extract import extract
 from triplelake.commands.sql import show_query
 from triplelake.config import Settings, conf_dir
 from triplelake.console import say
-from triplelake.engine.run import extract
 from triplelake.evaluate.gold import Fact, read_facts
 from triplelake.evaluate.scores import scores
 from triplelake.spark import open_session

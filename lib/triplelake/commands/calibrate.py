@@ -11,8 +11,8 @@ from typing import Any
 import pyarrow as pa
 from pyspark.sql import functions as F
 
+from triplelake.commands.gold_answers import find, run_of_keys
 from triplelake.config import AnswerSettings
-from triplelake.engine.judged import find, run_of_keys
 from triplelake.errors import InputError
 from triplelake.evaluate.calibrate import JudgedTriple, cross_validated, fit
 from triplelake.evaluate.calibration_file import CalibrationFile, thresholds

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from triplelake.commands.tune_texts import with_texts
 from triplelake.config import ChunkingSettings, Settings
 from triplelake.engine.sheets import is_sheet, judged_sentences
-from triplelake.engine.tune_texts import with_texts
 from triplelake.errors import InputError, UsageError
 from triplelake.evaluate.gold import READERS, GoldDocument, gold_format
 from triplelake.evaluate.review import read_review
@@ -19,7 +19,7 @@ from triplelake.training.parts import Wanted
 from triplelake.training.texts import KnownText, cut_document
 
 if TYPE_CHECKING:
-    from triplelake.engine.training_tables import Lake
+    from triplelake.commands.training_tables import Lake
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from triplelake.engine import run
+from triplelake.commands import extract
 from triplelake.tables.schemas import ATTEMPTS, RUNS, TABLES, Table
 
 
@@ -36,9 +36,9 @@ def test_only_who_holds_the_lease_makes_tables(
     missing: tuple[Table, ...], done: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recorded = Recorded()
-    job: Any = object.__new__(run._Job)
+    job: Any = object.__new__(extract._Job)
     job._store = job._lease = recorded
     job._missing = missing
-    monkeypatch.setattr(run, "create_views", lambda store: None)
+    monkeypatch.setattr(extract, "create_views", lambda store: None)
     job._make_tables()
     assert recorded.done == done

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from triplelake.engine.review import marked, sheet
+from triplelake.commands.review_sheet import marked, sheet
 from triplelake.evaluate.review import COLUMNS, ENCODING, read_review
 
 TEXT = "陶霁言于2009年创立岚砚科技。"

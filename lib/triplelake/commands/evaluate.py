@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from triplelake.engine.judged import Found, find, run_of
-from triplelake.engine.trained import card_of
+from triplelake.commands.gold_answers import Found, find, run_of
+from triplelake.commands.trained import card_of
 from triplelake.errors import TriplelakeError
 from triplelake.evaluate.answers import Answered
 from triplelake.evaluate.gold import READERS, GoldDocument

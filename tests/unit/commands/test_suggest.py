@@ -8,7 +8,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from triplelake.engine.suggest import Used, as_ontology, merged
+from triplelake.commands.suggest_ontology import Used, as_ontology, merged
 from triplelake.prompt.ontology import Ontology
 from triplelake.prompt.ontology_file import load_ontology
 from triplelake.prompt.prompts import LANGS

@@ -7,6 +7,9 @@ from functools import partial
 
 from rich.console import Console
 
+from triplelake.commands.gold_answers import run_of_keys
+from triplelake.commands.review_sheet import leave_review
+from triplelake.commands.suggest_ontology import suggest
 from triplelake.config import Settings
 from triplelake.corpus.inputs import find_input
 from triplelake.engine import narrate, narrate_look, narrate_plan
@@ -15,13 +18,10 @@ from triplelake.engine.background import BackgroundPublisher
 from triplelake.engine.buckets import Bucket, new_buckets, open_buckets
 from triplelake.engine.draft import Plan
 from triplelake.engine.journal import Journal, answers_by_key, changes, last_key, newest_key
-from triplelake.engine.judged import run_of_keys
 from triplelake.engine.opened import Opened, open_pool, read_question
 from triplelake.engine.plan import Planner
 from triplelake.engine.probe import tell
-from triplelake.engine.review import leave_review
 from triplelake.engine.source import Source, open_source
-from triplelake.engine.suggest import suggest
 from triplelake.engine.tally import check_failures
 from triplelake.errors import UsageError
 from triplelake.evaluate.calibration_file import CalibrationFile, check_confidence, choose

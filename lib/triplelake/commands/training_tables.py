@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 from pyspark.sql import functions as F
 
+from triplelake.commands.gold_answers import find
 from triplelake.config import ChunkingSettings
-from triplelake.engine.judged import find
 from triplelake.errors import InputError, TriplelakeError, UsageError
 from triplelake.evaluate.gold import Fact, GoldDocument
 from triplelake.evaluate.ontologies import read_ontology
@@ -25,7 +25,7 @@ from triplelake.triples.confidence import least_confidence
 from triplelake.triples.identity import text_hash
 
 if TYPE_CHECKING:
-    from triplelake.engine.training_sources import TrainingChoice
+    from triplelake.commands.training_sources import TrainingChoice
 
 MOST = 200_000
 """Chunks with facts that are read at most, by lot: no training needs more, and the driver holds them."""

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from triplelake.commands.training_messages import tell_training
+from triplelake.commands.training_sources import Sources, TrainingChoice, check_sources
 from triplelake.engine.keys import content_hashes
-from triplelake.engine.training_sources import Sources, TrainingChoice, check_sources
-from triplelake.engine.training_told import tell_training
 from triplelake.errors import InputError, UsageError
 from triplelake.evaluate.ontologies import read_ontology
 from triplelake.export.target import Target
@@ -39,7 +39,7 @@ from triplelake.triples.identity import text_hash
 from triplelake.types import Lang
 
 if TYPE_CHECKING:
-    from triplelake.engine.training_tables import Lake
+    from triplelake.commands.training_tables import Lake
 
 
 def export_training(choice: TrainingChoice, console: Console) -> Card:
@@ -129,7 +129,7 @@ def _lake(choice: TrainingChoice) -> Lake | None:
     if choice.output is None:
         return None
     # Spark is imported late, so that gold and sheets alone take a second.
-    from triplelake.engine.training_tables import Lake
+    from triplelake.commands.training_tables import Lake
 
     return Lake.open(choice.output)
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from rich.console import Console
 
 from triplelake.codes import Code
+from triplelake.commands.tune_texts import Texts
 from triplelake.config import Settings
 from triplelake.console import say
 from triplelake.engine.gallery import read_gallery
@@ -16,7 +17,6 @@ from triplelake.engine.known import as_shipped
 from triplelake.engine.ladder import Method
 from triplelake.engine.opened import Opened, Question, open_servers, prepare
 from triplelake.engine.places import Place, ask_each, open_places
-from triplelake.engine.tune_texts import Texts
 from triplelake.errors import PoolError, TooManyFailures, UsageError
 from triplelake.evaluate.calibration_file import NONE
 from triplelake.evaluate.metrics import repeated_count
