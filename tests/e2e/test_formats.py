@@ -19,7 +19,7 @@ from pyspark.sql import SparkSession
 
 from triplelake.config import load_settings
 from triplelake.corpus.inputs import find_input
-from triplelake.engine.source import open_source
+from triplelake.engine.planning.source import open_source
 
 pytestmark = pytest.mark.spark
 

@@ -18,9 +18,9 @@ from rich.console import Console
 from triplelake.config import load_settings
 from triplelake.corpus.inputs import find_input
 from triplelake.engine import narrate
-from triplelake.engine.losses import Losses, counted_losses, find_losses, guard_ids
 from triplelake.engine.narrate_plan import lost
-from triplelake.engine.source import open_source
+from triplelake.engine.planning.losses import Losses, counted_losses, find_losses, guard_ids
+from triplelake.engine.planning.source import open_source
 from triplelake.errors import InputError
 
 pytestmark = pytest.mark.spark

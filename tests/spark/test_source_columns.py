@@ -14,7 +14,7 @@ from pyspark.sql import SparkSession
 
 from triplelake.config import load_settings
 from triplelake.corpus.inputs import find_input
-from triplelake.engine.source import Source, open_source
+from triplelake.engine.planning.source import Source, open_source
 from triplelake.errors import InputError
 
 pytestmark = pytest.mark.spark

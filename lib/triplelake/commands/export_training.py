@@ -12,7 +12,7 @@ from rich.console import Console
 
 from triplelake.commands.training_messages import tell_training
 from triplelake.commands.training_sources import Sources, TrainingChoice, check_sources
-from triplelake.engine.keys import content_hashes
+from triplelake.engine.planning.keys import content_hashes
 from triplelake.errors import InputError, UsageError
 from triplelake.evaluate.ontologies import read_ontology
 from triplelake.export.target import Target

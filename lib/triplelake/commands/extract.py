@@ -16,12 +16,12 @@ from triplelake.engine import narrate, narrate_look, narrate_plan
 from triplelake.engine.asking import Asking
 from triplelake.engine.background import BackgroundPublisher
 from triplelake.engine.buckets import Bucket, new_buckets, open_buckets
-from triplelake.engine.draft import Plan
 from triplelake.engine.journal import Journal, answers_by_key, changes, last_key, newest_key
 from triplelake.engine.opened import Opened, open_pool, read_question
-from triplelake.engine.plan import Planner
+from triplelake.engine.planning.plan import Plan
+from triplelake.engine.planning.planner import Planner
+from triplelake.engine.planning.source import Source, open_source
 from triplelake.engine.probe import tell
-from triplelake.engine.source import Source, open_source
 from triplelake.engine.tally import check_failures
 from triplelake.errors import UsageError
 from triplelake.evaluate.calibration_file import CalibrationFile, check_confidence, choose

@@ -11,12 +11,13 @@ from rich.filesize import decimal
 from rich.table import Table as Grid
 
 from triplelake.console import say
-from triplelake.engine.draft import Draft, Plan
 from triplelake.engine.journal import Journal
 from triplelake.engine.known import Found, known_models
 from triplelake.engine.opened import Opened
+from triplelake.engine.planning.draft import Draft
+from triplelake.engine.planning.plan import Plan
+from triplelake.engine.planning.source import Source
 from triplelake.engine.progress import duration
-from triplelake.engine.source import Source
 from triplelake.engine.suspicion import Suspicion
 from triplelake.engine.tally import Tally
 from triplelake.evaluate.calibration_file import CalibrationFile

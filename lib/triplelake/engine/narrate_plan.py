@@ -5,9 +5,9 @@ from __future__ import annotations
 from rich.console import Console
 
 from triplelake.console import say
-from triplelake.engine.changes import Changes
-from triplelake.engine.draft import Draft
-from triplelake.engine.losses import Losses
+from triplelake.engine.planning.changes import Changes
+from triplelake.engine.planning.draft import Draft
+from triplelake.engine.planning.losses import Losses
 
 
 def draft(console: Console, found: Draft) -> None:

@@ -10,8 +10,8 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from triplelake.config import Settings
-from triplelake.engine.losses import Losses, guard_ids
-from triplelake.engine.reread import Overlap, Reread, find_overlap, guard_reread
+from triplelake.engine.planning.losses import Losses, guard_ids
+from triplelake.engine.planning.reread import Overlap, Reread, find_overlap, guard_reread
 from triplelake.errors import InputError, TriplelakeError
 from triplelake.tables.views import select
 

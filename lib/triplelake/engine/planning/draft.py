@@ -14,31 +14,15 @@ from datetime import UTC, datetime
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from triplelake.engine.changes import PLANNED, Changes
-from triplelake.engine.cutting import Numberer
+from triplelake.engine.planning.changes import PLANNED, Changes
+from triplelake.engine.planning.chunker import Numberer
+from triplelake.engine.planning.plan import Plan
 from triplelake.tables.schemas import CHUNKS, DOCUMENTS, PLANS, REQUESTS
 from triplelake.tables.store import Store
 from triplelake.types import Lang
 
 VERSION = ["doc_id", "doc_version"]
 _MAX_PARTITIONS = 2000
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """A complete plan.
-
-    Args:
-        documents: planned documents. chunks: their chunks. requests: to ask. reused: already answered.
-        est_tokens: of the requests to ask, without the fixed prefix.
-    """
-
-    plan_id: str
-    documents: int
-    chunks: int
-    requests: int
-    reused: int
-    est_tokens: int
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from typing import Any, cast
 import pytest
 
 from triplelake.config import load_settings
-from triplelake.engine.reread import Overlap, Reread, differences_of, find_reread, guard_reread
-from triplelake.engine.source import Source
+from triplelake.engine.planning.reread import Overlap, Reread, differences_of, find_reread, guard_reread
+from triplelake.engine.planning.source import Source
 from triplelake.errors import InputError
 from triplelake.tables.current import QUERIES
 from triplelake.tables.store import Store

@@ -25,7 +25,7 @@ from triplelake.corpus.many import notes_on
 from triplelake.corpus.readers import read_split
 from triplelake.corpus.readers.lines import TEXT
 from triplelake.corpus.splits import Split
-from triplelake.engine.tabular import Rows, rescued, unfolded
+from triplelake.engine.planning.tabular import Rows, rescued, unfolded
 from triplelake.errors import InputError, UsageError
 from triplelake.filesystems import CHECK_STORE, GIVE_LIBRARY, absolute, lacks_library, one_line, without_wildcards
 from triplelake.spark import parallelism

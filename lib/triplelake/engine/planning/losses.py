@@ -9,7 +9,7 @@ from pyspark.sql import Column, DataFrame, Row
 from pyspark.sql import functions as F
 
 from triplelake.corpus.ids import better_id
-from triplelake.engine.source import Source
+from triplelake.engine.planning.source import Source
 from triplelake.errors import InputError
 
 _SHOWN = 3

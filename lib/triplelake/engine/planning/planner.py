@@ -14,13 +14,14 @@ from pyspark.storagelevel import StorageLevel
 
 from triplelake.config import Settings
 from triplelake.corpus.inputs import nothing_readable
-from triplelake.engine.changes import PLANNED, REMOVED, Changes, comparable, find_changes, guard, lacking
-from triplelake.engine.cutting import Chunker
-from triplelake.engine.draft import VERSION, Draft, Plan
-from triplelake.engine.keys import command_hash
-from triplelake.engine.losses import counted_losses, find_losses
-from triplelake.engine.reread import find_reread
-from triplelake.engine.source import Source
+from triplelake.engine.planning.changes import PLANNED, REMOVED, Changes, comparable, find_changes, guard, lacking
+from triplelake.engine.planning.chunker import Chunker
+from triplelake.engine.planning.draft import VERSION, Draft
+from triplelake.engine.planning.keys import command_hash
+from triplelake.engine.planning.losses import counted_losses, find_losses
+from triplelake.engine.planning.plan import Plan
+from triplelake.engine.planning.reread import find_reread
+from triplelake.engine.planning.source import Source
 from triplelake.prompt.prompts import LANGS
 from triplelake.tables.schemas import ATTEMPTS, CHUNKS, DOCUMENTS, PLANS, SEQUENCE
 from triplelake.tables.store import Store
