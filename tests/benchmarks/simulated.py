@@ -29,9 +29,9 @@ from harness.lake import Lake as Lake
 
 from triplelake.commands import extract as command
 from triplelake.config import Settings, load_settings
+from triplelake.engine.asking.ladder import Method
+from triplelake.engine.asking.open_pool import open_pool, read_question
 from triplelake.engine.journal import Journal
-from triplelake.engine.ladder import Method
-from triplelake.engine.opened import open_pool, read_question
 from triplelake.engine.planning.draft import Draft
 from triplelake.engine.planning.planner import Planner
 from triplelake.pool.client import completion_body

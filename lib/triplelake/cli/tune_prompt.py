@@ -17,7 +17,7 @@ from triplelake.commands.tune_prompt import Tried, tune_prompt
 from triplelake.commands.tune_texts import FEWEST, Draw, Texts, of_gold, of_nobody, of_sheet
 from triplelake.config import Settings
 from triplelake.console import say
-from triplelake.engine.opened import Question, read_question
+from triplelake.engine.asking.open_pool import Question, read_question
 from triplelake.errors import PoolError, UsageError
 from triplelake.evaluate.gold import READERS, gold_format
 from triplelake.evaluate.review import read_review

@@ -12,11 +12,11 @@ from triplelake.codes import Code
 from triplelake.commands.tune_texts import Texts
 from triplelake.config import Settings
 from triplelake.console import say
-from triplelake.engine.gallery import read_gallery
-from triplelake.engine.known import as_shipped
-from triplelake.engine.ladder import Method
-from triplelake.engine.opened import Opened, Question, open_servers, prepare
-from triplelake.engine.places import Place, ask_each, open_places
+from triplelake.engine.asking.gallery import read_gallery
+from triplelake.engine.asking.known import as_shipped
+from triplelake.engine.asking.ladder import Method
+from triplelake.engine.asking.open_pool import Opened, Question, open_servers, prepare
+from triplelake.engine.asking.places import Place, ask_each, open_places
 from triplelake.errors import PoolError, TooManyFailures, UsageError
 from triplelake.evaluate.calibration_file import NONE
 from triplelake.evaluate.metrics import repeated_count

@@ -14,8 +14,8 @@ from triplelake.config import Settings
 from triplelake.corpus.chunking import chunk_document
 from triplelake.corpus.inputs import find_input
 from triplelake.corpus.readers import read_split
-from triplelake.engine.known import known_texts
-from triplelake.engine.sheets import judged_facts
+from triplelake.engine.asking.known import known_texts
+from triplelake.engine.asking.sheets import judged_facts
 from triplelake.errors import InputError
 from triplelake.evaluate.gold import READERS, Fact, GoldDocument
 from triplelake.evaluate.review import Review

@@ -14,7 +14,7 @@ from typing import Any, Literal
 from pyspark.sql import functions as F
 
 from triplelake.config import Settings, leaves
-from triplelake.engine.tally import Tally
+from triplelake.engine.asking.tally import Tally
 from triplelake.errors import Interrupted, OutputError, TriplelakeError, classified
 from triplelake.prompt.prompts import LANGS
 from triplelake.tables.lease import Lease

@@ -11,15 +11,15 @@ from rich.filesize import decimal
 from rich.table import Table as Grid
 
 from triplelake.console import say
+from triplelake.engine.asking.first_answers import Suspicion
+from triplelake.engine.asking.known import Found, known_models
+from triplelake.engine.asking.open_pool import Opened
+from triplelake.engine.asking.progress import duration
+from triplelake.engine.asking.tally import Tally
 from triplelake.engine.journal import Journal
-from triplelake.engine.known import Found, known_models
-from triplelake.engine.opened import Opened
 from triplelake.engine.planning.draft import Draft
 from triplelake.engine.planning.plan import Plan
 from triplelake.engine.planning.source import Source
-from triplelake.engine.progress import duration
-from triplelake.engine.suspicion import Suspicion
-from triplelake.engine.tally import Tally
 from triplelake.evaluate.calibration_file import CalibrationFile
 from triplelake.tables.lease import LEASE_S
 from triplelake.tables.maintain import Size, WorkList

@@ -12,8 +12,8 @@ from rich.console import Console
 
 from triplelake.config import AskingSettings, Settings
 from triplelake.console import say
+from triplelake.engine.asking.progress import duration
 from triplelake.engine.narrate import whole_of_one
-from triplelake.engine.progress import duration
 from triplelake.evaluate.bootstrap import Interval, intervals
 from triplelake.tables.schemas import ATTEMPTS
 from triplelake.tables.store import Store

@@ -11,7 +11,7 @@ import pytest
 
 from triplelake.commands.tune_texts import Draw, of_gold, of_nobody, of_sheet
 from triplelake.config import Settings, load_settings
-from triplelake.engine.known import known_texts
+from triplelake.engine.asking.known import known_texts
 from triplelake.errors import InputError
 from triplelake.evaluate.review import COLUMNS, read_review
 from triplelake.evaluate.tuning import Text

@@ -11,8 +11,8 @@ from threading import BoundedSemaphore
 
 from triplelake.codes import Code
 from triplelake.config import AskingSettings
-from triplelake.engine.ladder import Method
-from triplelake.engine.preflight import ask_patiently
+from triplelake.engine.asking.ladder import Method
+from triplelake.engine.asking.preflight import ask_patiently
 from triplelake.pool.client import LlamaServer
 from triplelake.pool.endpoints import Endpoint
 from triplelake.pool.failures import ServerFailure

@@ -8,7 +8,7 @@ from typing import Literal
 from pyspark.sql import functions as F
 
 from triplelake.codes import Code
-from triplelake.engine.tally import Tally
+from triplelake.engine.asking.tally import Tally
 from triplelake.errors import TooManyFailures
 from triplelake.tables.schemas import ATTEMPTS, REQUESTS
 from triplelake.tables.store import Store

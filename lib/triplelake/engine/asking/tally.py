@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 
 from triplelake.codes import Code
-from triplelake.engine.buckets import Bucket
+from triplelake.engine.asking.buckets import Bucket
 from triplelake.errors import TooManyFailures
 
 COUNTED = (

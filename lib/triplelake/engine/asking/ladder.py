@@ -2,7 +2,7 @@
 
 The ladder: again elsewhere; with a larger limit where the answer was cut; in two halves where it does not fit a slot;
 then failed with its code. A cut answer whose whole triples are good ends as `ok` with `error_code` `truncated`. Where a
-run wants it, each triple of a good answer is asked about once more (`triplelake.engine.second_look`).
+run wants it, each triple of a good answer is asked about once more (`second_look`).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import regex
 from triplelake.codes import Code
 from triplelake.config import AnswerSettings
 from triplelake.corpus.sentences import sentence_ends
-from triplelake.engine.second_look import Looks, SecondLook
+from triplelake.engine.asking.second_look import Looks, SecondLook
 from triplelake.pool.failures import ServerFailure
 from triplelake.pool.protect import protect
 from triplelake.pool.protocol import Watch

@@ -9,7 +9,7 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from triplelake.engine.tally import Tally
+from triplelake.engine.asking.tally import Tally
 from triplelake.pool.reports import Counts
 from triplelake.pool.sampler import Load
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from triplelake.engine.tally import COUNTED, Latencies, Tally, WaveResult
+from triplelake.engine.asking.tally import COUNTED, Latencies, Tally, WaveResult
 from triplelake.tables.schemas import ATTEMPTS
 
 A, B = "http://a", "http://b"

@@ -8,8 +8,8 @@ import time
 import pytest
 from rich.console import Console
 
-from triplelake.engine.progress import Reporter
-from triplelake.engine.tally import Tally
+from triplelake.engine.asking.progress import Reporter
+from triplelake.engine.asking.tally import Tally
 from triplelake.pool.reports import Counts
 
 

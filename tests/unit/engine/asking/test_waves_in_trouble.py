@@ -8,10 +8,10 @@ import pyarrow as pa
 import pytest
 
 from triplelake.config import RunSettings
-from triplelake.engine import waves as module
-from triplelake.engine.buckets import Bucket
-from triplelake.engine.tally import COUNTED, Tally, WaveResult
-from triplelake.engine.waves import Waves
+from triplelake.engine.asking import waves as module
+from triplelake.engine.asking.buckets import Bucket
+from triplelake.engine.asking.tally import COUNTED, Tally, WaveResult
+from triplelake.engine.asking.waves import Waves
 from triplelake.errors import PoolError
 from triplelake.tables.schemas import ATTEMPTS
 

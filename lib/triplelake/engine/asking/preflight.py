@@ -10,8 +10,8 @@ from itertools import product
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from triplelake.codes import Code
-from triplelake.engine.ladder import Method
-from triplelake.engine.opened import Opened
+from triplelake.engine.asking.ladder import Method
+from triplelake.engine.asking.open_pool import Opened
 from triplelake.errors import PoolError
 from triplelake.pool.client import LlamaServer
 from triplelake.pool.endpoints import Endpoint

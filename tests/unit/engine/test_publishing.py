@@ -7,7 +7,7 @@ from typing import cast
 
 import pytest
 
-from triplelake.engine.background import BackgroundPublisher
+from triplelake.engine.publishing import BackgroundPublisher
 from triplelake.tables.publish import Published, Publisher
 
 

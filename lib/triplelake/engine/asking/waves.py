@@ -13,10 +13,10 @@ from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 from triplelake.config import RunSettings
-from triplelake.engine.buckets import Bucket, open_buckets
-from triplelake.engine.tally import COUNTED, Tally, WaveResult, check_failures
-from triplelake.engine.unwritten import accumulator
-from triplelake.engine.worker import Assignment
+from triplelake.engine.asking.buckets import Bucket, open_buckets
+from triplelake.engine.asking.tally import COUNTED, Tally, WaveResult, check_failures
+from triplelake.engine.asking.task import Assignment
+from triplelake.engine.asking.unwritten import accumulator
 from triplelake.errors import PoolError, TriplelakeError
 from triplelake.pool.desk import Desk
 from triplelake.pool.endpoints import Endpoint

@@ -9,10 +9,10 @@ from typing import TypeVar
 
 from triplelake.codes import Code
 from triplelake.config import Settings, find_conf
-from triplelake.engine.gallery import gallery, most_tokens, read_gallery
-from triplelake.engine.ladder import Method
+from triplelake.engine.asking.gallery import gallery, most_tokens, read_gallery
+from triplelake.engine.asking.ladder import Method
+from triplelake.engine.asking.second_look import SecondLook, check_second_look, is_wanted, second_look
 from triplelake.engine.planning.keys import content_hashes, extraction_key
-from triplelake.engine.second_look import SecondLook, check_second_look, is_wanted, second_look
 from triplelake.errors import UsageError
 from triplelake.evaluate.calibration_file import AUTO, NONE, CalibrationFile, choose, read_calibration
 from triplelake.pool.client import LlamaServer

@@ -11,8 +11,8 @@ import pytest
 
 from triplelake.codes import Code
 from triplelake.config import AnswerSettings, Settings, conf_dir
-from triplelake.engine.ladder import Ladder, Method
-from triplelake.engine.second_look import SecondLook, check_second_look, is_wanted, spelled
+from triplelake.engine.asking.ladder import Ladder, Method
+from triplelake.engine.asking.second_look import SecondLook, check_second_look, is_wanted, spelled
 from triplelake.errors import UsageError
 from triplelake.pool.failures import ServerFailure
 from triplelake.pool.protocol import Prompt

@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 
 from triplelake.codes import Code
-from triplelake.engine.opened import server_template
+from triplelake.engine.asking.open_pool import server_template
 from triplelake.errors import PoolError
 from triplelake.pool.client import LlamaServer
 from triplelake.pool.failures import ServerFailure

@@ -15,7 +15,7 @@ from pyspark import TaskContext
 
 from triplelake.codes import Code
 from triplelake.config import AskingSettings
-from triplelake.engine.ladder import Ladder, Method
+from triplelake.engine.asking.ladder import Ladder, Method
 from triplelake.pool.clerk import Clerk
 from triplelake.pool.desk_http import DeskAddress
 from triplelake.pool.endpoints import Endpoint

@@ -8,7 +8,7 @@ from pyspark.accumulators import Accumulator, AccumulatorParam
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
-from triplelake.engine.worker import Tries
+from triplelake.engine.asking.task import Tries
 
 
 class _Sum(AccumulatorParam[Tries]):

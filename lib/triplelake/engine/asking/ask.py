@@ -12,15 +12,15 @@ from rich.console import Console
 
 from triplelake.config import Settings
 from triplelake.engine import narrate
-from triplelake.engine.buckets import Bucket
-from triplelake.engine.known import try_known
-from triplelake.engine.opened import Opened
-from triplelake.engine.preflight import preflight
-from triplelake.engine.progress import Reporter
-from triplelake.engine.suspicion import ENOUGH, suspicion
-from triplelake.engine.tally import Tally, WaveResult
-from triplelake.engine.waves import Fleet, Waves
-from triplelake.engine.worker import Assignment
+from triplelake.engine.asking.buckets import Bucket
+from triplelake.engine.asking.first_answers import ENOUGH, suspicion
+from triplelake.engine.asking.known import try_known
+from triplelake.engine.asking.open_pool import Opened
+from triplelake.engine.asking.preflight import preflight
+from triplelake.engine.asking.progress import Reporter
+from triplelake.engine.asking.tally import Tally, WaveResult
+from triplelake.engine.asking.task import Assignment
+from triplelake.engine.asking.waves import Fleet, Waves
 from triplelake.pool.desk import Desk
 from triplelake.pool.desk_http import DeskServer
 from triplelake.pool.endpoints import Endpoint, load_pool

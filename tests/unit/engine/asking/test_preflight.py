@@ -11,15 +11,15 @@ from typing import Any
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[2]))
+sys.path.insert(0, str(Path(__file__).parents[3]))
 
 from fake.faults import rule
 from fake.pool import FakePool
 
 from triplelake.config import load_settings
-from triplelake.engine import preflight as module
-from triplelake.engine.opened import Opened, open_pool, read_question
-from triplelake.engine.preflight import ask_patiently, known, preflight
+from triplelake.engine.asking import preflight as module
+from triplelake.engine.asking.open_pool import Opened, open_pool, read_question
+from triplelake.engine.asking.preflight import ask_patiently, known, preflight
 from triplelake.errors import PoolError
 from triplelake.pool.client import LlamaServer
 from triplelake.pool.protocol import Watch
@@ -137,7 +137,7 @@ def test_an_answer_must_be_found_only_where_the_prompt_shows_it(pool: FakePool, 
     own.write_text(OWN, "utf-8")
     prompts = tmp_path / "prompts"
     prompts.mkdir()
-    shipped = Path(module.__file__).parents[3] / "conf" / "prompts" / "en.yaml"
+    shipped = Path(module.__file__).parents[4] / "conf" / "prompts" / "en.yaml"
     (prompts / "en.yaml").write_text(shipped.read_text("utf-8").partition("examples:")[0], "utf-8")
     for more, must in (
         ({}, True),

@@ -1,6 +1,6 @@
 """Texts whose facts are known: a model that finds nothing in them shall not be asked about a million others.
 
-The known sentence of `triplelake.engine.preflight` shows that a server can answer at all. These ten texts in each
+The known sentence of `preflight` shows that a server can answer at all. These ten texts in each
 language, with the shipped ontology and examples, show whether the way of asking suits the model: a chat model that is
 asked as a base model answers well-formed, empty answers to everything.
 """
@@ -14,10 +14,10 @@ import yaml
 
 from triplelake.codes import Code
 from triplelake.config import conf_dir
-from triplelake.engine.ladder import Method
-from triplelake.engine.opened import Opened
-from triplelake.engine.places import Place, ask_each, open_places
-from triplelake.engine.preflight import GRAMMAR
+from triplelake.engine.asking.ladder import Method
+from triplelake.engine.asking.open_pool import Opened
+from triplelake.engine.asking.places import Place, ask_each, open_places
+from triplelake.engine.asking.preflight import GRAMMAR
 from triplelake.errors import PoolError
 from triplelake.evaluate.gold import GoldDocument, read_gold
 from triplelake.evaluate.metrics import Counts, strict_counts, total

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from triplelake.engine import suspicion as module
-from triplelake.engine.suspicion import ENOUGH, suspicion
-from triplelake.engine.tally import Tally
+from triplelake.engine.asking import first_answers as module
+from triplelake.engine.asking.first_answers import ENOUGH, suspicion
+from triplelake.engine.asking.tally import Tally
 
 NOWHERE: Any = None
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from triplelake.codes import Code
 from triplelake.config import AnswerSettings, conf_dir
-from triplelake.engine.ladder import Ladder, Method, halve, join_answers
+from triplelake.engine.asking.ladder import Ladder, Method, halve, join_answers
 from triplelake.pool.failures import ServerFailure
 from triplelake.pool.protocol import Prompt
 from triplelake.pool.router import Answer, Router, Stopped

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from triplelake.config import Settings
-from triplelake.engine.gallery import gallery, most_tokens, read_gallery
+from triplelake.engine.asking.gallery import gallery, most_tokens, read_gallery
 from triplelake.errors import InputError
 from triplelake.idle import idle_settings
 from triplelake.prompt.ontology_file import load_ontology

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[2]))
+sys.path.insert(0, str(Path(__file__).parents[3]))
 
 from fake.faults import rule
 from fake.pool import FakePool
@@ -17,10 +17,10 @@ from rich.console import Console
 
 from triplelake.codes import Code
 from triplelake.config import load_settings
-from triplelake.engine import known as module
 from triplelake.engine import narrate
-from triplelake.engine.known import known_models, known_texts, try_known
-from triplelake.engine.opened import Opened, open_pool, read_question
+from triplelake.engine.asking import known as module
+from triplelake.engine.asking.known import known_models, known_texts, try_known
+from triplelake.engine.asking.open_pool import Opened, open_pool, read_question
 from triplelake.errors import PoolError
 from triplelake.evaluate.gold import GoldDocument
 from triplelake.pool.survey import Away
@@ -29,7 +29,7 @@ from triplelake.prompt.ontology_file import load_ontology
 from triplelake.prompt.prompts import LANGS, load_prompts
 from triplelake.types import Lang
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 OWN = "relations:\n  - {id: owns, name_zh: 拥有, name_en: owns}\n"
 # The fake server relates words of two characters, and there is one.
 SILENT = GoldDocument("1", "春天。", (("春天", "alias", "春天"),))

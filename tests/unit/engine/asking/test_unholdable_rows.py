@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from triplelake.codes import Code
-from triplelake.engine.worker import unholdable
+from triplelake.engine.asking.task import unholdable
 from triplelake.tables.batches import record_batches
 from triplelake.tables.schemas import ATTEMPTS
 

@@ -12,15 +12,15 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
 from fake import answers
 from fake.pool import FakePool
 from pytest_httpserver import HTTPServer
 
 from triplelake.config import load_settings
-from triplelake.engine.opened import open_pool, read_question
-from triplelake.engine.worker import Assignment
+from triplelake.engine.asking.open_pool import open_pool, read_question
+from triplelake.engine.asking.task import Assignment
 from triplelake.errors import UsageError
 from triplelake.pool.endpoints import Endpoint
 from triplelake.pool.shares import capacity, split_shares
