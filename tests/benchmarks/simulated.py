@@ -31,9 +31,9 @@ from triplelake.commands import extract as command
 from triplelake.config import Settings, load_settings
 from triplelake.engine.asking.ladder import Method
 from triplelake.engine.asking.open_pool import open_pool, read_question
-from triplelake.engine.journal import Journal
 from triplelake.engine.planning.draft import Draft
 from triplelake.engine.planning.planner import Planner
+from triplelake.engine.run_row import Journal
 from triplelake.pool.client import completion_body
 from triplelake.pool.protect import protect
 from triplelake.spark import open_session

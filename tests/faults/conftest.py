@@ -23,7 +23,7 @@ from harness.lake import Lake
 
 from triplelake.commands.extract import extract
 from triplelake.config import load_settings
-from triplelake.engine.journal import Journal
+from triplelake.engine.run_row import Journal
 
 
 @dataclass

@@ -17,12 +17,13 @@ from triplelake.engine.asking.ask import Asking
 from triplelake.engine.asking.buckets import Bucket, new_buckets, open_buckets
 from triplelake.engine.asking.open_pool import Opened, open_pool, read_question
 from triplelake.engine.asking.tally import check_failures
-from triplelake.engine.journal import Journal, answers_by_key, changes, last_key, newest_key
+from triplelake.engine.earlier_runs import answers_by_key, changes, last_key, newest_key
 from triplelake.engine.planning.plan import Plan
 from triplelake.engine.planning.planner import Planner
 from triplelake.engine.planning.source import Source, open_source
 from triplelake.engine.probe import tell
 from triplelake.engine.publishing import BackgroundPublisher
+from triplelake.engine.run_row import Journal
 from triplelake.errors import UsageError
 from triplelake.evaluate.calibration_file import CalibrationFile, check_confidence, choose
 from triplelake.idle import idle_for_republish, idle_settings

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from triplelake.config import MaintainSettings, Settings
 from triplelake.engine import narrate
-from triplelake.engine.journal import Journal
+from triplelake.engine.run_row import Journal
 from triplelake.errors import UsageError
 from triplelake.spark import cancel_all, cancellable, open_session, versions
 from triplelake.tables import maintain as upkeep

@@ -17,7 +17,7 @@ from triplelake.codes import Code
 from triplelake.config import Settings
 from triplelake.console import say
 from triplelake.engine.asking.open_pool import Opened, Question, open_pool, read_question
-from triplelake.engine.journal import changes
+from triplelake.engine.earlier_runs import changes
 from triplelake.errors import OutputError, PoolError, UsageError
 from triplelake.pool.client import LlamaServer
 from triplelake.pool.protect import protect

@@ -16,10 +16,10 @@ from triplelake.engine.asking.known import Found, known_models
 from triplelake.engine.asking.open_pool import Opened
 from triplelake.engine.asking.progress import duration
 from triplelake.engine.asking.tally import Tally
-from triplelake.engine.journal import Journal
 from triplelake.engine.planning.draft import Draft
 from triplelake.engine.planning.plan import Plan
 from triplelake.engine.planning.source import Source
+from triplelake.engine.run_row import Journal
 from triplelake.evaluate.calibration_file import CalibrationFile
 from triplelake.tables.lease import LEASE_S
 from triplelake.tables.maintain import Size, WorkList

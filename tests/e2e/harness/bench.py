@@ -18,7 +18,7 @@ from triplelake.commands.extract import extract, republish
 from triplelake.commands.maintain import maintain
 from triplelake.commands.show_request import show_request
 from triplelake.config import Settings, load_settings
-from triplelake.engine.journal import Journal
+from triplelake.engine.run_row import Journal
 
 Command = Callable[[Settings, Console], Journal]
 
