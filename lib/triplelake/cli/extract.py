@@ -148,7 +148,8 @@ def _extract(argv: Sequence[str], console: Console) -> None:
         return
     # Those of another job would be one line more above an error that is to fit a screen.
     show_settings(console, {name: each for name, each in settings.public().items() if name != "maintain"})
-    from triplelake.commands.extract import extract, republish
+    from triplelake.commands.extract import extract
+    from triplelake.commands.republish import republish
 
     if again:
         republish(settings, console)

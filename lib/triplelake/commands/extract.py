@@ -7,34 +7,32 @@ from functools import partial
 
 from rich.console import Console
 
-from triplelake.commands.gold_answers import run_of_keys
+from triplelake.commands import confidence_messages, extract_messages, messages, plan_messages, probe_messages
+from triplelake.commands.confidence import sift, tell_unlooked
 from triplelake.commands.review_sheet import leave_review
 from triplelake.commands.suggest_ontology import suggest
 from triplelake.config import Settings
 from triplelake.corpus.inputs import find_input
-from triplelake.engine import narrate, narrate_look, narrate_plan
 from triplelake.engine.asking.ask import Asking
 from triplelake.engine.asking.buckets import Bucket, new_buckets, open_buckets
 from triplelake.engine.asking.open_pool import Opened, open_pool, read_question
 from triplelake.engine.asking.tally import check_failures
-from triplelake.engine.earlier_runs import answers_by_key, changes, last_key, newest_key
+from triplelake.engine.earlier_runs import answers_by_key, changes, newest_key
 from triplelake.engine.planning.plan import Plan
 from triplelake.engine.planning.planner import Planner
 from triplelake.engine.planning.source import Source, open_source
-from triplelake.engine.probe import tell
 from triplelake.engine.publishing import BackgroundPublisher
 from triplelake.engine.run_row import Journal
 from triplelake.errors import UsageError
-from triplelake.evaluate.calibration_file import CalibrationFile, check_confidence, choose
-from triplelake.idle import idle_for_republish, idle_settings
+from triplelake.evaluate.calibration_file import check_confidence
+from triplelake.idle import idle_settings
 from triplelake.spark import open_session, versions
 from triplelake.tables.lease import Lease
 from triplelake.tables.outputs import check_output
 from triplelake.tables.publish import Publisher
-from triplelake.tables.schemas import RUNS, TRIPLES, Table
+from triplelake.tables.schemas import RUNS, Table
 from triplelake.tables.store import Store
-from triplelake.tables.views import confidences, create_views, register
-from triplelake.triples.confidence import least_confidence
+from triplelake.tables.views import create_views
 
 _REQUESTS_PER_SLOT_IN_A_BUCKET = 8
 
@@ -54,22 +52,22 @@ def extract(settings: Settings, console: Console, *, dry_run: bool = False, prob
     check_output(settings.output)
     question = read_question(settings)
     found = find_input(settings)
-    narrate.idle(console, idle_settings(settings, found.format, probing=probe > 0))
+    messages.idle(console, idle_settings(settings, found.format, probing=probe > 0))
     journal = Journal("probe" if probe else "extract", settings)
     with open_pool(settings, question) as opened:
-        narrate.opened(console, opened)
+        extract_messages.opened(console, opened)
         if opened.calibrated is not None:
-            narrate.confidence(console, opened.calibrated, opened.key)
-            narrate_look.calibration(console, opened.calibrated, settings.asking.second_look)
+            confidence_messages.confidence(console, opened.calibrated, opened.key)
+            confidence_messages.calibration(console, opened.calibrated, settings.asking.second_look)
         check_confidence(settings, opened.calibrated)
         spark = open_session("triplelake extract")
         store = Store(spark, settings.output)
         missing = store.check()
         source = open_source(spark, settings, found)
-        narrate.source(console, source)
+        extract_messages.source(console, source)
         journal.extraction_key = opened.key
         journal.versions = {**versions(spark), **opened.versions}
-        lease = Lease(store, journal.run_id, partial(narrate.waiting, console))
+        lease = Lease(store, journal.run_id, partial(messages.waiting, console))
         job = _Job(settings, console, store, source, opened, journal, missing, lease)
         if probe:
             with journal.recorded(store, lease):
@@ -80,9 +78,9 @@ def extract(settings: Settings, console: Console, *, dry_run: bool = False, prob
             return journal
         with journal.recorded(store, lease):
             job.run()
-    narrate.summary(console, store, journal)
+    messages.summary(console, store, journal)
     if question.ontology is None and (suggested := suggest(store)):
-        narrate.suggested(console, *suggested)
+        extract_messages.suggested(console, *suggested)
     if settings.run.sample:
         drawn = source.documents(settings.run.limit, settings.run.sample, settings.run.seed)
         leave_review(store, drawn, question.ontology, settings.run, console)
@@ -119,19 +117,19 @@ class _Job:
             self._lease.take()
         self._tell_changes()
         with self._planner.draft() as draft:
-            narrate_plan.draft(self._console, draft)
-            narrate.notes(self._console, self._opened, draft.asked)
+            plan_messages.draft(self._console, draft)
+            extract_messages.notes(self._console, self._opened, draft.asked)
             if probe:
                 self._make_tables()
             if not probe or not draft.plan.requests:
-                narrate.estimate(self._console, self._store, self._opened, draft)
+                extract_messages.estimate(self._console, self._store, self._opened, draft)
                 if self._opened.second_look:
-                    narrate_look.estimate(self._console)
+                    confidence_messages.without_looks(self._console)
                 return
             plan_id = draft.write_probe(probe, self._settings.run.seed)
             requests = draft.plan.requests
         self._ask(plan_id, new_buckets(self._store, plan_id), committed=lambda: None)
-        tell(
+        probe_messages.tell(
             self._console,
             self._store,
             plan_id,
@@ -156,9 +154,9 @@ class _Job:
         plan = self._planner.find()
         resumes = plan is not None and self._publisher(plan).unsettled()
         if plan and resumes:
-            narrate.resumed(self._console, plan)
+            extract_messages.resumed(self._console, plan)
         elif plan and not self._settings.run.retry_failed:
-            narrate.covered(self._console)
+            extract_messages.covered(self._console)
             return
         else:
             plan = self._plan_anew()
@@ -188,13 +186,13 @@ class _Job:
         newest = newest_key(self._store)
         if newest is not None and newest != self._opened.key:
             lines = changes(self._store, newest, self._settings, self._opened.versions)
-            narrate.changed(self._console, lines, answers_by_key(self._store), self._opened.key)
+            extract_messages.changed(self._console, lines, answers_by_key(self._store), self._opened.key)
 
     def _plan_anew(self) -> Plan | None:
         self._tell_changes()
         with self._planner.draft() as draft:
-            narrate_plan.draft(self._console, draft)
-            narrate.notes(self._console, self._opened, draft.asked)
+            plan_messages.draft(self._console, draft)
+            extract_messages.notes(self._console, self._opened, draft.asked)
             self._make_tables()
             self._journal.removed = draft.write()
             self._journal.rejected = draft.changes.rejected
@@ -222,72 +220,3 @@ class _Job:
             self._opened.calibrated.calibration if self._opened.calibrated else None,
             self._lease.check,
         )
-
-
-def sift(store: Store, settings: Settings, calibrated: CalibrationFile | None, console: Console) -> None:
-    """Say to the tables from which confidence on a triple counts as a fact, where that has changed."""
-    if not store.exists(TRIPLES):
-        return
-    least = settings.run.min_confidence or 0.0
-    if settings.run.precision is not None:
-        register(store)
-        least = least_confidence(settings.run.precision, confidences(store))
-    if least != (before := store.min_confidence()):
-        store.set_min_confidence(least)
-        create_views(store)
-        register(store)
-        unknown = store.spark.table("current_triples").where("confidence IS NULL").count()
-        narrate.sifted(console, before, least, unknown)
-
-
-def tell_unlooked(store: Store, calibrated: CalibrationFile | None, console: Console) -> None:
-    """Say how many triples have no confidence, where the calibration gives none without a second look."""
-    if calibrated is None or not calibrated.calibration.needs_look or not store.exists(TRIPLES):
-        return
-    register(store)
-    if count := store.spark.table("current_triples").where("confidence IS NULL").count():
-        narrate_look.unlooked(console, count)
-
-
-def republish(settings: Settings, console: Console) -> Journal:
-    """Rebuild `triples` from the raw answers with today's parsing and grounding; asks nothing.
-
-    Raises:
-        UsageError, OutputError: no output was named, or no run with these settings wrote to it.
-    """
-    if settings.output is None:
-        raise UsageError("--output", "is missing", "Name the path, or catalog.schema, of the tables.")
-    question = read_question(settings)
-    narrate.idle(console, idle_for_republish(settings))
-    spark = open_session("triplelake republish")
-    store = Store(spark, settings.output)
-    store.require()
-    journal = Journal("republish", settings)
-    journal.versions = versions(spark)
-    journal.extraction_key = last_key(store, settings)
-    asked = run_of_keys(store, [journal.extraction_key])
-    if asked.model is not None:
-        journal.versions |= {"model": asked.model, "form": asked.form}
-    calibrated = choose(settings.run.calibration, model=asked.model or "", form=asked.form)
-    check_confidence(settings, calibrated)
-    if calibrated is not None:
-        narrate.confidence(console, calibrated, journal.extraction_key)
-    lease = Lease(store, journal.run_id, partial(narrate.waiting, console))
-    with journal.recorded(store, lease):
-        lease.take()
-        publisher = Publisher(
-            store,
-            journal.run_id,
-            journal.extraction_key,
-            journal.run_id,
-            question.ontology,
-            settings.answer,
-            calibrated.calibration if calibrated else None,
-            lease.check,
-        )
-        result = publisher.republish()
-        sift(store, settings, calibrated, console)
-        tell_unlooked(store, calibrated, console)
-        journal.documents, journal.triples = result.documents, result.triples
-    narrate.summary(console, store, journal)
-    return journal

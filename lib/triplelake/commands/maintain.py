@@ -6,8 +6,8 @@ from functools import partial
 
 from rich.console import Console
 
+from triplelake.commands import maintain_messages, messages
 from triplelake.config import MaintainSettings, Settings
-from triplelake.engine import narrate
 from triplelake.engine.run_row import Journal
 from triplelake.errors import UsageError
 from triplelake.spark import cancel_all, cancellable, open_session, versions
@@ -35,7 +35,7 @@ def maintain(settings: Settings, console: Console, *, dry_run: bool = False) -> 
     store.require()
     journal = Journal("maintain", settings)
     journal.versions = versions(spark)
-    job = _Job(settings.maintain, console, store, Lease(store, journal.run_id, partial(narrate.waiting, console)))
+    job = _Job(settings.maintain, console, store, Lease(store, journal.run_id, partial(messages.waiting, console)))
     with upkeep.as_run(store, journal.run_id):
         if dry_run:
             job.preview()
@@ -59,12 +59,12 @@ def upgrade(settings: Settings, console: Console, *, dry_run: bool = False) -> J
     journal = Journal("upgrade", settings)
     journal.versions = versions(spark)
     if not upgradable(store):
-        narrate.upgraded(console, [])
+        maintain_messages.upgraded(console, [])
         return journal
     if dry_run:
-        narrate.upgraded(console, [words for words, _ in steps(store, journal.run_id)], dry_run=True)
+        maintain_messages.upgraded(console, [words for words, _ in steps(store, journal.run_id)], dry_run=True)
         return journal
-    lease = Lease(store, journal.run_id, partial(narrate.waiting, console))
+    lease = Lease(store, journal.run_id, partial(messages.waiting, console))
     with journal.recorded(store, lease):
         lease.take()
         done = []
@@ -72,7 +72,7 @@ def upgrade(settings: Settings, console: Console, *, dry_run: bool = False) -> J
             step()
             done.append(words)
         create_views(store)
-        narrate.upgraded(console, done)
+        maintain_messages.upgraded(console, done)
     return journal
 
 
@@ -97,7 +97,7 @@ class _Job:
 
     def preview(self) -> None:
         """Say what there is to do."""
-        narrate.tables(self._console, self._store, self._size())
+        maintain_messages.tables(self._console, self._store, self._size())
         self._drop(dry_run=True)
         self._pack(dry_run=True)
         self._remove(dry_run=True)
@@ -106,7 +106,7 @@ class _Job:
         """Do it, each step a commit of its own."""
         self.lease.take()
         before = self._size()
-        narrate.tables(self._console, self._store, before)
+        maintain_messages.tables(self._console, self._store, before)
         try:
             with cancellable(self._store.spark):
                 self._drop()
@@ -117,7 +117,7 @@ class _Job:
             raise
         # Other engines read these tables: what came out must be as readable as what went in.
         self._store.require()
-        narrate.maintained(self._console, before, self._size())
+        maintain_messages.maintained(self._console, before, self._size())
 
     def _size(self) -> Size:
         return sum((upkeep.size_of(self._store, table) for table in TABLES), Size(0, 0))
@@ -127,7 +127,7 @@ class _Job:
         finished = [each.plan_id for each in lists if not each.needed]
         if finished and not dry_run:
             upkeep.drop_work_lists(self._store, finished)
-        narrate.work_lists(self._console, lists, dry_run=dry_run)
+        maintain_messages.work_lists(self._console, lists, dry_run=dry_run)
 
     def _pack(self, *, dry_run: bool = False) -> None:
         for table in PACKED:
@@ -136,7 +136,9 @@ class _Job:
                 continue
             if not dry_run:
                 upkeep.pack(self._store, table)
-            narrate.packed(self._console, table, before, None if dry_run else upkeep.size_of(self._store, table))
+            maintain_messages.packed(
+                self._console, table, before, None if dry_run else upkeep.size_of(self._store, table)
+            )
 
     def _remove(self, *, dry_run: bool = False) -> None:
         days = self._settings.retain_days
@@ -146,6 +148,6 @@ class _Job:
             # A look first: VACUUM leaves two commits behind also where there is nothing to remove.
             files = upkeep.removable(self._store, table, at_once=days == 0)
             if files and not dry_run:
-                narrate.removed(self._console, table, upkeep.remove(self._store, table, at_once=days == 0))
+                maintain_messages.removed(self._console, table, upkeep.remove(self._store, table, at_once=days == 0))
             elif files:
-                narrate.removable(self._console, table, files, days)
+                maintain_messages.removable(self._console, table, files, days)

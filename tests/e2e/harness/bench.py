@@ -14,8 +14,9 @@ from rich.console import Console
 
 from harness.lake import Lake
 from harness.servers import API_KEY, Counted, Scripted
-from triplelake.commands.extract import extract, republish
+from triplelake.commands.extract import extract
 from triplelake.commands.maintain import maintain
+from triplelake.commands.republish import republish
 from triplelake.commands.show_request import show_request
 from triplelake.config import Settings, load_settings
 from triplelake.engine.run_row import Journal

@@ -11,7 +11,7 @@ from pyspark.sql import functions as F
 from rich.console import Console
 
 from triplelake.config import Settings
-from triplelake.engine import narrate
+from triplelake.engine.asking import messages
 from triplelake.engine.asking.buckets import Bucket
 from triplelake.engine.asking.first_answers import ENOUGH, suspicion
 from triplelake.engine.asking.known import try_known
@@ -74,16 +74,16 @@ class Asking:
         if self.settings.run.preflight:
             langs = {bucket.lang for bucket in buckets}
             away = preflight(self.opened, langs)
-            narrate.answering(self.console, len(self.opened.survey.endpoints) - len(away), langs)
+            messages.answering(self.console, len(self.opened.survey.endpoints) - len(away), langs)
             fresh = langs - self._published_in()
             if fresh and self.opened.profile.is_tuned:
-                narrate.known_left_out(self.console)
+                messages.known_left_out(self.console)
             elif fresh:
-                narrate.known(self.console, try_known(self.opened, fresh, away))
+                messages.known(self.console, try_known(self.opened, fresh, away))
         reporter = Reporter(self.console, sum(bucket.open for bucket in buckets))
         with self._desk() as server:
             desk = server.desk if server else None
-            tell = partial(narrate.pool_changed, self.console)
+            tell = partial(messages.pool_changed, self.console)
             roster = Roster(self.opened.survey, self._named, tell, desk.change if desk else lambda _: None)
             roster.set_aside(away)
 
@@ -137,7 +137,7 @@ class Asking:
         found = suspicion(tally, self.store, self.plan_id)
         if found is None:
             return
-        narrate.suspicious(self.console, found, self.store.output)
+        messages.suspicious(self.console, found, self.store.output)
         if self.settings.run.on_suspicious == "stop":
             raise found.error
 

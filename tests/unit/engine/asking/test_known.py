@@ -17,8 +17,8 @@ from rich.console import Console
 
 from triplelake.codes import Code
 from triplelake.config import load_settings
-from triplelake.engine import narrate
 from triplelake.engine.asking import known as module
+from triplelake.engine.asking import messages
 from triplelake.engine.asking.known import known_models, known_texts, try_known
 from triplelake.engine.asking.open_pool import Opened, open_pool, read_question
 from triplelake.errors import PoolError
@@ -107,9 +107,9 @@ def test_what_a_server_fails_to_answer_is_told(pool: FakePool, opened: Opened) -
     found = try_known(opened, ["en"])
     assert (len(found[0].answers), found[0].unanswered) == (6, (Code.BAD_REQUEST,) * 4)
     console = Console(record=True, width=400)
-    narrate.known(console, found)
+    messages.known(console, found)
     pool.script(rule("bad_request"))
-    narrate.known(console, try_known(opened, ["en"]))
+    messages.known(console, try_known(opened, ["en"]))
     some, none = console.export_text().splitlines()
     assert some.endswith("; 4 not answered: bad_request") and "6 known texts" in some
     assert none == "Known:    nothing is known of how well the model answers (en); 10 not answered: bad_request"
@@ -134,7 +134,7 @@ def test_files_of_ones_own_beside_the_run_change_nothing(
 
 def test_it_is_told_beside_other_models(opened: Opened) -> None:
     console = Console(record=True, width=400)
-    narrate.known(console, try_known(opened, LANGS))
+    messages.known(console, try_known(opened, LANGS))
     lines = console.export_text().splitlines()
     assert [line[:9].strip() for line in lines] == ["Known:", "", ""]
     for line, lang in zip(lines, sorted(LANGS), strict=True):

@@ -7,8 +7,8 @@ import io
 import pytest
 from rich.console import Console
 
+from triplelake.commands import confidence_messages
 from triplelake.config import LookKind
-from triplelake.engine import narrate_look
 from triplelake.evaluate.calibration_file import CalibrationFile
 
 FIGURES = {"documents": 9, "triples": 90, "right": 40, "auc": 0.8, "brier": 0.1, "ece": 0.04, "thresholds": []}
@@ -19,7 +19,7 @@ def told(needs: LookKind, setting: LookKind) -> str:
     known = {"model": "m", "form": "arrays", "judged_by": "gold.jsonl", "bias": 0.5, "weights": weights}
     found = CalibrationFile.model_validate({**FIGURES, **known})
     console = Console(file=io.StringIO(), width=200)
-    narrate_look.calibration(console, found, setting)
+    confidence_messages.calibration(console, found, setting)
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
 
@@ -42,8 +42,8 @@ def test_where_they_agree_nothing_is_said(both: LookKind) -> None:
 
 def test_what_lacks_a_look_and_what_was_not_estimated_is_told() -> None:
     console = Console(file=io.StringIO(), width=200)
-    narrate_look.unlooked(console, 1234)
-    narrate_look.estimate(console)
+    confidence_messages.unlooked(console, 1234)
+    confidence_messages.without_looks(console)
     assert isinstance(console.file, io.StringIO)
     first, second = console.file.getvalue().splitlines()
     assert "1,234 triples have no confidence: their answers were asked without a second look" in first
