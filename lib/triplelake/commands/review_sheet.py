@@ -21,9 +21,9 @@ from triplelake.console import say
 from triplelake.errors import OutputError
 from triplelake.evaluate.review import ENCODING
 from triplelake.evaluate.sampling import drawn
-from triplelake.export.delimited import rows_of_cells, without_formula
 from triplelake.filesystems import locate
 from triplelake.prompt.ontology import Ontology
+from triplelake.spreadsheets import rows_of_cells, without_formula
 from triplelake.tables.schemas import CHUNKS
 from triplelake.tables.store import Store
 from triplelake.tables.views import register

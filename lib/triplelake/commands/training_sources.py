@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 from triplelake.commands.tune_texts import with_texts
 from triplelake.config import ChunkingSettings, Settings
-from triplelake.engine.asking.sheets import is_sheet, judged_sentences
 from triplelake.errors import InputError, UsageError
 from triplelake.evaluate.gold import READERS, GoldDocument, gold_format
+from triplelake.evaluate.judged_sentences import is_sheet, judged_sentences
 from triplelake.evaluate.review import read_review
 from triplelake.training.card import LineForm
 from triplelake.training.parts import Wanted

@@ -15,9 +15,9 @@ from triplelake.corpus.chunking import chunk_document
 from triplelake.corpus.inputs import find_input
 from triplelake.corpus.readers import read_split
 from triplelake.engine.asking.known import known_texts
-from triplelake.engine.asking.sheets import judged_facts
 from triplelake.errors import InputError
 from triplelake.evaluate.gold import READERS, Fact, GoldDocument
+from triplelake.evaluate.judged_sentences import judged_facts
 from triplelake.evaluate.review import Review
 from triplelake.evaluate.tuning import Kind, Text, drawn_texts
 from triplelake.evaluate.vocabulary import Vocabulary

@@ -15,7 +15,6 @@ from triplelake.engine.asking.known import known_texts
 from triplelake.errors import InputError
 from triplelake.evaluate.review import COLUMNS, read_review
 from triplelake.evaluate.tuning import Text
-from triplelake.export.delimited import as_text, without_formula
 from triplelake.prompt.ontology import Ontology
 from triplelake.prompt.ontology_file import load_ontology
 
@@ -136,11 +135,6 @@ def test_a_sheet_gives_the_triples_of_its_sentences(tmp_path: Path, general: Ont
     wrong = sheet(tmp_path / "wrong.csv", [(*row[:4], "no") for row in rows])
     with pytest.raises(InputError, match="gives 0 texts with facts"):
         of_sheet(read_review(wrong), wrong, settings(), general, ALL)
-
-
-@pytest.mark.parametrize("cell", ["=1+1", "-3", "'=1", "＝甲", "'tis", "plain", "", "''"])
-def test_a_cell_is_read_as_it_was_before_a_spreadsheet_saw_it(cell: str) -> None:
-    assert as_text(str(without_formula(cell))) == cell
 
 
 def test_texts_alone_are_drawn_with_the_known_ones_of_their_languages(tmp_path: Path) -> None:

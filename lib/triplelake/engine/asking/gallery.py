@@ -9,9 +9,9 @@ from pathlib import Path
 
 from triplelake.config import Settings
 from triplelake.corpus.tokens import estimate_tokens
-from triplelake.engine.asking.sheets import is_sheet, judged_sentences
 from triplelake.errors import InputError, UsageError
 from triplelake.evaluate.gold import READERS, GoldDocument, gold_format
+from triplelake.evaluate.judged_sentences import is_sheet, judged_sentences
 from triplelake.evaluate.review import read_review
 from triplelake.prompt.fewshot import Example, check_spans, foreign, usable
 from triplelake.prompt.ontology import Ontology

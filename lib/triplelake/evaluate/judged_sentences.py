@@ -9,7 +9,7 @@ from pathlib import Path
 
 from triplelake.evaluate.gold import Fact
 from triplelake.evaluate.review import Review, Verdict
-from triplelake.export.delimited import as_text
+from triplelake.spreadsheets import as_text
 
 _ENDINGS = (".csv", ".tsv")
 
