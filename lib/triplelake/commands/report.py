@@ -1,8 +1,7 @@
-"""From an output to the file of its report."""
+"""The report of an output, from its tables to one HTML file."""
 
 from __future__ import annotations
 
-from pyspark.sql import SparkSession
 from rich.console import Console
 from rich.filesize import decimal
 
@@ -13,13 +12,13 @@ from triplelake.report.gather import gather
 from triplelake.report.model import SHOWN_DOCUMENTS
 from triplelake.report.page import page
 from triplelake.report.words import PageLang
+from triplelake.spark import open_session
 from triplelake.tables.ontology import stored_ontology
 from triplelake.tables.store import Store
 from triplelake.tables.views import register
 
 
-def make(
-    spark: SparkSession,
+def make_report(
     output: str,
     target: Target,
     console: Console,
@@ -40,7 +39,7 @@ def make(
         InputError: an ontology that cannot be read.
     """
     names = load_ontology(ontology) if ontology else None
-    store = Store(spark, output)
+    store = Store(open_session("triplelake report"), output)
     store.require()
     register(store, fixed=True)
     with console.status("counting"):
