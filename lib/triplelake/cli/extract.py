@@ -146,7 +146,7 @@ def _extract(argv: Sequence[str], console: Console) -> None:
 
         show_request(settings, wanted, console)
         return
-    # Those of another job would be one line more above an error that is to fit a screen.
+    # The settings of `jobs/maintain.py` are left out, so that the others and an error below them fit a screen.
     show_settings(console, {name: each for name, each in settings.public().items() if name != "maintain"})
     from triplelake.commands.extract import extract
     from triplelake.commands.republish import republish

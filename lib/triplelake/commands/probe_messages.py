@@ -42,7 +42,7 @@ def tell(
     for code, count in Counter(row["error_code"] for row in rows if row["status"] == "failed").most_common():
         say(console, f"          {count:,} failed: {code}")
     if rows:
-        # One that went wrong tells most.
+        # A person learns most from an answer that went wrong.
         seen = min(rows, key=lambda row: ("failed", "empty", "ok").index(row["status"]))
         whole_of_one(console, seen["request_id"], store.output)
     good = [row for row in rows if row["status"] != "failed"]

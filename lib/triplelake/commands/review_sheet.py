@@ -117,7 +117,8 @@ def marked(triple: Mapping[str, Any]) -> str:
         if (place := _ELSEWHERE[triple["lang"]].get(triple[f"{role}_from"])) is not None:
             elsewhere.append(f"（{place}：{before}{triple[role]}{after}）")
         elif low is not None and first <= low < high <= first + len(text):
-            # At one place what ends comes before what begins, and of two the longer one is outside.
+            # Sorted, a closing mark stands before an opening one at the same offset. Of two entities that begin or end
+            # together the longer one gets the outer marks.
             found += [(low - first, True, low - high, before), (high - first, False, high - low, after)]
     parts, at = [], 0
     for offset, _, _, mark in sorted(found):

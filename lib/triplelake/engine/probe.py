@@ -84,7 +84,7 @@ def estimate(asked: Sequence[Asked], requests: int, slots: int, asking: AskingSe
         "decoded": lambda total: requests * total.decoded / total.questions,
     }
     found = intervals(shares, figures)
-    # One question tells no more than itself.
+    # `intervals` gives none for a single question: its own figure is both ends.
     whole = {name: found[name] or Interval(*[figure(shares[0])] * 3) for name, figure in figures.items()}
     return Estimate(whole["hours"], whole["prompt"], whole["decoded"], most_busy)
 

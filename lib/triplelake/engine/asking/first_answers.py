@@ -1,4 +1,4 @@
-"""A look at the first answers: a run that finds nothing shall not be noticed after a million of them."""
+"""A look at the first answers: a run that finds nothing is noticed after twenty of them, not after a million."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from triplelake.tables.schemas import ATTEMPTS, REQUESTS
 from triplelake.tables.store import Store
 
 ENOUGH = 20
-"""Answers to judge by; fewer say nothing."""
+"""The run judges itself by so many good answers; fewer tell nothing."""
 
 _MOST_EMPTY = 0.8
 _MOST_CUT = 0.2
