@@ -10,6 +10,7 @@ from rich.console import Console
 
 from triplelake.cli.guard import guarded
 from triplelake.cli.parsing import EXIT_CODES, Parser, file_here
+from triplelake.commands.evaluate_messages import show
 from triplelake.console import say
 from triplelake.errors import UsageError
 from triplelake.evaluate.compare import compared
@@ -19,7 +20,6 @@ from triplelake.evaluate.ontologies import of_gold, write_ontology
 from triplelake.evaluate.report import GoldReport, ReviewReport, read_report, write_report
 from triplelake.evaluate.review import read_review
 from triplelake.evaluate.seen import SeenPolicy
-from triplelake.evaluate.show import show
 
 
 def evaluate_command(argv: Sequence[str]) -> int:
