@@ -13,7 +13,7 @@ from triplelake.pool.gguf import declared_alias, model_file
 
 
 def card_of(run: Run) -> tuple[Path | None, str | None]:
-    """The card beside the adapter that answered, and a note where an adapter did and none is known.
+    """The card beside the adapter that answered, or beside the model that it was merged into; a note without.
 
     Without either the model is none that is known to be tuned.
     """
@@ -22,21 +22,21 @@ def card_of(run: Run) -> tuple[Path | None, str | None]:
         return None, None
     why = f"{alias} answered with an adapter, and what it was trained on is not known"
     embedded: Mapping[str, Any] = run.settings.get("embedded") or {}
-    lora = embedded.get("lora")
-    if not lora or run.settings.get("pool") != "embedded":
+    file = embedded.get("lora") or embedded.get("model")
+    if not file or run.settings.get("pool") != "embedded":
         return None, f"{why}: name its card with --card"
-    card = Path(lora).expanduser().with_name(CARD)
+    card = Path(file).expanduser().with_name(CARD)
     if not card.is_file():
         return None, f"{why}: {card} is not there; name its card with --card"
     if not _is_same(embedded, alias):
-        return None, f"{why}: another adapter lies at {lora} now; name the card of that one with --card"
+        return None, f"{why}: another adapter lies at {file} now; name the card of that one with --card"
     return card, None
 
 
 def _is_same(embedded: Mapping[str, Any], alias: str) -> bool:
     """Whether the files that a run names are still those that answered."""
-    model = embedded.get("model")
+    model, lora = (Path(name).expanduser() if (name := embedded.get(key)) else None for key in ("model", "lora"))
     try:
-        return declared_alias(model_file(Path(model) if model else None), Path(embedded["lora"]).expanduser()) == alias
+        return declared_alias(model_file(model), lora) == alias
     except (TriplelakeError, OSError):
         return False

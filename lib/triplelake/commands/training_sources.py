@@ -153,5 +153,5 @@ class Sources:
                 self.choice.settings.chunking,
                 origin=f"sheet:{file.name}",
                 name=f"{file.name}#{judged.document}",
-                is_complete=False,
+                is_complete=judged.is_nothing,
             )

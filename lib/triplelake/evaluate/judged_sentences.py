@@ -20,12 +20,15 @@ class JudgedSentence:
 
     Args:
         document: that holds it, by a name that only its sheet knows.
-        right: without repetition; also those that the sheet has beside a part of the sentence.
+        right: without repetition, those that a reviewer added among them; also those that the sheet has beside a part
+            of the sentence.
+        is_nothing: a reviewer has said that it states no fact at all.
     """
 
     text: str
     document: str
     right: tuple[Fact, ...]
+    is_nothing: bool
 
 
 def is_sheet(file: Path) -> bool:
@@ -34,8 +37,11 @@ def is_sheet(file: Path) -> bool:
 
 
 def judged_facts(review: Review) -> Iterator[tuple[str, Fact, bool]]:
-    """Each triple of which somebody could tell: its sentence, what it says, and whether that is right."""
-    for verdict in review.verdicts:
+    """Each triple of which somebody could tell: its sentence, what it says, and whether that is right.
+
+    Those that a reviewer added are right.
+    """
+    for verdict in (*review.verdicts, *review.missing):
         if verdict.right is not None:
             yield as_text(verdict.evidence), _fact(verdict), verdict.right
 
@@ -48,7 +54,8 @@ def judged_sentences(review: Review) -> list[JudgedSentence]:
     """
     right: dict[tuple[str, str], list[Fact]] = {}
     of_document: dict[str, list[str]] = defaultdict(list)
-    for verdict in review.verdicts:
+    silent: set[tuple[str, str]] = set()
+    for verdict in (*review.verdicts, *review.missing):
         if verdict.right is None:
             continue
         place = (verdict.document, as_text(verdict.evidence))
@@ -57,6 +64,8 @@ def judged_sentences(review: Review) -> list[JudgedSentence]:
             of_document[verdict.document].append(place[1])
         if verdict.right:
             right[place].append(_fact(verdict))
+        if verdict.is_nothing:
+            silent.add(place)
     return [
         JudgedSentence(
             text,
@@ -64,6 +73,7 @@ def judged_sentences(review: Review) -> list[JudgedSentence]:
             tuple(
                 dict.fromkeys(fact for part in of_document[document] if part in text for fact in right[document, part])
             ),
+            (document, text) in silent,
         )
         for document, text in right
     ]

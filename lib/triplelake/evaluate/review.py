@@ -6,7 +6,7 @@ import csv
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from io import StringIO
 from pathlib import Path
 
@@ -44,8 +44,12 @@ _WRONG = (
     "x",
 )
 _UNSURE = ("?", "unsure", "unclear", "不确定", "不確定", "不清楚")
+_NOTHING = ("none", "nothing", "无", "無", "没有", "沒有")
+"""The triple is wrong, and its sentence states no fact at all."""
+_MISSING = ("missing", "missed", "漏", "遗漏", "遺漏", "缺", "缺失")
+"""The row was added by the reviewer: a fact of the sentence that was not found."""
 _WORDS: Mapping[str, bool | None] = (
-    dict.fromkeys(_RIGHT, True) | dict.fromkeys(_WRONG, False) | dict.fromkeys(_UNSURE, None)
+    dict.fromkeys(_RIGHT, True) | dict.fromkeys((*_WRONG, *_NOTHING), False) | dict.fromkeys(_UNSURE, None)
 )
 _DOCUMENT = ("document", "doc_id")
 _ROUNDED = re.compile(r"\d([.,]\d+)?E\+\d+")
@@ -68,6 +72,7 @@ class Verdict:
         lang: empty if the sheet has no such column.
         document: that holds it, by a name that only this sheet knows.
         weight: how many triples of the sample it stands for.
+        is_nothing: the sentence states no fact at all.
         subject, object, evidence: as the cells have them.
     """
 
@@ -77,6 +82,7 @@ class Verdict:
     lang: str = ""
     document: str = ""
     weight: float = 1.0
+    is_nothing: bool = False
     subject: str = field(default="", compare=False)
     object: str = field(default="", compare=False)
     evidence: str = field(default="", compare=False)
@@ -89,11 +95,13 @@ class Review:
     Args:
         verdicts: in its order.
         open: rows that have none yet.
+        missing: facts that reviewers have added, since they were not found; without a `triple_id`.
         notes: what a reader of its figures must know.
     """
 
     verdicts: tuple[Verdict, ...]
     open: int
+    missing: tuple[Verdict, ...] = ()
     notes: tuple[str, ...] = ()
 
 
@@ -102,28 +110,36 @@ def read_review(path: Path) -> Review:
 
     Raises:
         InputError: its encoding cannot be told, a column is missing, a verdict is none of the known words, two verdicts
-            on one triple contradict one another, a weight is no positive number; with the line.
+            contradict one another, a fact that was added is not whole, a weight is no positive number; with the line.
     """
     verdicts: dict[str, Verdict] = {}
+    missing: list[Verdict] = []
     open = 0
     unknown = False
+    documents: dict[str, str] = {}
     for line, row in _rows(path):
         word = unicodedata.normalize("NFKC", row["verdict"]).strip().casefold()
+        if document := _document(row):
+            documents.setdefault(row["evidence"], document)
+        where = f"{path}, line {line}"
         if not word:
             open += 1
             continue
-        where = f"{path}, line {line}"
+        if word in _MISSING:
+            missing.append(_missing(where, row, document))
+            continue
         if word not in _WORDS:
             raise InputError(
                 where,
                 f"the verdict `{row['verdict'].strip()}` is none that is known",
-                f"Write 对 or yes, 错 or no, ? where you cannot tell; or one of {', '.join(_WORDS)}.",
+                f"Write 对 or yes, 错 or no, ? where you cannot tell; or one of {', '.join((*_WORDS, *_MISSING))}.",
             )
         if not row["triple_id"]:
-            raise InputError(where, "has a verdict and no triple_id", "Leave that column as it was written.")
-        if (document := _document(row)) is None:
+            remedy = "Leave that column as it was written; a fact that you have added has the verdict 漏 or missing."
+            raise InputError(where, "has a verdict and no triple_id", remedy)
+        if document is None:
             unknown = True
-            document = f"sentence {row['evidence']}"
+            document = _of_sentence(row["evidence"])
         verdict = Verdict(
             row["triple_id"],
             row["predicate"],
@@ -131,13 +147,55 @@ def read_review(path: Path) -> Review:
             row.get("lang", ""),
             document,
             _weight(where, row.get("weight", "1")),
+            word in _NOTHING,
             row["subject"],
             row["object"],
             row["evidence"],
         )
         if verdicts.setdefault(verdict.triple_id, verdict).right != verdict.right:
             raise InputError(where, "contradicts an earlier verdict on the same triple", "Keep one of the two.")
-    return Review(tuple(verdicts.values()), open, (_NO_DOCUMENT,) if unknown else ())
+    # The sentence of an added fact has other rows, which tell its document.
+    added = tuple(
+        each if each.document else replace(each, document=documents.get(each.evidence, _of_sentence(each.evidence)))
+        for each in missing
+    )
+    _check_nothing(path, (*verdicts.values(), *added))
+    return Review(tuple(verdicts.values()), open, added, (_NO_DOCUMENT,) if unknown else ())
+
+
+def _missing(where: str, row: Mapping[str, str], document: str | None) -> Verdict:
+    """A fact that a reviewer has added; its relation by id or, in the column `relation`, by name."""
+    relation = row["predicate"] or row.get("relation", "")
+    cells = {"subject": row["subject"], "predicate": relation, "object": row["object"], "evidence": row["evidence"]}
+    if lacking := [name for name, cell in cells.items() if not cell.strip()]:
+        reason = f"is a fact that was added, and its {', '.join(lacking)} is empty"
+        raise InputError(where, reason, "Copy a row of the same sentence, and write the fact over its triple.")
+    return Verdict(
+        "",
+        relation,
+        True,
+        row.get("lang", ""),
+        document or "",
+        1.0,
+        False,
+        row["subject"],
+        row["object"],
+        row["evidence"],
+    )
+
+
+def _of_sentence(evidence: str) -> str:
+    return f"sentence {evidence}"
+
+
+def _check_nothing(path: Path, verdicts: Sequence[Verdict]) -> None:
+    """Whether neither a sentence that states nothing, by a verdict, nor a part of it has a fact that is right."""
+    right = [(each.document, each.evidence) for each in verdicts if each.right]
+    for each in verdicts:
+        if each.is_nothing and any(of == each.document and part in each.evidence for of, part in right):
+            reason = "states nothing by one verdict, and a fact by another"
+            remedy = "Write 错 or no for a triple that is wrong while its sentence states another fact."
+            raise InputError(f"{path}, {each.evidence!r}", reason, remedy)
 
 
 def _weight(where: str, cell: str) -> float:
