@@ -61,7 +61,8 @@ def judge(sheet: Path) -> Path:
         writer = csv.DictWriter(out, rows[0].keys())
         writer.writeheader()
         for row in rows:
-            writer.writerow(row | {"verdict": "对" if is_right(row["doc_id"], row["object"]) else "错"})
+            if row["triple_id"]:
+                writer.writerow(row | {"verdict": "对" if is_right(row["doc_id"], row["object"]) else "错"})
     return filled
 
 

@@ -103,8 +103,12 @@ def _review(report: ReviewReport, console: Console) -> None:
         f"{report.review}: {whole.judged:,} triples judged, {whole.right:,} right; {report.unsure:,} unclear, "
         f"{report.open:,} without a verdict",
     )
-    if report.missing:
-        say(console, f"  {report.missing:,} facts were added that had not been found; they are no part of a precision")
+    if report.missing or report.silent:
+        say(
+            console,
+            f"  No part of a precision: {report.missing:,} facts that were added since they had not been found, and "
+            f"{report.silent:,} texts that state nothing",
+        )
     if not (whole.judged or report.unsure):
         say(console, "Fill in `verdict`: 对 or yes, 错 or no, ? where you cannot tell. Then the same command.")
         return

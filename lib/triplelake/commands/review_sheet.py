@@ -55,6 +55,9 @@ _ELSEWHERE: Mapping[Lang, Mapping[str, str]] = {
 }
 
 _SHOWN_TEXTS = 5
+_SILENT_ROWS = 20
+"""Texts without a triple that a sheet has at most."""
+
 _VERSION = ["doc_id", "doc_version"]
 
 
@@ -76,24 +79,34 @@ def leave_review(
     weights = drawn(confidences, settings.sheet_rows or len(found), settings.seed)
     # In the order of the documents, so that the triples of a sentence are judged together.
     triples = [{**triple, "weight": weights[triple["triple_id"]]} for triple in found if triple["triple_id"] in weights]
+    silent = _silent(store, documents)
     names = ("review.csv", *(f"review-{number}.csv" for number in range(2, 100)))
     places = (locate(store.beside(name), OutputError) for name in names)
     place = next(each for each in places if each.fs.get_file_info(each.path).type == FileType.NotFound)
     with place.fs.open_output_stream(place.path) as out:
-        out.write(sheet(triples).encode(ENCODING))
+        out.write(sheet(triples, silent).encode(ENCODING))
     written = place.written(place.path)
     of = f", drawn from {len(found):,} (run.sheet_rows)," if len(triples) < len(found) else ""
     say(console, f"Review:   {len(triples):,} triples{of} to judge: fill in `verdict` in {written}, then:")
+    if silent:
+        say(
+            console,
+            f"          Its last {len(silent):,} rows are texts in which nothing was found (docs/own-model.md).",
+        )
     say(console, f"          python jobs/evaluate.py --review {shlex.quote(written)}")
     say(console, "          and for how sure each triple is:")
     output = shlex.quote(store.output)
     say(console, f"          python jobs/calibrate.py --output {output} --review {shlex.quote(written)}")
 
 
-def sheet(triples: Iterable[dict[str, Any]]) -> str:
-    """The sheet's text: a line for each triple, with an empty verdict."""
+def sheet(triples: Iterable[dict[str, Any]], silent: Iterable[dict[str, Any]] = ()) -> str:
+    """The sheet's text: a line for each triple, with an empty verdict, and one for each text without any.
+
+    Args:
+        silent: such texts, each with `evidence`, `lang` and `doc_id`.
+    """
     numbers: dict[str, int] = {}
-    rows = (
+    rows = [
         {
             **triple,
             "verdict": "",
@@ -103,8 +116,9 @@ def sheet(triples: Iterable[dict[str, Any]]) -> str:
             "confidence": None if triple["confidence"] is None else round(triple["confidence"], 2),
         }
         for triple in triples
-    )
-    return rows_of_cells([_WRITTEN, *([without_formula(row[name]) for name in _WRITTEN] for row in rows)])
+    ]
+    rows += [{**each, "document": numbers.setdefault(each["doc_id"], len(numbers) + 1)} for each in silent]
+    return rows_of_cells([_WRITTEN, *([without_formula(row.get(name, "")) for name in _WRITTEN] for row in rows)])
 
 
 def marked(triple: Mapping[str, Any]) -> str:
@@ -141,6 +155,24 @@ def _triples(store: Store, documents: DataFrame, ontology: Ontology | None) -> l
     return [
         {**row.asDict(), "relation": names.get(row["predicate"], {}).get(row["lang"], row["predicate"])} for row in rows
     ]
+
+
+def _silent(store: Store, documents: DataFrame) -> list[dict[str, Any]]:
+    """Some texts of the sample that were answered, and in which nothing was found."""
+    table = store.spark.table
+    rows = (
+        store.read(CHUNKS)
+        .join(documents.select(*_VERSION).distinct(), _VERSION)
+        .join(table("current_documents"), [*_VERSION, "extraction_key"], "left_semi")
+        .join(table("answers").where("status <> 'failed'"), "request_id", "left_semi")
+        .join(table("current_triples"), "chunk_id", "left_anti")
+        .select(F.col("text").alias("evidence"), "lang", "doc_id")
+        # By lot, and the same ones each time.
+        .orderBy(F.xxhash64("doc_id", "text"))
+        .limit(_SILENT_ROWS)
+        .collect()
+    )
+    return [row.asDict() for row in rows]
 
 
 def _show(triples: Sequence[dict[str, Any]], console: Console) -> None:

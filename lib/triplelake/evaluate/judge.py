@@ -133,6 +133,7 @@ def judge_review(review: Review, name: str) -> ReviewReport:
         notes=(*review.notes, _WEIGHTED) if len(drawn) > 1 else review.notes,
         open=review.open,
         missing=len(review.missing),
+        silent=len(review.silent),
         verdicts={verdict.triple_id: bool(verdict.right) for verdict in sure},
     )
 

@@ -54,18 +54,14 @@ def judged_sentences(review: Review) -> list[JudgedSentence]:
     """
     right: dict[tuple[str, str], list[Fact]] = {}
     of_document: dict[str, list[str]] = defaultdict(list)
-    silent: set[tuple[str, str]] = set()
-    for verdict in (*review.verdicts, *review.missing):
-        if verdict.right is None:
-            continue
-        place = (verdict.document, as_text(verdict.evidence))
-        if place not in right:
-            right[place] = []
-            of_document[verdict.document].append(place[1])
-        if verdict.right:
-            right[place].append(_fact(verdict))
-        if verdict.is_nothing:
-            silent.add(place)
+    silent = {(document, as_text(evidence)) for document, evidence in review.silent}
+    told = (each for each in (*review.verdicts, *review.missing) if each.right is not None)
+    facts = [((each.document, as_text(each.evidence)), [_fact(each)] if each.right else []) for each in told]
+    for (document, text), found in (*facts, *((place, []) for place in silent)):
+        if (document, text) not in right:
+            right[document, text] = []
+            of_document[document].append(text)
+        right[document, text] += found
     return [
         JudgedSentence(
             text,

@@ -152,7 +152,7 @@ class ReviewReport(_Form):
         relations: by relation, the most judged first.
         unsure: rows where the reviewer could not tell; not among the judged.
         open: rows without a verdict.
-        missing: facts that reviewers added; no part of a precision.
+        missing: facts that reviewers added; silent: sentences that state none. No part of a precision.
         notes: what a reader must know.
         verdicts: by triple.
     """
@@ -165,6 +165,7 @@ class ReviewReport(_Form):
     unsure: int
     open: int
     missing: int = 0
+    silent: int = 0
     notes: tuple[str, ...] = ()
     verdicts: dict[str, bool]
     comparison: Comparison | None = None

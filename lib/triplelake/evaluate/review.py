@@ -5,8 +5,8 @@ from __future__ import annotations
 import csv
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from io import StringIO
 from pathlib import Path
 
@@ -45,7 +45,7 @@ _WRONG = (
 )
 _UNSURE = ("?", "unsure", "unclear", "不确定", "不確定", "不清楚")
 _NOTHING = ("none", "nothing", "无", "無", "没有", "沒有")
-"""The triple is wrong, and its sentence states no fact at all."""
+"""The sentence states no fact at all, so that the triple of the row is wrong; the row may have none."""
 _MISSING = ("missing", "missed", "漏", "遗漏", "遺漏", "缺", "缺失")
 """The row was added by the reviewer: a fact of the sentence that was not found."""
 _WORDS: Mapping[str, bool | None] = (
@@ -72,7 +72,6 @@ class Verdict:
         lang: empty if the sheet has no such column.
         document: that holds it, by a name that only this sheet knows.
         weight: how many triples of the sample it stands for.
-        is_nothing: the sentence states no fact at all.
         subject, object, evidence: as the cells have them.
     """
 
@@ -82,7 +81,6 @@ class Verdict:
     lang: str = ""
     document: str = ""
     weight: float = 1.0
-    is_nothing: bool = False
     subject: str = field(default="", compare=False)
     object: str = field(default="", compare=False)
     evidence: str = field(default="", compare=False)
@@ -94,14 +92,16 @@ class Review:
 
     Args:
         verdicts: in its order.
-        open: rows that have none yet.
+        open: triples that have none yet.
         missing: facts that reviewers have added, since they were not found; without a `triple_id`.
+        silent: sentences that state no fact at all, each with its document.
         notes: what a reader of its figures must know.
     """
 
     verdicts: tuple[Verdict, ...]
     open: int
     missing: tuple[Verdict, ...] = ()
+    silent: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = ()
 
 
@@ -112,21 +112,24 @@ def read_review(path: Path) -> Review:
         InputError: its encoding cannot be told, a column is missing, a verdict is none of the known words, two verdicts
             contradict one another, a fact that was added is not whole, a weight is no positive number; with the line.
     """
+    rows = list(_rows(path))
+    sentences = _Sentences(row for _, row in rows)
     verdicts: dict[str, Verdict] = {}
     missing: list[Verdict] = []
+    silent: list[tuple[str, str]] = []
     open = 0
     unknown = False
-    documents: dict[str, str] = {}
-    for line, row in _rows(path):
+    for line, row in rows:
         word = unicodedata.normalize("NFKC", row["verdict"]).strip().casefold()
-        if document := _document(row):
-            documents.setdefault(row["evidence"], document)
         where = f"{path}, line {line}"
         if not word:
-            open += 1
+            # A text in which nothing was found has a row without a triple.
+            open += bool(row["triple_id"])
             continue
+        if word in _NOTHING:
+            silent.append((sentences.document(row), row["evidence"]))
         if word in _MISSING:
-            missing.append(_missing(where, row, document))
+            missing.append(_missing(where, row, sentences.document(row)))
             continue
         if word not in _WORDS:
             raise InputError(
@@ -135,67 +138,68 @@ def read_review(path: Path) -> Review:
                 f"Write 对 or yes, 错 or no, ? where you cannot tell; or one of {', '.join((*_WORDS, *_MISSING))}.",
             )
         if not row["triple_id"]:
-            remedy = "Leave that column as it was written; a fact that you have added has the verdict 漏 or missing."
+            if word in _NOTHING and row["evidence"].strip():
+                continue
+            remedy = (
+                "Leave that column as it was written. A fact that you have added has the verdict 漏 or missing, and a "
+                "text without a triple that states none has 无 or none."
+            )
             raise InputError(where, "has a verdict and no triple_id", remedy)
-        if document is None:
-            unknown = True
-            document = _of_sentence(row["evidence"])
+        unknown |= _document(row) is None
         verdict = Verdict(
             row["triple_id"],
             row["predicate"],
             _WORDS[word],
             row.get("lang", ""),
-            document,
+            _document(row) or _of_sentence(row["evidence"]),
             _weight(where, row.get("weight", "1")),
-            word in _NOTHING,
             row["subject"],
             row["object"],
             row["evidence"],
         )
         if verdicts.setdefault(verdict.triple_id, verdict).right != verdict.right:
             raise InputError(where, "contradicts an earlier verdict on the same triple", "Keep one of the two.")
-    # The sentence of an added fact has other rows, which tell its document.
-    added = tuple(
-        each if each.document else replace(each, document=documents.get(each.evidence, _of_sentence(each.evidence)))
-        for each in missing
-    )
-    _check_nothing(path, (*verdicts.values(), *added))
-    return Review(tuple(verdicts.values()), open, added, (_NO_DOCUMENT,) if unknown else ())
+    _check_silent(path, silent, (*verdicts.values(), *missing))
+    notes = (_NO_DOCUMENT,) if unknown else ()
+    return Review(tuple(verdicts.values()), open, tuple(missing), tuple(dict.fromkeys(silent)), notes)
 
 
-def _missing(where: str, row: Mapping[str, str], document: str | None) -> Verdict:
+class _Sentences:
+    """Tells the document of a row that a reviewer added, by the other rows of its sentence."""
+
+    def __init__(self, rows: Iterable[Mapping[str, str]]) -> None:
+        self._documents: dict[str, str] = {}
+        for row in rows:
+            if document := _document(row):
+                self._documents.setdefault(row["evidence"], document)
+
+    def document(self, row: Mapping[str, str]) -> str:
+        return _document(row) or self._documents.get(row["evidence"]) or _of_sentence(row["evidence"])
+
+
+def _missing(where: str, row: Mapping[str, str], document: str) -> Verdict:
     """A fact that a reviewer has added; its relation by id or, in the column `relation`, by name."""
     relation = row["predicate"] or row.get("relation", "")
     cells = {"subject": row["subject"], "predicate": relation, "object": row["object"], "evidence": row["evidence"]}
     if lacking := [name for name, cell in cells.items() if not cell.strip()]:
         reason = f"is a fact that was added, and its {', '.join(lacking)} is empty"
         raise InputError(where, reason, "Copy a row of the same sentence, and write the fact over its triple.")
-    return Verdict(
-        "",
-        relation,
-        True,
-        row.get("lang", ""),
-        document or "",
-        1.0,
-        False,
-        row["subject"],
-        row["object"],
-        row["evidence"],
-    )
+    lang = row.get("lang", "")
+    return Verdict("", relation, True, lang, document, 1.0, row["subject"], row["object"], row["evidence"])
 
 
 def _of_sentence(evidence: str) -> str:
     return f"sentence {evidence}"
 
 
-def _check_nothing(path: Path, verdicts: Sequence[Verdict]) -> None:
-    """Whether neither a sentence that states nothing, by a verdict, nor a part of it has a fact that is right."""
+def _check_silent(path: Path, silent: Iterable[tuple[str, str]], verdicts: Iterable[Verdict]) -> None:
+    """Whether neither a sentence that states nothing nor a part of it has a fact that is right."""
     right = [(each.document, each.evidence) for each in verdicts if each.right]
-    for each in verdicts:
-        if each.is_nothing and any(of == each.document and part in each.evidence for of, part in right):
+    for document, sentence in silent:
+        if any(of == document and part in sentence for of, part in right):
             reason = "states nothing by one verdict, and a fact by another"
             remedy = "Write 错 or no for a triple that is wrong while its sentence states another fact."
-            raise InputError(f"{path}, {each.evidence!r}", reason, remedy)
+            raise InputError(f"{path}, {sentence!r}", reason, remedy)
 
 
 def _weight(where: str, cell: str) -> float:

@@ -91,6 +91,22 @@ def test_it_is_read_again_and_computes_nothing(tmp_path: Path) -> None:
     assert review.open == 1
 
 
+def test_texts_in_which_nothing_was_found_come_last_and_without_a_triple(tmp_path: Path) -> None:
+    silent = [{"evidence": "雨落在街上。", "lang": "zh-Hans", "doc_id": doc_id} for doc_id in ("d1", "d2")]
+    text = sheet([triple(TEXT, (11, 15), (0, 3))], silent)
+    rows = list(csv.DictReader(StringIO(text)))
+    assert [(row["triple_id"], row["evidence"], row["document"]) for row in rows] == [
+        ("t1", TEXT, "1"),
+        ("", "雨落在街上。", "1"),
+        ("", "雨落在街上。", "2"),
+    ]
+    path = tmp_path / "review.csv"
+    path.write_text(text, ENCODING)
+    assert (read_review(path).open, read_review(path).silent) == (1, ())
+    path.write_text(text.replace("雨落在街上。,,", "雨落在街上。,无,"), ENCODING)
+    assert read_review(path).silent == (("document 1", "雨落在街上。"), ("document 2", "雨落在街上。"))
+
+
 def test_the_sheet_says_which_triples_are_of_one_document(tmp_path: Path) -> None:
     ids = ["4100000000000001", "4100000000000002", "4100000000000001"]
     rows = [triple(TEXT, (11, 15), (0, 3), triple_id=f"t{rank}", doc_id=doc_id) for rank, doc_id in enumerate(ids)]

@@ -105,7 +105,7 @@ def test_a_fact_that_was_added_is_missing_and_no_part_of_a_precision(tmp_path: P
     assert (report.missing, report.groups["all"].judged, report.groups["all"].right) == (3, 2, 1)
     console = Console(record=True, width=120)
     show(report, console)
-    assert "3 facts were added that had not been found" in console.export_text()
+    assert "3 facts that were added" in console.export_text()
 
 
 def test_a_sentence_that_states_nothing(tmp_path: Path) -> None:
@@ -114,9 +114,17 @@ def test_a_sentence_that_states_nothing(tmp_path: Path) -> None:
         "a,雨,author,作者,街,雨落在街上。,无,d1",
         "b,雨,place,地点,街,雨落在街上。,no,d1",
         "c,海,author,作者,林知远,《海》的作者是林知远。,yes,d2",
+        # Texts in which nothing was found have a row without a triple.
+        ",,,,,风吹过街。,none,d3",
+        ",,,,,没有人看过。,,d4",
+        ",风,place,,街,风还在街上。,missing,d5",
     )
     found = read_review(path)
-    assert [(each.right, each.is_nothing) for each in found.verdicts] == [(False, True), (False, False), (True, False)]
+    assert [each.right for each in found.verdicts] == [False, False, True]
+    assert found.silent == (("doc_id d1", "雨落在街上。"), ("doc_id d3", "风吹过街。"))
+    assert found.open == 0
+    report = judge_review(found, "sheet")
+    assert (report.silent, report.missing, report.groups["all"].judged) == (2, 1, 3)
 
 
 @pytest.mark.parametrize(

@@ -126,12 +126,15 @@ def test_what_a_reviewer_adds_is_learnt_and_a_sentence_may_state_nothing(work: P
         ("", name, relation, who, _film(12)["text"], "漏", ""),
         ("c", "雨", "author", "街", "雨落在街上。", "无", "13"),
         ("d", "风", "author", "街", "风吹过街上。", "错", "14"),
+        ("", "", "", "", "云在天上。", "none", "15"),
+        ("", "", "", "", "雪在山上。", "", "16"),
     ]
     Path("review.csv").write_text(HEAD + "".join(",".join(row) + "\n" for row in rows), "utf-8")
     assert _export("--review", "review.csv", "--dev", "0", "--empty", "0.5") == 0
     answers = {each.text: each.facts for each in read_training(Path("data")).train}
     assert [fact[::2] for fact in answers[_film(12)["text"]]] == [(name, who)]
-    assert answers["雨落在街上。"] == () and "风吹过街上。" not in answers
+    assert answers["雨落在街上。"] == answers["云在天上。"] == ()
+    assert not {"风吹过街上。", "雪在山上。"} & answers.keys()
 
 
 def test_what_is_part_of_a_sentence_is_right_of_the_whole(work: Path) -> None:
