@@ -10,9 +10,9 @@ import pytest
 from pyspark.sql import SparkSession
 
 from triplelake.config import EmbeddedSettings
-from triplelake.engine.session import open_session
 from triplelake.pool.embedded import EmbeddedServer
 from triplelake.pool.endpoints import Endpoint
+from triplelake.spark import open_session
 
 # A machine that does other work takes longer for an example, and is no fault of what it tries.
 hypothesis.settings.register_profile("triplelake", deadline=None)

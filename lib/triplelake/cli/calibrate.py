@@ -62,10 +62,10 @@ def _calibrate(argv: Sequence[str], console: Console) -> None:
     review = read_review(options.review) if options.review else None
     format = None if review else options.gold_format or gold_format(options.gold)
     # Spark is imported late, so that bad usage is answered at once.
-    from triplelake.engine.calibrate import Judgement, calibrate
+    from triplelake.commands.calibrate import Judgement, calibrate
+    from triplelake.commands.calibrate_messages import show_calibration
     from triplelake.evaluate.calibration_file import write_calibration
     from triplelake.evaluate.reliability import draw
-    from triplelake.evaluate.show_calibration import show_calibration
 
     by = Judgement(options.gold or options.review, format, review)
     made = calibrate(options.tables, by, ontology=options.names)

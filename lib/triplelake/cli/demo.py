@@ -32,6 +32,6 @@ def _demo(argv: Sequence[str], console: Console) -> None:
     # As in conf/demo.yaml, but from wherever the project's files are.
     corpus = {"input": [str(conf_dir() / "demo" / "corpus.jsonl")]}
     settings = load_settings(conf_dir() / "demo.yaml", corpus | vars(parser.parse(argv)))
-    from triplelake.engine.demo import demo
+    from triplelake.commands.demo import demo
 
     demo(settings, console)

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from triplelake.cli.guard import guarded
 from triplelake.cli.parsing import EXIT_CODES, Parser, file_here
+from triplelake.commands.evaluate_messages import show
 from triplelake.console import say
 from triplelake.errors import UsageError
 from triplelake.evaluate.compare import compared
@@ -19,7 +20,6 @@ from triplelake.evaluate.ontologies import of_gold, write_ontology
 from triplelake.evaluate.report import GoldReport, ReviewReport, read_report, write_report
 from triplelake.evaluate.review import read_review
 from triplelake.evaluate.seen import SeenPolicy
-from triplelake.evaluate.show import show
 
 
 def evaluate_command(argv: Sequence[str]) -> int:
@@ -94,7 +94,7 @@ def _against_gold(options: argparse.Namespace) -> GoldReport:
         raise UsageError("--output", "is missing", "Name the path, or catalog.schema, of the tables.")
     # Spark is imported late, so that bad usage is answered at once.
     format = options.gold_format or gold_format(options.gold)
-    from triplelake.engine.evaluate import AgainstGold, evaluate
+    from triplelake.commands.evaluate import AgainstGold, evaluate
 
     return evaluate(
         AgainstGold(

@@ -73,7 +73,7 @@ def _export(argv: Sequence[str], console: Console) -> None:
     if arguments.tables is None:
         parser.error("the following arguments are required: --output")
     form = chosen_form(arguments.format, arguments.to)
-    from triplelake.engine.export import Choice, export
+    from triplelake.commands.export import Choice, export
 
     choice = Choice(
         output=arguments.tables,

@@ -142,15 +142,16 @@ def _extract(argv: Sequence[str], console: Console) -> None:
         raise UsageError("--republish", "writes, and --dry-run says that nothing is to be written", "Leave one out.")
     # Spark is imported late, so that bad usage is answered at once.
     if wanted is not None:
-        from triplelake.engine.explain import show_request
+        from triplelake.commands.show_request import show_request
 
         show_request(settings, wanted, console)
         return
-    # Those of another job would be one line more above an error that is to fit a screen.
+    # The settings of `jobs/maintain.py` are left out, so that the others and an error below them fit a screen.
     show_settings(console, {name: each for name, each in settings.public().items() if name != "maintain"})
-    from triplelake.engine import run
+    from triplelake.commands.extract import extract
+    from triplelake.commands.republish import republish
 
     if again:
-        run.republish(settings, console)
+        republish(settings, console)
     else:
-        run.extract(settings, console, dry_run=dry_run, probe=probe)
+        extract(settings, console, dry_run=dry_run, probe=probe)

@@ -53,6 +53,6 @@ def _maintain(argv: Sequence[str], console: Console) -> None:
     dry_run, upgrades = arguments.pop("dry_run"), arguments.pop("upgrade")
     settings = read_settings(arguments)
     show_settings(console, {name: settings.public()[name] for name in ("output", "maintain")})
-    from triplelake.engine.maintain import maintain, upgrade
+    from triplelake.commands.maintain import maintain, upgrade
 
     (upgrade if upgrades else maintain)(settings, console, dry_run=dry_run)

@@ -40,16 +40,13 @@ def report_parser() -> Parser:
 
 def _report(argv: Sequence[str], console: Console) -> None:
     arguments = report_parser().parse(argv)
-    from triplelake.engine.session import open_session
+    from triplelake.commands.report import make_report
     from triplelake.export.target import Target
-    from triplelake.report.make import make
 
     target = Target(arguments.to, overwrite=arguments.overwrite)
     # What is wrong with the place is told before Spark is started.
     target.check()
-    spark = open_session("triplelake report")
-    make(
-        spark,
+    make_report(
         arguments.tables,
         target,
         console,

@@ -29,7 +29,7 @@ def _sql(argv: Sequence[str], console: Console) -> None:
     arguments = parser.parse(argv)
     if arguments.write_scripts == (arguments.query is not None):
         raise UsageError("query", "or --write-scripts is needed, and not both", "Write a query in quotes.")
-    from triplelake.engine.query import show_query, write_scripts
+    from triplelake.commands.sql import show_query, write_scripts
 
     if arguments.write_scripts:
         write_scripts(arguments.output, console)

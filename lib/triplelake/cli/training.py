@@ -85,8 +85,8 @@ def training_command(arguments: argparse.Namespace, console: Console) -> None:
         if named.get(name, 1) < 1:
             raise UsageError(f"--{name.replace('_', '-')} {named[name]}", "is no number of texts", "1 or more.")
     settings = read_settings({"set": named.get("set", []), **{key: named[key] for key in _SETTINGS if key in named}})
-    from triplelake.engine.training import export_training
-    from triplelake.engine.training_sources import TrainingChoice
+    from triplelake.commands.export_training import export_training
+    from triplelake.commands.training_sources import TrainingChoice
 
     usual = Wanted()
     wanted = Wanted(

@@ -23,7 +23,7 @@ import random_atom
 from fake.little_course import write_course
 
 from convert_source import conversion_script
-from triplelake.engine.trained import card_of
+from triplelake.commands.trained import card_of
 from triplelake.evaluate.report import Run
 from triplelake.pool.gguf import declared_alias
 from triplelake.pool.gguf_header import check_lora, read_header

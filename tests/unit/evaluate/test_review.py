@@ -11,11 +11,11 @@ import opencc
 import pytest
 from rich.console import Console
 
+from triplelake.commands.evaluate_messages import show
 from triplelake.errors import InputError
 from triplelake.evaluate.judge import judge_review
 from triplelake.evaluate.review import COLUMNS, ENCODING, Verdict, read_review
 from triplelake.evaluate.shares import wilson
-from triplelake.evaluate.show import show
 
 
 def sheet(

@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from fake.gguf_file import ATOM_7B, write_gguf, write_lora
 
-from triplelake.engine.trained import card_of
+from triplelake.commands.trained import card_of
 from triplelake.errors import InputError
 from triplelake.evaluate.answers import Answered
 from triplelake.evaluate.gold import GoldDocument
