@@ -17,6 +17,7 @@ def blocks(path: Path) -> list[str]:
 
 def test_all_guides_are_here() -> None:
     assert [path.name for path in GUIDES] == [
+        "command.md",
         "confidence.md",
         "error-codes.md",
         "first-hour.md",
