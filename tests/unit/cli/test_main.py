@@ -62,6 +62,14 @@ def test_the_first_word_names_the_command(monkeypatch: pytest.MonkeyPatch) -> No
     assert told == [["--output", "kg"]] * 2
 
 
+def test_no_other_commands_modules_are_loaded() -> None:
+    program = "import sys; from triplelake.cli.main import load; load(['sql']); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.split())
+    assert "triplelake.cli.sql" in loaded
+    assert not {"pyspark", "triplelake.evaluate", "triplelake.cli.extract"} & loaded
+
+
 def test_the_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) -> None:
     assert load(["--version"])() == 0
     assert capsys.readouterr().out == f"triplelake {triplelake.__version__}\n"
