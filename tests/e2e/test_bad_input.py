@@ -25,7 +25,7 @@ from deltalake import DeltaTable
 from pyspark.sql import SparkSession
 from rich.console import Console
 
-from triplelake.cli import extract_command
+from triplelake.cli.extract import extract_command
 from triplelake.commands.extract import extract
 from triplelake.config import load_settings
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from triplelake.cli import evaluate_command
+from triplelake.cli.evaluate import evaluate_command
 from triplelake.evaluate.review import COLUMNS, ENCODING
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from triplelake.cli import maintain_command
+from triplelake.cli.maintain import maintain_command
 
 
 @pytest.fixture(autouse=True)

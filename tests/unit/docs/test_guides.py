@@ -58,6 +58,7 @@ def anchors(page: Path) -> set[str]:
 def test_all_guides_are_here() -> None:
     assert [path.name for path in GUIDES] == [
         "architecture.md",
+        "command.md",
         "confidence.md",
         "error-codes.md",
         "evaluating.md",

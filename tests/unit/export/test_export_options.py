@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from triplelake.cli import export_command
+from triplelake.cli.export import export_command
 from triplelake.export.choice import ENDINGS, chosen_form
 
 

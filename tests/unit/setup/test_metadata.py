@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 import setuptools
 
+import triplelake
+
 ROOT = Path(__file__).resolve().parents[3]
 
 
@@ -25,7 +27,12 @@ def metadata(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 def test_spark_and_delta_stay_out_of_the_core(metadata: dict[str, Any]) -> None:
     assert not [name for name in metadata["install_requires"] if "spark" in name]
     assert {"delta-spark==4.4.0", "pyspark>=4.1,<4.2"} <= set(metadata["extras_require"]["spark"])
-    assert set(metadata["extras_require"]) == {"spark", "connect", "embedded", "calibrate", "infra", "train", "dev"}
+    extras = {"spark", "connect", "embedded", "calibrate", "completion", "infra", "train", "dev"}
+    assert set(metadata["extras_require"]) == extras
+
+
+def test_the_version_stands_in_one_place(metadata: dict[str, Any]) -> None:
+    assert metadata["version"] == triplelake.__version__
 
 
 def test_every_room_and_the_settings_are_packaged(metadata: dict[str, Any]) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from triplelake.cli import export_command
+from triplelake.cli.export import export_command
 from triplelake.errors import InputError
 from triplelake.prompt.ontology_file import load_ontology, ontology_yaml
 from triplelake.text import comparison_key
