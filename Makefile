@@ -19,7 +19,7 @@ BARE = tests/benchmarks tests/e2e tests/infra/deploy tests/infra/llama tests/spa
 RUN = env -u SPARK_HOME -u SPARK_CONF_DIR -u PYSPARK_PYTHON -u PYSPARK_DRIVER_PYTHON PATH="$(abspath $(BIN)):$$PATH"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-train demo test test-infra lint format docs dist models bench-quality bench-asking bench-by-job bench-second-look bench-own-model bench-confidence bench-sizes bench-grammar bench-sayable bench-pool bench-overhead bench-scale bench-kills bench-card bench-intervals clean
+.PHONY: help setup setup-train demo test test-quick test-infra mutants lint format docs dist models bench-quality bench-asking bench-by-job bench-second-look bench-own-model bench-confidence bench-sizes bench-grammar bench-sayable bench-pool bench-overhead bench-scale bench-kills bench-card bench-intervals clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -38,8 +38,14 @@ demo: setup ## extract the sample corpus with a real model and query it; a bette
 test: setup ## run all tests but those of test-infra; one of them: make test ARGS="tests/unit/corpus -k csv"
 	@$(RUN) pytest -n $(JOBS) --dist loadgroup --no-loadscope-reorder $(ARGS)
 
+test-quick: setup ## the tests that need no Spark and no model, in a minute; some of them: ARGS as above
+	@$(RUN) pytest -n $(JOBS) --dist loadgroup --no-loadscope-reorder --hypothesis-profile quick -m "not model" $(or $(ARGS),tests/unit)
+
 test-infra: setup ## what takes minutes: llama.cpp built, served and deployed, clusters; 5 GB at first; ARGS as above
 	@$(RUN) pytest -m infra $(ARGS)
+
+mutants: setup ## faults that the quick tests of a room let pass, in minutes to hours: make mutants ARGS="triples --only ground.py"
+	@$(RUN) python infra/mutants.py --jobs $(JOBS) $(ARGS)
 
 lint: setup ## check style, types (of tests, too), the direction of imports and the shell scripts
 	@$(RUN) ruff check .

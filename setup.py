@@ -75,6 +75,7 @@ EXTRAS = {
         "huggingface-hub>=0.34,<1",  # that of the conversion, which transformers keeps below 1
         "import-linter>=2.5,<3",
         "moto[server]>=5.1,<6",  # an S3 server that makes objects under conditions, as Amazon's does
+        "mutmut>=3.8,<4",  # faults put into the code one by one; infra/mutants.py reads what it lists
         "mypy>=1.18,<3",
         "psutil>=6,<8",  # memory of a benchmark's processes
         "pyspark[connect]>=4.1,<4.2",  # the job over Spark Connect

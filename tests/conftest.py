@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import hypothesis
 import pytest
-from pyspark.sql import SparkSession
 
 from triplelake.config import EmbeddedSettings
 from triplelake.pool.embedded import EmbeddedServer
 from triplelake.pool.endpoints import Endpoint
 from triplelake.spark import open_session
 
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
 # A machine that does other work takes longer for an example, and is no fault of what it tries.
 hypothesis.settings.register_profile("triplelake", deadline=None)
+# Of `make test-quick`, where a property has a quarter of the examples that it has in `make test`.
+hypothesis.settings.register_profile("quick", deadline=None, max_examples=25)
 hypothesis.settings.load_profile("triplelake")
 
 # Tests count what a server is asked. That of the preflight switches it on.
@@ -32,6 +37,8 @@ def llama_server() -> Iterator[Endpoint]:
 @pytest.fixture(scope="session")
 def spark() -> Iterator[SparkSession]:
     """A session as `conf/spark-defaults.conf` makes it, with Delta; its tables are small, so two tasks shuffle them."""
+    # Here, because the tests of the plain rooms run where there is no Spark.
+
     session = open_session("triplelake tests")
     session.conf.set("spark.sql.shuffle.partitions", 2)
     yield session

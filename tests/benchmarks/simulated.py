@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "e2e"))
 
 from closed_loop import Body
-from fake.answers import answer
+from fake.answers import Question, answer
 from fake.faults import rule as rule
 from fake.pool import FakePool as FakePool
 from harness.lake import Lake as Lake
@@ -84,7 +84,7 @@ def bodies(
 
 def fake_answer(body: Body, text: str) -> str:
     """What a fake server would answer to a question about a text."""
-    return answer(body["prompt"], text, body["grammar"], most_tokens=body["n_predict"])[0]
+    return answer(body["prompt"], Question(text), body["grammar"], most_tokens=body["n_predict"])[0]
 
 
 def open_spark(tasks: int) -> SparkSession:

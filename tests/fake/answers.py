@@ -1,7 +1,9 @@
 """Answers made from the text asked about, always the same, and such as the grammar admits.
 
-A question is found by the label of its text line. Its answer relates two-character Chinese words, or words with a
-capital, of the text by relations that the grammar names. A grammar that is one literal is answered with it; without a
+A question is found by the label of its text line, with the lines of title and context above it. Its answer relates
+two-character Chinese words, or words with a capital, by relations that the grammar names: the subject is of the text,
+and where title or context have words of their own, the first object is one of them, if the grammar lets it be any. A
+grammar that is one literal is answered with it; without a
 grammar, or with one that is neither, the answer is prose up to the limit.
 """
 
@@ -13,6 +15,7 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import takewhile
 
 import regex
 
@@ -83,22 +86,41 @@ class Frame:
         return f'{{"{said[0][0]}":{relations}}}' if self.form == "subjects" and said else relations
 
 
-def text_asked(prompt: str, labels: Sequence[str]) -> str | None:
-    """The text that a prompt asks about: the last line that begins with a label, to its end or that of the turn.
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a prompt asks about: a text, and the lines of title and context above it."""
+
+    text: str
+    above: tuple[str, ...] = ()
+
+
+def question_asked(prompt: str, labels: Sequence[str], labels_above: Sequence[str]) -> Question | None:
+    """The question of a prompt: the last line that begins with a label, to its end or that of the turn.
 
     None if there is none.
+
+    Args:
+        labels: what a text's line begins with.
+        labels_above: what the lines of title and context begin with.
     """
     found, label = max((prompt.rfind("\n" + label), label) for label in labels)
     if found < 0:
         return None
-    return re.split(r"\n|<\|im_end\|>", prompt[found + 1 + len(label) :], maxsplit=1)[0]
+    text = re.split(r"\n|<\|im_end\|>", prompt[found + 1 + len(label) :], maxsplit=1)[0]
+    lines = reversed(prompt[:found].split("\n"))
+    own = takewhile(lambda line: line.startswith(tuple(labels_above)), lines)
+    return Question(text, tuple(line[len(_label(line, labels_above)) :] for line in own))
 
 
-def answer(prompt: str, text: str | None, grammar: str, *, most_tokens: int) -> tuple[str, bool]:
+def _label(line: str, labels: Sequence[str]) -> str:
+    return next(label for label in labels if line.startswith(label))
+
+
+def answer(prompt: str, question: Question | None, grammar: str, *, most_tokens: int) -> tuple[str, bool]:
     """The answer, and whether it ends by itself.
 
     Args:
-        text: what the prompt asks about; None for a prompt without a question.
+        question: what the prompt asks about; None for a prompt without one.
         grammar: empty for none.
         most_tokens: of an answer that would not end, no more is needed.
     """
@@ -106,23 +128,24 @@ def answer(prompt: str, text: str | None, grammar: str, *, most_tokens: int) -> 
     if literal is not None:
         return literal, True
     found = frame(grammar)
-    if text is None or found is None:
+    if question is None or found is None:
         return prose(prompt, most_tokens), False
-    return triples(text, found), True
+    return triples(question, found), True
 
 
-def triples(text: str, found: Frame) -> str:
-    """An answer to a text, as the grammar writes it."""
-    words = [*dict.fromkeys(_WORD.findall(text))]
-    if len(words) < 2:
+def triples(question: Question, found: Frame) -> str:
+    """An answer to a question, as the grammar writes it."""
+    words = [*dict.fromkeys(_WORD.findall(question.text))]
+    above = [word for line in question.above for word in _WORD.findall(line) if word not in question.text]
+    if not words or len(words) + len(above) < 2:
         return found.empty
-    seed = zlib.crc32(text.encode())
+    seed = zlib.crc32(question.text.encode())
     subject = words[seed % len(words)]
     said: list[tuple[str, str, str]] = []
-    for turn in range(min(_TRIPLES_MAX, found.most_triples, len(words) - 1)):
+    for turn in range(min(_TRIPLES_MAX, found.most_triples, len(words) + len(above) - 1)):
         branch = found.branches[(seed + turn) % len(found.branches)]
         predicate = branch.predicates[(seed >> 8) % len(branch.predicates)]
-        others = branch.objects or words
+        others = branch.objects or ((above or words) if turn == 0 else words)
         object_ = others[(seed + turn + 1) % len(others)]
         if object_.casefold() != subject.casefold():
             said.append((subject, predicate, object_))

@@ -93,14 +93,18 @@ def check(body: Mapping[str, Any], prompt: Prompt, settings: ServerSettings) -> 
 
 
 def decode(
-    body: Mapping[str, Any], prompt: Prompt, text: str | None, settings: ServerSettings, fault: Fault | None
+    body: Mapping[str, Any],
+    prompt: Prompt,
+    question: answers.Question | None,
+    settings: ServerSettings,
+    fault: Fault | None,
 ) -> Said:
     """The answer, after stop words and limits."""
     limit = int(body.get("n_predict", -1))
     left = settings.n_ctx - prompt.tokens
     room = left if limit < 0 else min(max(limit, 1), left)
     grammar = body.get("grammar") if isinstance(body.get("grammar"), str) else ""
-    content, ends = answers.answer(prompt.text, text, grammar or "", most_tokens=room)
+    content, ends = answers.answer(prompt.text, question, grammar or "", most_tokens=room)
     if fault and fault.kind == "truncated":
         room = min(room, max(1, answers.predicted(content) // 2))
     elif fault:

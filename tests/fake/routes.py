@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 
 from fake import bodies, completion, stream
-from fake.answers import text_asked
+from fake.answers import Question, question_asked
 from fake.bodies import Refusal
 from fake.engine import Failed
 from fake.faults import SERVER_FAULTS, Fault
@@ -97,12 +97,12 @@ async def _complete(
     if "prompt" not in body:
         raise bodies.bad("[json.exception.out_of_range.403] key 'prompt' not found")
     prompts = completion.read_prompts(body["prompt"])
-    text = text_asked(prompts[0].text, server.settings.labels)
-    fault = _receive(server, line, text, sum(prompt.tokens for prompt in prompts))
+    question = question_asked(prompts[0].text, server.settings.labels, server.settings.labels_above)
+    fault = _receive(server, line, question.text if question else None, sum(prompt.tokens for prompt in prompts))
     await server.runs.wait()
     if fault:
         await _strike(server, fault)
-    answers = [_prepare(server, body, prompt, text, fault) for prompt in prompts]
+    answers = [_prepare(server, body, prompt, question, fault) for prompt in prompts]
     line.jobs = [job for _, job in answers]
     if body.get("stream") is True and len(answers) == 1:
         response = web.StreamResponse(headers={**_HEADERS, **_STREAMED, **_KEPT})
@@ -150,10 +150,14 @@ async def _strike(server: FakeServer, fault: Fault) -> None:
 
 
 def _prepare(
-    server: FakeServer, body: Mapping[str, Any], prompt: completion.Prompt, text: str | None, fault: Fault | None
+    server: FakeServer,
+    body: Mapping[str, Any],
+    prompt: completion.Prompt,
+    question: Question | None,
+    fault: Fault | None,
 ) -> tuple[completion.Said, Job]:
     completion.check(body, prompt, server.settings)
-    said = completion.decode(body, prompt, text, server.settings, fault)
+    said = completion.decode(body, prompt, question, server.settings, fault)
     slowness = 1.0
     if fault and fault.kind in ("slow", "stuck"):
         slowness = fault.factor if fault.kind == "slow" else float("inf")

@@ -28,6 +28,7 @@ class ServerSettings:
         llguidance: whether it has that engine; without it such a grammar is refused.
         zombies: whether it works on after a client left that waited for a whole answer, as the real one does.
         labels: what a prompt's text line begins with, one per language.
+        labels_above: what the lines of title and context above it begin with.
         keep_texts: count questions by their text; by a hash of it if not, for millions of them.
         speed: how long requests take.
     """
@@ -42,6 +43,7 @@ class ServerSettings:
     llguidance: bool = True
     zombies: bool = True
     labels: tuple[str, ...] = ("文本：", "Text: ")
+    labels_above: tuple[str, ...] = ("标题：", "標題：", "上文：", "Title: ", "Context: ")
     keep_texts: bool = True
     speed: Speed = field(default_factory=Speed)
 
@@ -51,5 +53,6 @@ class ServerSettings:
     @staticmethod
     def from_json(data: Mapping[str, Any]) -> ServerSettings:
         loras = tuple((path, scale) for path, scale in data["loras"])
-        known = {"labels": tuple(data["labels"]), "speed": Speed(**data["speed"]), "loras": loras}
+        labels = {name: tuple(data[name]) for name in ("labels", "labels_above")}
+        known = {**labels, "speed": Speed(**data["speed"]), "loras": loras}
         return ServerSettings(**{**data, **known})

@@ -75,6 +75,7 @@ class DeskServer:
         self._open: dict[asyncio.StreamWriter, None] = {}
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, name="desk", daemon=True)
+        self._begun = threading.Event()
 
     @property
     def address(self) -> DeskAddress:
@@ -83,6 +84,8 @@ class DeskServer:
 
     def __enter__(self) -> DeskServer:
         self._thread.start()
+        # A block that ends at once would stop the loop before it serves, which is an error of the thread.
+        self._begun.wait()
         return self
 
     def __exit__(
@@ -95,7 +98,10 @@ class DeskServer:
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
         serving = asyncio.start_server(self._serve, sock=self._socket, backlog=_QUEUE, limit=_MAX_HEAD)
-        server = self._loop.run_until_complete(serving)
+        try:
+            server = self._loop.run_until_complete(serving)
+        finally:
+            self._begun.set()
         self._loop.run_forever()
         server.close()
         for writer in self._open:

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
-from pyspark.sql.pandas.types import from_arrow_type
-from pyspark.sql.types import StructField, StructType
+
+if TYPE_CHECKING:
+    from pyspark.sql.types import StructType
 
 STRING, INT, LONG, DOUBLE, BOOLEAN = pa.string(), pa.int32(), pa.int64(), pa.float64(), pa.bool_()
 FLOAT, SHORT = pa.float32(), pa.int16()
@@ -48,6 +50,10 @@ class Table:
     @cached_property
     def spark(self) -> StructType:
         """The columns as Spark's schema, all nullable, with their comments."""
+        # Here, because the names and types of columns are also read where there is no Spark.
+        from pyspark.sql.pandas.types import from_arrow_type
+        from pyspark.sql.types import StructField, StructType
+
         return StructType(
             [StructField(c.name, from_arrow_type(c.type), True, {"comment": c.comment}) for c in self.columns]
         )

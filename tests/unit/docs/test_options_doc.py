@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import re
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 
@@ -30,20 +31,27 @@ def make_docs() -> ModuleType:
     return module
 
 
-def test_what_is_committed_is_what_the_code_says(make_docs: ModuleType) -> None:
-    for name, text in make_docs.documents().items():
+@pytest.fixture(scope="module")
+def documents(make_docs: ModuleType) -> Mapping[str, str]:
+    """What is generated, by its name in docs/."""
+    made: Mapping[str, str] = make_docs.documents()
+    return made
+
+
+def test_what_is_committed_is_what_the_code_says(documents: Mapping[str, str]) -> None:
+    for name, text in documents.items():
         assert (ROOT / "docs" / name).read_text(encoding="utf-8") == text, "run: make docs"
 
 
-def test_every_error_says_what_to_do(make_docs: ModuleType) -> None:
-    rows = [line for line in make_docs.documents()["errors.md"].splitlines() if line.startswith("| ")]
+def test_every_error_says_what_to_do(documents: Mapping[str, str]) -> None:
+    rows = [line for line in documents["errors.md"].splitlines() if line.startswith("| ")]
     assert len(rows) > 100
     assert [row for row in rows if row.endswith("|  |")] == []
     assert any("`prefix` and `suffix` say nothing with" in row for row in rows), "a reason that stands in a variable"
 
 
-def test_a_reason_stands_beside_the_remedy_of_its_own_branch(make_docs: ModuleType) -> None:
-    rows = make_docs.documents()["errors.md"].splitlines()
+def test_a_reason_stands_beside_the_remedy_of_its_own_branch(documents: Mapping[str, str]) -> None:
+    rows = documents["errors.md"].splitlines()
     # Both reasons of `_ask` in preflight stand in one variable; the remedy of the second is a constant of the module.
     [down] = [row for row in rows if "does not answer a known sentence" in row]
     [weak] = [row for row in rows if "finds nothing where its prompt shows" in row]

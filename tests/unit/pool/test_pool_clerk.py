@@ -110,6 +110,12 @@ def test_256_tasks_that_report_at_once_are_all_heard(server: DeskServer) -> None
     assert server.desk.counts([0]).answered == 256
 
 
+def test_a_block_may_end_before_anybody_has_come() -> None:
+    for _ in range(20):
+        with DeskServer(Desk(POOL), "127.0.0.1"):
+            pass
+
+
 def test_whoever_opens_many_connections_keeps_no_task_out(server: DeskServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(desk_http, "_MOST_OPEN", 8)
     idle = [sent(server, b"POST /report HT") for _ in range(40)]

@@ -183,6 +183,30 @@ def test_a_single_pair_is_not_ambiguous_even_if_the_title_has_it_too() -> None:
     assert found.object is not None and found.object.source == "chunk"
 
 
+@pytest.mark.parametrize(("text", "ambiguous"), [("甲和乙。", False), ("甲和乙，乙。", True), ("甲和乙，甲。", True)])
+def test_an_argument_that_stands_twice_makes_the_pair_ambiguous(text: str, ambiguous: bool) -> None:
+    assert ground(text, "甲", "乙").ambiguous is ambiguous
+
+
+def test_what_is_nowhere_has_the_whole_chunk_for_evidence_and_is_not_ambiguous() -> None:
+    text = "甲和乙。丙。"
+    found = ground(text, "丁", "戊")
+    assert (found.subject, found.object, found.grounding) == (None, None, "none")
+    assert (found.evidence, found.ambiguous, found.in_chunk) == (Span("chunk", 0, len(text)), False, False)
+
+
+def test_a_name_that_goes_over_a_line_end_is_found_and_one_in_one_line_comes_first() -> None:
+    line = "　　林知远于一九二四年赴美国留学，先在宾夕法尼亚\n大学学习建筑。"
+    start = line.index("宾夕法尼亚")
+    wrapped = ground(line, "林知远", "宾夕法尼亚大学")
+    assert (wrapped.object, wrapped.grounding) == (Span("chunk", start, start + 8), "normalised")
+    both = ground(line + "宾夕法尼亚大学很大。", "林知远", "宾夕法尼亚大学")
+    assert (both.object, both.grounding) == (Span("chunk", len(line), len(line) + 7), "exact")
+    assert not both.ambiguous
+    of_title = ground("林知远留学。", "林知远", "宾夕法尼亚大学", title=line)
+    assert (of_title.object, of_title.grounding) == (Span("title", start, start + 8), "normalised")
+
+
 @pytest.mark.parametrize(
     ("title", "context", "span"),
     [

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from triplelake.engine.asking.tally import COUNTED, Latencies, Tally, WaveResult
+from triplelake.engine.asking.tally import COUNTED, Latencies, Tally, WaveResult, check_failures
+from triplelake.errors import TooManyFailures
 from triplelake.tables.schemas import ATTEMPTS
 
 A, B = "http://a", "http://b"
@@ -63,3 +64,25 @@ def test_percentiles_are_right_to_one_percent(times: list[float], share: float) 
         latencies.add(ms)
     exact = sorted(times)[max(0, math.ceil(share * len(times)) - 1)]
     assert latencies.percentile(share) == pytest.approx(exact, rel=0.0101)
+
+
+@pytest.mark.parametrize(
+    ("failed", "answered", "most", "ends"),
+    [
+        (20, 100, 0.2, False),
+        (21, 100, 0.2, True),
+        (1, 100, 0.0, True),
+        (0, 100, 0.0, False),
+        (100, 100, 1.0, False),
+        (0, 0, 0.0, False),
+    ],
+)
+def test_a_larger_share_of_failures_than_allowed_ends_a_run(
+    failed: int, answered: int, most: float, ends: bool
+) -> None:
+    tally = Tally(answered=answered, failed=failed)
+    if not ends:
+        check_failures(tally, most)
+        return
+    with pytest.raises(TooManyFailures, match=f"{failed} of {answered} failed; .* allows {most:.0%}"):
+        check_failures(tally, most)
