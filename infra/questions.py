@@ -25,9 +25,9 @@ from triplelake.cli.parsing import EXIT_CODES, Parser, read_settings
 from triplelake.config import Settings
 from triplelake.console import say
 from triplelake.corpus.chunking import chunk_document
+from triplelake.corpus.inputs import find_input
 from triplelake.corpus.readers import read_split
-from triplelake.engine.found import find_input
-from triplelake.engine.opened import Opened, open_pool, read_question
+from triplelake.engine.asking.open_pool import Opened, open_pool, read_question
 from triplelake.errors import InputError
 from triplelake.pool.client import LlamaServer, completion_body
 from triplelake.pool.protect import protect

@@ -7,4 +7,4 @@ import sys
 from triplelake.start import start
 
 if __name__ == "__main__":
-    sys.exit(start("report_command"))
+    sys.exit(start("report"))

@@ -74,7 +74,7 @@ sentences = [
 ]
 spark.createDataFrame(sentences, "id string, text string").write.mode("overwrite").saveAsTable(corpus)
 
-from triplelake.cli import extract_command
+from triplelake.cli.extract import extract_command
 
 command = ["--input", corpus, "--format", "table", "--id-column", "id", "--output", output, "--pool", pool]
 assert extract_command(command) == 0
@@ -89,7 +89,7 @@ spark.table(f"{output}.facts").select("subject", "predicate", "object", "example
 
 # COMMAND ----------
 
-from triplelake.cli import maintain_command
+from triplelake.cli.maintain import maintain_command
 from triplelake.tables.schemas import TABLES
 
 assert maintain_command(["--output", output]) == 0

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from train_batches import order
-from train_options import Options
+from train_options import Computed, Options
 from triplelake.errors import UsageError
 from triplelake.pool.gguf_header import Header
 
@@ -21,9 +21,19 @@ _HEAD_BYTES = 14
 _OPTIMISER_BYTES = 16
 """For each weight of the adapter: a copy in fp32, its gradient, two moments."""
 
+_BYTES: Mapping[Computed, int] = {"bf16": 2, "fp32": 4, "int8": 4}
+"""Of a number that is kept for the way back."""
+
+_WEIGHT_BYTES: Mapping[Computed, int] = {"bf16": 2, "fp32": 4, "int8": 2}
+"""Of a weight of the layers. In int8 there are two of each, one for the way forth and one for the way back."""
+
+_KEPT_INT8 = 0.6
+"""Of the numbers above: a layer keeps what it reads, and no sum of its parts. Measured with the same model: 0.57."""
+
 _RUNTIME = {"cpu": 0.7e9, "cuda": 1.5e9}
-_EFFICIENCY = 0.7
-"""Of a bare product of matrices, as measured for whole steps with Qwen2.5-0.5B on a CPU (0.75) and rounded down."""
+_EFFICIENCY: Mapping[Computed, float] = {"bf16": 0.7, "fp32": 0.6, "int8": 0.27}
+"""Of a bare product of matrices, as measured for whole steps with Qwen2.5-0.5B on a CPU. In int8 only the products
+with frozen weights are quick; all else takes as long as in fp32."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +61,7 @@ class Cost:
     """Bytes by what they are for, and operations.
 
     Args:
-        flops: of one epoch.
+        operations: of one epoch.
         adapter: its weights.
     """
 
@@ -60,7 +70,8 @@ class Cost:
     activations: float
     head: float
     runtime: float
-    flops: float
+    operations: float
+    precision: Computed
     adapter: int
 
     @property
@@ -68,9 +79,9 @@ class Cost:
         """All bytes together, at most."""
         return self.weights + self.optimiser + self.activations + self.head + self.runtime
 
-    def hours(self, epochs: float, flops_per_s: float) -> float:
+    def hours(self, epochs: float, ops_per_s: float) -> float:
         """Of so many epochs, on a device that multiplies matrices so fast."""
-        return epochs * self.flops / (_EFFICIENCY * flops_per_s) / 3600
+        return epochs * self.operations / (_EFFICIENCY[self.precision] * ops_per_s) / 3600
 
 
 def shape_of(config: Any, adapted: int | None) -> Shape:
@@ -144,32 +155,36 @@ def _shape(
 
 
 def cost(
-    shape: Shape, options: Options, lengths: Sequence[int], answers: Sequence[int], *, bytes_each: int, kind: str
+    shape: Shape, options: Options, lengths: Sequence[int], answers: Sequence[int], *, precision: Computed, kind: str
 ) -> Cost:
     """What one device needs.
 
     Args:
         lengths: tokens of each text with its answer; `answers`: those of the answer alone.
-        bytes_each: of a weight, 2 with bf16.
+        precision: what the base is multiplied in.
         kind: `cpu` or `cuda`.
     """
     widest, places, computed = _passes(lengths, answers, options)
     adapter = shape.adapted * shape.ends * options.rank
-    kept = bytes_each * (_KEPT_HIDDEN * shape.hidden + _KEPT_INNER * shape.inner)
+    number = _BYTES[precision]
+    kept: float = number * (_KEPT_HIDDEN * shape.hidden + _KEPT_INNER * shape.inner)
+    if precision == "int8":
+        kept *= _KEPT_INT8
     layers = widest * kept * shape.adapted
     if options.checkpointing:
-        layers = widest * (kept + bytes_each * shape.hidden * shape.layers)
+        layers = widest * (kept + number * shape.hidden * shape.layers)
     back = 2 if options.checkpointing else 1
     share = shape.adapted / shape.layers
     body = 2 * shape.body * (1 + share + (back - 1)) + 4 * adapter
     return Cost(
-        weights=(shape.body + shape.embedding) * bytes_each,
-        optimiser=adapter * (_OPTIMISER_BYTES + 2 * bytes_each),
+        weights=shape.body * _WEIGHT_BYTES[precision] + shape.embedding * number,
+        optimiser=adapter * (_OPTIMISER_BYTES + 2 * number),
         activations=layers,
         head=places * shape.vocabulary * _HEAD_BYTES,
         runtime=_RUNTIME[kind],
-        flops=computed * body + sum(answers) * 4 * shape.vocabulary * shape.hidden,
+        operations=computed * body + sum(answers) * 4 * shape.vocabulary * shape.hidden,
         adapter=adapter,
+        precision=precision,
     )
 
 

@@ -12,8 +12,8 @@ from typing import Any
 from train_data import Course, request_of
 from train_options import Options
 from triplelake.config import Settings, load_settings
-from triplelake.engine.opened import Question, open_servers, prepare
-from triplelake.engine.places import ask_each, open_places
+from triplelake.engine.asking.open_pool import Question, open_servers, prepare
+from triplelake.engine.asking.places import ask_each, open_places
 from triplelake.errors import TooManyFailures
 from triplelake.evaluate.calibration_file import NONE
 from triplelake.evaluate.metrics import Counts, strict_counts, total

@@ -8,15 +8,17 @@ from typing import Any
 
 import torch
 from peft import LoraConfig, get_peft_model
+from torch import nn
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GgufConfig
 from transformers.utils import logging
 
 from train_cost import Shape, shape_of, shape_of_gguf
+from train_device import computed_in, loaded_as
+from train_int8 import use_int8
 from train_options import Options
 from triplelake.errors import InputError, UsageError
 from triplelake.pool.gguf_header import read_header
 
-_BF16_FLAGS = ("avx512_bf16", "amx_bf16", " bf16")
 _TEMPLATE = "tokenizer.chat_template"
 
 
@@ -63,6 +65,21 @@ def load_shape(model: Path, adapted: int | None) -> Shape:
         raise _unreadable(model, error) from None
 
 
+def load_base(model: Path, dtype: torch.dtype, **settings: Any) -> Any:
+    """The base model alone, its weights in full.
+
+    Raises:
+        InputError: transformers cannot read it.
+    """
+    if model.suffix == ".gguf":
+        # Without it weights stay what a GGUF packs them in, and a merged model cannot be saved.
+        settings["quantization_config"] = GgufConfig(dequantize=True)
+    try:
+        return AutoModelForCausalLM.from_pretrained(**_source(model), **settings, dtype=dtype)
+    except (OSError, ValueError, KeyError) as error:
+        raise _unreadable(model, error) from None
+
+
 def load_model(options: Options, device: torch.device) -> Any:
     """The base model with an adapter that changes nothing yet, on a device.
 
@@ -72,17 +89,8 @@ def load_model(options: Options, device: torch.device) -> Any:
         InputError: transformers cannot read the model.
         UsageError: it has fewer layers than are to be adapted.
     """
-    dtype = precision(options, device)
-    extra: dict[str, Any] = {}
-    if options.model.suffix == ".gguf":
-        # Without it a merged model cannot be saved, and weights stay what a GGUF packs them in.
-        extra["quantization_config"] = GgufConfig(dequantize=True)
-    try:
-        base = AutoModelForCausalLM.from_pretrained(
-            **_source(options.model), **extra, dtype=dtype, attn_implementation=options.attention
-        )
-    except (OSError, ValueError, KeyError) as error:
-        raise _unreadable(options.model, error) from None
+    precision = computed_in(options.precision, device)
+    base = load_base(options.model, loaded_as(precision), attn_implementation=options.attention)
     base.config.use_cache = False
     base.to(device)
     if options.checkpointing:
@@ -95,12 +103,25 @@ def load_model(options: Options, device: torch.device) -> Any:
     adapted = LoraConfig(
         r=options.rank,
         lora_alpha=2 * options.rank,
-        target_modules="all-linear",
+        target_modules=_linear_names(base),
         task_type="CAUSAL_LM",
         layers_to_transform=list(range(layers - options.layers, layers)) if options.layers else None,
     )
     # In the base's own precision: else every layer converts what it reads, and keeps both. The optimiser has copies.
-    return get_peft_model(base, adapted, autocast_adapter_dtype=False)
+    model = get_peft_model(base, adapted, autocast_adapter_dtype=False)
+    if precision == "int8":
+        use_int8(model)
+    return model
+
+
+def _linear_names(base: Any) -> list[str]:
+    """The last part of the name of each linear layer but the head.
+
+    peft's own `all-linear` is refused by it where layers are chosen.
+    """
+    head = base.get_output_embeddings()
+    linear = (name for name, each in base.named_modules() if isinstance(each, nn.Linear) and each is not head)
+    return sorted({name.rpartition(".")[2] for name in linear})
 
 
 def save_base(model: Any, tokenizer: Any, folder: Path) -> None:
@@ -121,22 +142,6 @@ class AnswersOnly:
 
     def _choose(self, _: Any, read: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...] | None:
         return None if self.places is None else (read[0][self.places].unsqueeze(0), *read[1:])
-
-
-def precision(options: Options, device: torch.device) -> torch.dtype:
-    """bf16 where the processor multiplies it; elsewhere it is slower than fp32."""
-    if options.precision != "auto":
-        return torch.bfloat16 if options.precision == "bf16" else torch.float32
-    able = torch.cuda.is_bf16_supported() if device.type == "cuda" else _cpu_has_bf16()
-    return torch.bfloat16 if able else torch.float32
-
-
-def _cpu_has_bf16() -> bool:
-    try:
-        known = Path("/proc/cpuinfo").read_text(encoding="utf-8")
-    except OSError:
-        return False
-    return any(flag in known for flag in _BF16_FLAGS)
 
 
 def _source(model: Path) -> dict[str, Any]:

@@ -11,7 +11,10 @@ from typing import Any, Literal
 from triplelake.cli.parsing import EXIT_CODES, Parser
 from triplelake.errors import UsageError
 
-Precision = Literal["auto", "bf16", "fp32"]
+Computed = Literal["bf16", "fp32", "int8"]
+"""What the weights of the base are multiplied in."""
+
+Precision = Literal["auto"] | Computed
 Attention = Literal["sdpa", "eager", "flash_attention_2"]
 
 _ELSEWHERE = frozenset(
@@ -126,7 +129,12 @@ def _parser() -> Parser:
         action=argparse.BooleanOptionalAction,
         help="texts of a pass in one row without padding, each seeing itself only; on a GPU if not set",
     )
-    add("--precision", choices=("auto", "bf16", "fp32"), default="auto", help="of the base's weights (auto)")
+    add(
+        "--precision",
+        choices=("auto", "bf16", "fp32", "int8"),
+        default="auto",
+        help="what the base is multiplied in (auto)",
+    )
     add("--attention", choices=("sdpa", "eager", "flash_attention_2"), default="sdpa", help="how it is computed (sdpa)")
     add("--checkpointing", action="store_true", help="compute activations twice, which takes far less memory")
     add("--seed", type=int, default=0, metavar="N", help="of the adapter's start and the order of texts (0)")

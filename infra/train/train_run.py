@@ -16,10 +16,10 @@ from train_cost import check_memory, cost
 from train_curve import draw
 from train_data import FEWEST, Course
 from train_dev import Asker
-from train_device import device, flops_per_s, free_bytes, keep_memory
+from train_device import computed_in, device, free_bytes, keep_memory, ops_per_s
 from train_log import Log
 from train_loop import AnswerTrainer, Collator
-from train_model import load_model, load_shape, load_tokenizer, precision, save_base, template_of
+from train_model import load_model, load_shape, load_tokenizer, save_base, template_of
 from train_options import Options
 from train_out import Out, finish, identity
 from train_tokens import Encoded, check_left, check_template, encode, special_texts
@@ -91,23 +91,23 @@ class Training:
 
     def _estimate(self, taught: Encoded, place: torch.device) -> None:
         """Tell memory and time; refuse what does not fit."""
-        options, dtype = self.options, precision(self.options, place)
+        options, precision = self.options, computed_in(self.options.precision, place)
         shape = load_shape(options.model, options.layers)
         lengths = [len(each) for each in taught.samples]
         answers = [len(each.answer) for each in taught.samples]
-        needed = cost(shape, options, lengths, answers, bytes_each=dtype.itemsize, kind=place.type)
+        needed = cost(shape, options, lengths, answers, precision=precision, kind=place.type)
         free = free_bytes(place)
         self._say(
             f"Memory:   about {needed.memory / 1e9:.1f} GB of {free / 1e9:.1f} GB free: {needed.weights / 1e9:.1f} "
             f"weights, {needed.optimiser / 1e9:.1f} adapter and optimiser ({needed.adapter / 1e6:.1f} M weights), "
             f"{needed.activations / 1e9:.1f} activations, {needed.head / 1e9:.1f} answers' probabilities"
         )
-        speed = flops_per_s(place, dtype)
+        speed = ops_per_s(place, precision)
         hours = needed.hours(options.epochs, speed)
         bound = f", ends after {options.minutes:g} minutes" if options.minutes else ""
         self._say(
             f"Time:     about {hours:.1f} hours for {options.epochs:g} epochs by calculation, at "
-            f"{speed / 1e9:,.0f} billion operations/s in {str(dtype).removeprefix('torch.')}{bound}"
+            f"{speed / 1e9:,.0f} billion operations/s in {precision}{bound}"
         )
         check_memory(needed, free, options)
 
@@ -157,6 +157,7 @@ class Training:
         assert best is not None  # the last look is one
         told = {
             "texts": len(taught.samples),
+            "computed_in": computed_in(self.options.precision, device()),
             "too_long": taught.too_long,
             "special": taught.special,
             "steps": trainer.state.global_step,

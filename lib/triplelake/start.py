@@ -1,4 +1,4 @@
-"""How a command of `jobs/` starts: a signal while its modules are loaded ends it as one that comes later does."""
+"""How a command starts: a signal while its modules are loaded ends it as one that comes later does."""
 
 from __future__ import annotations
 
@@ -8,14 +8,17 @@ from importlib import import_module
 from triplelake.interrupts import STOPPED, held, listen
 
 
-def start(command: str) -> int:
-    """Load a command of `triplelake.cli` and run it with this process's words; returns the exit code."""
+def start(*words: str) -> int:
+    """Run what the words and then this process's own order; returns the exit code.
+
+    The command `triplelake` calls it without words, and `jobs/extract.py` with `extract`.
+    """
     try:
         listen()
         # A module that is left while it is loaded raises whatever it likes; loading takes a second.
         with held():
-            run = getattr(import_module("triplelake.cli"), command)
-        code: int = run(sys.argv[1:])
+            command = import_module("triplelake.cli.main").load((*words, *sys.argv[1:]))
+        code: int = command()
     except KeyboardInterrupt:
         print(f"error: {STOPPED}", file=sys.stderr)
         return STOPPED.exit_code

@@ -37,7 +37,7 @@ from quality import format_interval
 from tasks import Split, Task, duie_task, fit, gold_examples, hard_task, own_shots, text2kg_task, traditional
 
 from triplelake.config import AnswerSettings, EmbeddedSettings
-from triplelake.engine.opened import server_template
+from triplelake.engine.asking.open_pool import server_template
 from triplelake.evaluate.gold import Fact
 from triplelake.evaluate.metrics import Counts, pair_counts, repeated_share, strict_counts, total
 from triplelake.evaluate.ratios import f1, f1_gain

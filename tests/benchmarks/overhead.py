@@ -25,7 +25,7 @@ from passages import passages, write_corpus
 from simulated import ONE_CHUNK, bodies, fake_answer, fake_pool, method_of, no_tokens, open_spark, settings, watch
 
 from triplelake.config import AnswerSettings, AskingSettings
-from triplelake.engine.ladder import Ladder, Method
+from triplelake.engine.asking.ladder import Ladder, Method
 from triplelake.pool.client import LlamaServer
 from triplelake.pool.endpoints import Endpoint
 from triplelake.pool.protect import protect

@@ -129,22 +129,55 @@ class Bench:
         command += ["--ontology", home / "ontology.yaml", "--profile", conf_dir() / "init" / "en" / "own.yaml"]
         _run(command + (["--n", str(sentences + 100)] if sentences else []))
 
-    def answers(self, task: Task, trained: Path | None, arm: str, model: str, slots: int) -> Asked:
+    def merge(self, trained: Path) -> Path:
+        """The folder of an adapter that was merged into its base."""
+        to = trained / "merged"
+        if not (to / "card.json").exists():
+            _run([_TRAINER, ROOT / "infra/train/merge.py", trained, "--model", self.model, "--to", to])
+        return to
+
+    def served(self, model: str, trained: Path | None = None, *, merged: bool = False) -> Served:
+        """What answers: a model as it is, or with an adapter, beside it or merged into it."""
+        if trained is None:
+            home = self.work / (Path(model).stem if model != EMBEDDED else EMBEDDED)
+            return Served(home, model_file(model), is_chat=model != EMBEDDED)
+        if not merged:
+            return Served(trained, self.model, trained / "adapter.gguf", trained / "profile.yaml")
+        home = self.merge(trained)
+        return Served(home, next(home.glob("*.gguf")), None, home / "profile.yaml")
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A model that is asked.
+
+    Args:
+        home: folder that keeps its answers.
+        model: None for the one that the package brings.
+        profile: of a model that was trained; others are prompted.
+    """
+
+    home: Path
+    model: Path | None
+    lora: Path | None = None
+    profile: Path | None = None
+    is_chat: bool = False
+
+    def answers(self, task: Task, arm: str, slots: int) -> Asked:
         """Answers about a task, asked unless they are there."""
-        home = trained or self.work / (Path(model).stem if model != EMBEDDED else EMBEDDED)
-        file = home / "answers" / f"{task.name} {len(task.documents)} {arm}.jsonl".replace(", ", " ")
+        file = self.home / "answers" / f"{task.name} {len(task.documents)} {arm}.jsonl".replace(", ", " ")
         if not file.exists():
-            store(file, _ask(task, trained, arm, model, slots))
+            store(file, _ask(task, self, arm, slots))
         return stored(file)
 
 
-def _ask(task: Task, trained: Path | None, arm: str, model: str, slots: int) -> Asked:
-    settings = EmbeddedSettings(slots=slots, model=model_file(model), lora=trained and trained / "adapter.gguf")
+def _ask(task: Task, served: Served, arm: str, slots: int) -> Asked:
+    settings = EmbeddedSettings(slots=slots, model=served.model, lora=served.lora)
     with EmbeddedServer(settings) as embedded, closing(LlamaServer(embedded.endpoint, _TIMEOUT_S)) as server:
         engine = survey([embedded.endpoint], wanted_grammar="auto", timeout_s=_TIMEOUT_S).engine
-        if trained is None:
-            return Asker(server, engine, slots, is_chat=model != EMBEDDED).ask(arm, task)
-        profile = load_profile(trained / "profile.yaml")
+        if served.profile is None:
+            return Asker(server, engine, slots, is_chat=served.is_chat).ask(arm, task)
+        profile = load_profile(served.profile)
         answer = answer_of(task)
         arms = {
             ontology.name: Ours(server, Renderer(load_prompts("prompts"), ontology, profile), ontology, answer, engine)
@@ -247,6 +280,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--sentences", type=int, nargs="+", default=[], metavar="N", help="points of a learning curve")
     parser.add_argument("--slots", type=int, default=4, help="of the server, and requests in flight (default: 4)")
     parser.add_argument("--prompted", action=argparse.BooleanOptionalAction, default=True, help="ask without adapters")
+    parser.add_argument("--merged", action="store_true", help="also ask the adapter when it is merged into its base")
     parser.add_argument("--lost", action="store_true", help="also ask about what it was not trained for")
     options = parser.parse_args()
     if not (options.duie or options.text2kg):
@@ -267,19 +301,20 @@ def main() -> None:
     points = [*sorted(options.sentences), None]
     trained = {sentences: bench.train(corpus, sentences) for sentences in points}
 
-    def own(task: Task, sentences: int | None) -> tuple[str, ...]:
-        asked = bench.answers(task, trained[sentences], _OWN, options.model, options.slots)
+    def own(task: Task, sentences: int | None, *, merged: bool = False) -> tuple[str, ...]:
+        asked = bench.served(options.model, trained[sentences], merged=merged).answers(task, _OWN, options.slots)
         size = json.loads((trained[sentences] / "card.json").read_text(encoding="utf-8"))["training"]["texts"]
-        return row(f"{model.stem}, {size:,} sentences", _OWN, task, asked)
+        return row(f"{model.stem}{', merged' if merged else ''}, {size:,} sentences", _OWN, task, asked)
 
     def prompted(task: Task, name: str) -> tuple[str, ...]:
         arm = _PROMPTED.get(name, _CHAT)
-        return row(f"{Path(name).stem}, prompted", arm, task, bench.answers(task, None, arm, name, options.slots))
+        return row(f"{Path(name).stem}, prompted", arm, task, bench.served(name).answers(task, arm, options.slots))
 
     names = (EMBEDDED, options.model) if options.prompted else ()
     rows = [own(corpus.task, each) for each in points]
     told = [prompted(corpus.task, name) for name in names]
-    table(f"{corpus.name}: {len(corpus.task.documents)} sentences that no training has seen", [*told, *rows])
+    whole = [own(corpus.task, None, merged=True)] if options.merged else []
+    table(f"{corpus.name}: {len(corpus.task.documents)} sentences that no training has seen", [*told, *rows, *whole])
     if options.sentences:
         sizes = [int(each[0].rpartition(", ")[2].split()[0].replace(",", "")) for each in rows]
         values = [float(each[1].split()[0]) for each in rows]

@@ -27,16 +27,16 @@ from fake.faults import rule as rule
 from fake.pool import FakePool as FakePool
 from harness.lake import Lake as Lake
 
+from triplelake.commands import extract as command
 from triplelake.config import Settings, load_settings
-from triplelake.engine import run
-from triplelake.engine.draft import Draft
-from triplelake.engine.journal import Journal
-from triplelake.engine.ladder import Method
-from triplelake.engine.opened import open_pool, read_question
-from triplelake.engine.plan import Planner
-from triplelake.engine.session import open_session
+from triplelake.engine.asking.ladder import Method
+from triplelake.engine.asking.open_pool import open_pool, read_question
+from triplelake.engine.planning.draft import Draft
+from triplelake.engine.planning.planner import Planner
+from triplelake.engine.run_row import Journal
 from triplelake.pool.client import completion_body
 from triplelake.pool.protect import protect
+from triplelake.spark import open_session
 from triplelake.tables.publish import Publisher
 from triplelake.types import Request
 
@@ -147,9 +147,9 @@ def watch(chosen: Settings) -> Watched:
         _clock(watched, "plan", Planner, "_count"),
         _clock(watched, "plan", Draft, "write"),
         _clock(watched, "publish", Publisher, "publish"),
-        _clock(watched, "all", run, "extract"),
+        _clock(watched, "all", command, "extract"),
     ):
-        watched.journal = run.extract(chosen, Console(file=io.StringIO(), width=200))
+        watched.journal = command.extract(chosen, Console(file=io.StringIO(), width=200))
     return watched
 
 

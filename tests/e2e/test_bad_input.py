@@ -25,9 +25,9 @@ from deltalake import DeltaTable
 from pyspark.sql import SparkSession
 from rich.console import Console
 
-from triplelake.cli import extract_command
+from triplelake.cli.extract import extract_command
+from triplelake.commands.extract import extract
 from triplelake.config import load_settings
-from triplelake.engine import run
 
 ROOT = Path(__file__).resolve().parents[2]
 EXTRACT = ROOT / "jobs" / "extract.py"
@@ -381,7 +381,7 @@ def here(
 
 @pytest.mark.spark
 def test_foreign_table_among_ours(here: Callable[..., Ending], tmp_path: Path) -> None:
-    from triplelake.engine.session import open_session
+    from triplelake.spark import open_session
 
     foreign = tmp_path / "kg" / "documents"
     open_session("tests").range(3).write.format("delta").save(str(foreign))
@@ -392,7 +392,7 @@ def test_foreign_table_among_ours(here: Callable[..., Ending], tmp_path: Path) -
 
 @pytest.mark.spark
 def test_wrong_column_of_parquet(here: Callable[..., Ending], tmp_path: Path) -> None:
-    from triplelake.engine.session import open_session
+    from triplelake.spark import open_session
 
     folder = str(tmp_path / "rows.parquet")
     open_session("tests").createDataFrame([("a", "b")], "text string, heading string").write.parquet(folder)
@@ -467,7 +467,7 @@ def test_full_disk(desk: Desk, tmp_path: Path, spark: SparkSession) -> None:
     # The same command where there is room.
     given = {"input": (str(file),), "corpus.id_column": "id", "pool": desk.pool, "api_key": "k", "run.preflight": False}
     settings = load_settings(None, given | {"output": str(tmp_path / "kept")}, {})
-    run.extract(settings, Console(file=io.StringIO()))
+    extract(settings, Console(file=io.StringIO()))
     kept = {
         name: DeltaTable(tmp_path / "kept" / name).to_pyarrow_table().to_pydict() for name in ("attempts", "documents")
     }

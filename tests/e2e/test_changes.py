@@ -19,6 +19,7 @@ from pyspark.sql import SparkSession
 from triplelake.config import ChunkingSettings, conf_dir
 from triplelake.corpus.chunking import chunk_document
 from triplelake.errors import InputError, OutputError, UsageError
+from triplelake.evaluate.review import read_review
 from triplelake.prompt.profile import find_profile
 from triplelake.prompt.prompts import load_prompts
 from triplelake.prompt.render import Renderer
@@ -324,3 +325,18 @@ def test_a_probe_and_a_sample_ask_what_the_run_need_not_ask_again(bench: Bench) 
     assert "Checked:  the server answers a known sentence (zh-Hant)" in bench.said
     assert len(set(bench.server.asked)) == len(bench.server.asked), "a sampled document was asked again"
     assert len(lake.view("current_documents")) == len(documents)
+
+
+@pytest.mark.infra
+def test_a_sheet_ends_with_texts_in_which_nothing_was_found(bench: Bench) -> None:
+    texts = {"d0": f"第0號船{_WRITER}", "d1": "啊！喔？", "d2": "唉。"}
+    file = bench.corpus([{"id": doc_id, "text": text} for doc_id, text in texts.items()])
+    bench.extract(file, corpus__id_column="id", run__sample=3)
+    path = bench.output / "review.csv"
+    with path.open(encoding="utf-8-sig", newline="") as sheet:
+        rows = list(csv.DictReader(sheet))
+    assert {row["doc_id"] for row in rows if row["triple_id"]} == {"d0"}
+    assert {row["doc_id"]: row["evidence"] for row in rows[-2:]} == {name: texts[name] for name in ("d1", "d2")}
+    assert not any(row["triple_id"] or row["subject"] for row in rows[-2:])
+    assert "Its last 2 rows are texts in which nothing was found" in bench.said
+    assert read_review(path).open == len(rows) - 2

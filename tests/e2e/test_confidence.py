@@ -17,13 +17,13 @@ from harness.bench import Bench
 from pyspark.sql import SparkSession
 from rich.console import Console
 
-from triplelake.engine.calibrate import Calibrated, Judgement, calibrate
-from triplelake.engine.evaluate import AgainstGold, evaluate
+from triplelake.commands.calibrate import Calibrated, Judgement, calibrate
+from triplelake.commands.evaluate import AgainstGold, evaluate
+from triplelake.commands.evaluate_messages import show
 from triplelake.errors import InputError, UsageError
 from triplelake.evaluate.calibration_file import write_calibration
 from triplelake.evaluate.judge import judge_review
 from triplelake.evaluate.review import ENCODING, read_review
-from triplelake.evaluate.show import show
 from triplelake.tables.store import Store
 from triplelake.tables.views import register
 
@@ -61,7 +61,8 @@ def judge(sheet: Path) -> Path:
         writer = csv.DictWriter(out, rows[0].keys())
         writer.writeheader()
         for row in rows:
-            writer.writerow(row | {"verdict": "对" if is_right(row["doc_id"], row["object"]) else "错"})
+            if row["triple_id"]:
+                writer.writerow(row | {"verdict": "对" if is_right(row["doc_id"], row["object"]) else "错"})
     return filled
 
 

@@ -11,7 +11,7 @@ import pytest
 from harness.bench import Bench
 from harness.lake import Lake
 
-from triplelake.engine.evaluate import AgainstGold, evaluate
+from triplelake.commands.evaluate import AgainstGold, evaluate
 from triplelake.errors import InputError
 from triplelake.triples.identity import text_hash
 

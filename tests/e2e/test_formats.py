@@ -18,8 +18,8 @@ from harness.bench import Bench
 from pyspark.sql import SparkSession
 
 from triplelake.config import load_settings
-from triplelake.engine.found import find_input
-from triplelake.engine.source import open_source
+from triplelake.corpus.inputs import find_input
+from triplelake.engine.planning.source import open_source
 
 pytestmark = pytest.mark.spark
 

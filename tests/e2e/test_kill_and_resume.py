@@ -15,8 +15,8 @@ from harness.lake import Lake, Row, check_derived, check_offsets, check_unique
 from harness.servers import Counted, general_ontology, question
 
 from triplelake.config import AnswerSettings
-from triplelake.engine.draft import Draft
-from triplelake.engine.journal import Journal
+from triplelake.engine.planning.draft import Draft
+from triplelake.engine.run_row import Journal
 from triplelake.types import Request
 
 pytestmark = pytest.mark.spark

@@ -18,7 +18,7 @@ from harness.jobs import Job
 from harness.lake import Lake, check_unique
 from harness.servers import API_KEY, Counted
 
-from triplelake.cli import extract_command
+from triplelake.cli.extract import extract_command
 
 pytestmark = pytest.mark.spark
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from harness.servers import API_KEY, Counted, general_ontology
 
-from triplelake.cli import tune_prompt_command
+from triplelake.cli.tune_prompt import tune_prompt_command
 from triplelake.evaluate.review import COLUMNS
 from triplelake.evaluate.tuning import chooses
 from triplelake.pool.endpoints import Endpoint

@@ -21,9 +21,9 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "e2e"))
 from fake.pool import FakePool
 from harness.lake import Lake
 
+from triplelake.commands.extract import extract
 from triplelake.config import load_settings
-from triplelake.engine import run
-from triplelake.engine.journal import Journal
+from triplelake.engine.run_row import Journal
 
 
 @dataclass
@@ -52,7 +52,7 @@ class Job:
         console = Console(file=io.StringIO(), width=400)
         try:
             settings = load_settings(None, given | {name.replace("__", "."): v for name, v in overrides.items()}, {})
-            return run.extract(settings, console)
+            return extract(settings, console)
         finally:
             assert isinstance(console.file, io.StringIO)
             self.said = console.file.getvalue()

@@ -14,8 +14,8 @@ from fake.pool import FakePool
 from harness.lake import Lake, check_offsets, check_unique
 
 from triplelake.config import load_settings
-from triplelake.engine.ladder import Ladder
-from triplelake.engine.opened import open_pool, read_question
+from triplelake.engine.asking.ladder import Ladder
+from triplelake.engine.asking.open_pool import open_pool, read_question
 from triplelake.errors import TooManyFailures
 from triplelake.pool.router import Router
 from triplelake.pool.shares import capacity, split_shares

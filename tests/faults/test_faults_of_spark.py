@@ -17,8 +17,8 @@ from fake.pool import FakePool
 from harness.lake import check_offsets, check_unique
 from pyspark.cloudpickle import register_pickle_by_value
 
-from triplelake.engine import asking
-from triplelake.engine.worker import Assignment
+from triplelake.engine.asking import ask
+from triplelake.engine.asking.task import Assignment
 
 pytestmark = pytest.mark.spark
 
@@ -46,7 +46,7 @@ def test_a_task_that_dies_is_done_again_and_pays_for_itself_alone(
     job: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     grave = tmp_path / "grave"
-    monkeypatch.setattr(asking, "Assignment", partial(Mortal, grave=str(grave)))
+    monkeypatch.setattr(ask, "Assignment", partial(Mortal, grave=str(grave)))
     with FakePool(servers=2, slots=40) as pool:
         run = job(pool)
         journal = run.extract(DOCUMENTS)

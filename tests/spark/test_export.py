@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 from rich.console import Console
 
-from triplelake.engine.export import Choice, export
+from triplelake.commands.export import Choice, export
 from triplelake.errors import UsageError
 from triplelake.tables.schemas import DOCUMENTS, TRIPLES, Table
 from triplelake.tables.store import Store

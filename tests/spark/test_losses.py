@@ -15,12 +15,12 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 from rich.console import Console
 
+from triplelake.commands import extract_messages
+from triplelake.commands.plan_messages import lost
 from triplelake.config import load_settings
-from triplelake.engine import narrate
-from triplelake.engine.found import find_input
-from triplelake.engine.losses import Losses, counted_losses, find_losses, guard_ids
-from triplelake.engine.narrate_plan import lost
-from triplelake.engine.source import open_source
+from triplelake.corpus.inputs import find_input
+from triplelake.engine.planning.losses import Losses, counted_losses, find_losses, guard_ids
+from triplelake.engine.planning.source import open_source
 from triplelake.errors import InputError
 
 pytestmark = pytest.mark.spark
@@ -94,7 +94,7 @@ def test_a_text_file_that_holds_many_documents_is_told(spark: SparkSession, tmp_
     settings = load_settings(None, {"input": (str(tmp_path),)}, {})
     found = open_source(spark, settings, find_input(settings))
     console = Console(file=io.StringIO(), width=400)
-    narrate.source(console, found)
+    extract_messages.source(console, found)
     assert isinstance(console.file, io.StringIO)
     assert "Note:     a.txt holds 200 lines, and is read as one document" in console.file.getvalue()
 

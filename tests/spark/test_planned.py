@@ -13,13 +13,13 @@ from fill import put
 from pyspark.sql import SparkSession
 
 from triplelake.config import Settings, load_settings
-from triplelake.engine.buckets import Bucket, new_buckets, open_buckets
-from triplelake.engine.draft import Plan
-from triplelake.engine.found import find_input
-from triplelake.engine.journal import answers_by_key, changes, last_key, newest_key
-from triplelake.engine.plan import Planner
-from triplelake.engine.source import open_source
-from triplelake.engine.waves import MAX_LANES, Waves
+from triplelake.corpus.inputs import find_input
+from triplelake.engine.asking.buckets import Bucket, new_buckets, open_buckets
+from triplelake.engine.asking.waves import MAX_LANES, Waves
+from triplelake.engine.earlier_runs import answers_by_key, changes, last_key, newest_key
+from triplelake.engine.planning.plan import Plan
+from triplelake.engine.planning.planner import Planner
+from triplelake.engine.planning.source import open_source
 from triplelake.errors import OutputError
 from triplelake.tables.schemas import ATTEMPTS, CHUNKS, PLANS, REQUESTS, RUNS
 from triplelake.tables.store import Store

@@ -9,8 +9,8 @@ import pytest
 from fill import put
 from rich.console import Console
 
+from triplelake.commands.probe_messages import tell
 from triplelake.config import load_settings
-from triplelake.engine.probe import tell
 from triplelake.tables.schemas import ATTEMPTS
 from triplelake.tables.store import Store
 

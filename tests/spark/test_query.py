@@ -7,7 +7,7 @@ import io
 import pytest
 from rich.console import Console
 
-from triplelake.engine.query import show_query
+from triplelake.commands.sql import show_query
 from triplelake.errors import UsageError
 from triplelake.tables.store import Store
 

@@ -11,9 +11,9 @@ import pyarrow as pa
 import pytest
 from rich.console import Console
 
+from triplelake.commands.report import make_report
 from triplelake.export.target import Target
 from triplelake.report.gather import gather
-from triplelake.report.make import make
 from triplelake.report.model import SHOWN_CHARS, Cause, Counts, Edge, Place
 from triplelake.tables.schemas import ATTEMPTS, CHUNKS, DOCUMENTS, RUNS, TRIPLES, Table
 from triplelake.tables.store import Store
@@ -93,7 +93,7 @@ def test_a_report_of_tables(store: Store, tmp_path: Path) -> None:
 
     file = tmp_path / "report.html"
     said = io.StringIO()
-    make(store.spark, store.output, Target(str(file)), Console(file=said), lang="zh", documents=1)
+    make_report(store.output, Target(str(file)), Console(file=said), lang="zh", documents=1)
     assert "共 1 条事实" in file.read_text(encoding="utf-8")
     assert "从 2 篇文档中随机抽取 1 篇" in file.read_text(encoding="utf-8")
     assert "Wrote:" in said.getvalue()

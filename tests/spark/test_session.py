@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 from pyspark.sql import SparkSession
 
-from triplelake.engine.session import cancel_all, cancellable
+from triplelake.spark import cancel_all, cancellable
 
 pytestmark = pytest.mark.spark
 

@@ -13,8 +13,8 @@ from deltalake import write_deltalake
 from pyspark.sql import SparkSession
 
 from triplelake.config import load_settings
-from triplelake.engine.found import find_input
-from triplelake.engine.source import Source, open_source
+from triplelake.corpus.inputs import find_input
+from triplelake.engine.planning.source import Source, open_source
 from triplelake.errors import InputError
 
 pytestmark = pytest.mark.spark

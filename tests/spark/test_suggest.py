@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from fill import put
 
-from triplelake.engine.suggest import suggest
+from triplelake.commands.suggest_ontology import suggest
 from triplelake.prompt.ontology_file import load_ontology
 from triplelake.tables.schemas import DOCUMENTS, TRIPLES
 from triplelake.tables.store import Store

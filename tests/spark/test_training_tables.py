@@ -12,9 +12,9 @@ import pytest
 from fill import put
 from rich.console import Console
 
+from triplelake.commands.export_training import export_training
+from triplelake.commands.training_sources import TrainingChoice
 from triplelake.config import Settings
-from triplelake.engine.training import export_training
-from triplelake.engine.training_sources import TrainingChoice
 from triplelake.errors import UsageError
 from triplelake.tables.schemas import ATTEMPTS, CHUNKS, DOCUMENTS, RUNS, TRIPLES
 from triplelake.tables.store import Store

@@ -1,4 +1,4 @@
-"""The command of `jobs/evaluate.py`."""
+"""The command `triplelake evaluate`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import get_args
 from rich.console import Console
 
 from triplelake.cli.guard import guarded
-from triplelake.cli.parsing import EXIT_CODES, Parser, file_here
+from triplelake.cli.parsing import Example, Parser, command_parser, file_here
+from triplelake.commands.evaluate_messages import show
 from triplelake.console import say
 from triplelake.errors import UsageError
 from triplelake.evaluate.compare import compared
@@ -19,29 +20,40 @@ from triplelake.evaluate.ontologies import of_gold, write_ontology
 from triplelake.evaluate.report import GoldReport, ReviewReport, read_report, write_report
 from triplelake.evaluate.review import read_review
 from triplelake.evaluate.seen import SeenPolicy
-from triplelake.evaluate.show import show
+
+_EXAMPLES = (
+    Example("precision and recall against gold triples", "triplelake evaluate --output out/kg --gold gold.jsonl"),
+    Example("precision by a sheet that people have judged", "triplelake evaluate --review out/kg/review.csv"),
+    Example(
+        "what changed since an earlier report",
+        "triplelake evaluate --output out/kg --gold gold.jsonl --compare before.json --json after.json",
+    ),
+)
 
 
 def evaluate_command(argv: Sequence[str]) -> int:
-    """`jobs/evaluate.py`; returns the exit code."""
+    """`triplelake evaluate`; returns the exit code."""
     return guarded(lambda console: _evaluate(argv, console))
 
 
 def evaluate_parser() -> Parser:
-    """The command line of `jobs/evaluate.py`."""
-    parser = Parser(
-        prog="evaluate.py",
-        description="Compare what a run found with gold triples, or read a reviewed sheet.",
-        epilog=EXIT_CODES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
+    """The command line of `triplelake evaluate`."""
+    parser = command_parser(
+        "evaluate", "", "Compare what a run found with gold triples, or read a reviewed sheet.", _EXAMPLES
     )
-    add = parser.add_argument
-    add("--output", metavar="PATH", help="path, or catalog.schema, of the tables")
+    add = parser.add_argument_group("what to judge by").add_argument
     add("--gold", type=file_here, metavar="FILE", help="JSON Lines with gold triples, in one of the formats below")
     add("--gold-format", choices=READERS, help="format of the gold file, if its first line does not tell")
+    add(
+        "--review",
+        type=file_here,
+        metavar="FILE",
+        help="review.csv with its column `verdict` filled in, in place of gold",
+    )
     add("--ontology", metavar="FILE", help="whose relations count; else that of the run")
     add("--count-missing", action="store_true", help="gold documents that were not read count as not found")
+    add = parser.add_argument_group("the run that is judged").add_argument
+    add("--output", metavar="PATH", help="path, or catalog.schema, of the tables")
     add(
         "--card",
         type=file_here,
@@ -53,14 +65,10 @@ def evaluate_parser() -> Parser:
         choices=get_args(SeenPolicy),
         help="gold that the model was trained on by its card: refuse it (default), leave it out, or count it",
     )
-    add(
-        "--review",
-        type=file_here,
-        metavar="FILE",
-        help="review.csv with its column `verdict` filled in, in place of gold",
-    )
+    add = parser.add_argument_group("the report").add_argument
     add("--json", type=file_here, metavar="FILE", help="write the report here too")
     add("--compare", type=file_here, metavar="FILE", help="a report of earlier: say what changed since")
+    add = parser.add_argument_group("instead of a report").add_argument
     add(
         "--write-ontology",
         type=file_here,
@@ -94,7 +102,7 @@ def _against_gold(options: argparse.Namespace) -> GoldReport:
         raise UsageError("--output", "is missing", "Name the path, or catalog.schema, of the tables.")
     # Spark is imported late, so that bad usage is answered at once.
     format = options.gold_format or gold_format(options.gold)
-    from triplelake.engine.evaluate import AgainstGold, evaluate
+    from triplelake.commands.evaluate import AgainstGold, evaluate
 
     return evaluate(
         AgainstGold(

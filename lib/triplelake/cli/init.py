@@ -1,4 +1,4 @@
-"""`jobs/extract.py --init DIR`: the files that a new user edits, in the user's language."""
+"""`triplelake extract --init DIR`: the files that a new user edits, in the user's language."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Written: {folder}
   prompts/         how the model is asked, with three examples
   own.yaml         how a model that was trained on your judgements is asked (docs/own-model.md)
 Edit them, then:
-  spark-submit jobs/extract.py --config {folder}/extract.yaml --limit 20""",
+  triplelake extract --config {folder}/extract.yaml --limit 20""",
     "zh": """\
 已写入：{folder}
   extract.yaml     设置：在这里写上你的文本
@@ -36,7 +36,7 @@ Edit them, then:
   prompts/         怎样向模型提问，附三个示例
   own.yaml         怎样向用你的判断微调过的模型提问（docs/own-model.zh-CN.md）
 修改之后执行：
-  spark-submit jobs/extract.py --config {folder}/extract.yaml --limit 20""",
+  triplelake extract --config {folder}/extract.yaml --limit 20""",
     "zh-Hant": """\
 已寫入：{folder}
   extract.yaml     設定：在這裡寫上你的文本
@@ -44,7 +44,7 @@ Edit them, then:
   prompts/         怎樣向模型提問，附三個範例
   own.yaml         怎樣向用你的判斷微調過的模型提問（docs/own-model.zh-CN.md）
 修改之後執行：
-  spark-submit jobs/extract.py --config {folder}/extract.yaml --limit 20""",
+  triplelake extract --config {folder}/extract.yaml --limit 20""",
 }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import difflib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -20,6 +21,14 @@ EXIT_CODES = """exit codes:
   0 success          3 bad input           6 output conflict
   1 internal error   4 pool unavailable    7 Spark, Java or Delta missing
   2 bad usage        5 too many failures   130 interrupted (the same command goes on)"""
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A command line that `--help` shows, and what it is for."""
+
+    purpose: str
+    line: str
 
 
 class Parser(argparse.ArgumentParser):
@@ -39,6 +48,28 @@ class Parser(argparse.ArgumentParser):
             name = unknown[0].partition("=")[0] if unknown[0].startswith("-") else masked(unknown[0])
             raise UsageError(name, "unknown option", f"{hint}`{self.prog} --help` shows all.")
         return namespace
+
+
+def command_parser(name: str, needs: str, description: str, examples: Sequence[Example], **how: Any) -> Parser:
+    """The parser of a command of `triplelake`, which has no options yet.
+
+    Args:
+        name: of the command.
+        needs: what it cannot do without, as the line of usage shows it.
+        description: what it does.
+        examples: stand in its help behind the options.
+        how: what else argparse is told, such as `argument_default`.
+    """
+    shown = "\n\n".join(f"  # {each.purpose}\n  {each.line}" for each in examples)
+    return Parser(
+        prog=f"triplelake {name}",
+        usage=" ".join(filter(None, (f"triplelake {name}", needs, "[options]"))),
+        description=description,
+        epilog=f"examples:\n{shown}\n\n{EXIT_CODES}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+        **how,
+    )
 
 
 def file_here(text: str) -> Path:

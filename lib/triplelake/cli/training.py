@@ -1,4 +1,4 @@
-"""The options of `jobs/export.py --what training`."""
+"""The options of `triplelake export --what training`."""
 
 from __future__ import annotations
 
@@ -30,7 +30,9 @@ def add_training(parser: Parser) -> None:
         group.add_argument(*names, default=argparse.SUPPRESS, help=f"{TRAINING}: {help}", **how)
 
     file = {"type": file_here, "metavar": "FILE"}
-    add("--gold", action="append", **file, help="gold triples, as for jobs/evaluate.py; may be given several times")
+    add(
+        "--gold", action="append", **file, help="gold triples, as for `triplelake evaluate`; may be given several times"
+    )
     add("--gold-format", choices=READERS, help="format of the gold files, if their first lines do not tell")
     add("--review", action="append", **file, help="sheet with its column `verdict` filled in; also several times")
     add("--facts", action="store_true", help="the facts of --output, with the chunks that they were found in")
@@ -85,8 +87,8 @@ def training_command(arguments: argparse.Namespace, console: Console) -> None:
         if named.get(name, 1) < 1:
             raise UsageError(f"--{name.replace('_', '-')} {named[name]}", "is no number of texts", "1 or more.")
     settings = read_settings({"set": named.get("set", []), **{key: named[key] for key in _SETTINGS if key in named}})
-    from triplelake.engine.training import export_training
-    from triplelake.engine.training_sources import TrainingChoice
+    from triplelake.commands.export_training import export_training
+    from triplelake.commands.training_sources import TrainingChoice
 
     usual = Wanted()
     wanted = Wanted(

@@ -1,4 +1,4 @@
-"""The command of `jobs/tune_prompt.py`."""
+"""The command `triplelake tune-prompt`."""
 
 from __future__ import annotations
 
@@ -12,41 +12,51 @@ import regex
 from rich.console import Console
 
 from triplelake.cli.guard import guarded
-from triplelake.cli.parsing import EXIT_CODES, Parser, file_here, read_settings
+from triplelake.cli.parsing import Example, Parser, command_parser, file_here, read_settings
+from triplelake.commands.tune_prompt import Tried, tune_prompt
+from triplelake.commands.tune_prompt_messages import Shown
+from triplelake.commands.tune_texts import FEWEST, Draw, Texts, of_gold, of_nobody, of_sheet
 from triplelake.config import Settings
 from triplelake.console import say
-from triplelake.engine.opened import Question, read_question
-from triplelake.engine.tune_prompt import Tried, tune_prompt
-from triplelake.engine.tune_texts import FEWEST, Draw, Texts, of_gold, of_nobody, of_sheet
+from triplelake.engine.asking.open_pool import Question, read_question
 from triplelake.errors import PoolError, UsageError
 from triplelake.evaluate.gold import READERS, gold_format
 from triplelake.evaluate.review import read_review
-from triplelake.evaluate.show_tuning import Shown
 from triplelake.prompt.arms import check_names
 from triplelake.prompt.files import check_new
 from triplelake.prompt.profile import write_profile
 
+_EXAMPLES = (
+    Example(
+        "by gold triples, on the model of this machine", "triplelake tune-prompt --gold gold.jsonl --to my-model.yaml"
+    ),
+    Example(
+        "by a sheet that people have judged, on a server of your own",
+        "triplelake tune-prompt --review out/kg/review.csv --pool http://gpu-1:8080 --to my-model.yaml",
+    ),
+    Example(
+        "by agreement on texts that nobody has judged, all ways tried",
+        "triplelake tune-prompt --input news.jsonl --arms all --n 100 --to my-model.yaml",
+    ),
+)
 _ENDINGS = (".yaml", ".yml")
 
 
 def tune_prompt_command(argv: Sequence[str]) -> int:
-    """`jobs/tune_prompt.py`; returns the exit code."""
+    """`triplelake tune-prompt`; returns the exit code."""
     return guarded(lambda console: _tune(argv, console))
 
 
 def tune_prompt_parser() -> Parser:
-    """The command line of `jobs/tune_prompt.py`."""
-    parser = Parser(
-        prog="tune_prompt.py",
-        description="Try ways of asking a model on your texts, and write the best one as a model profile.",
-        epilog=EXIT_CODES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    """The command line of `triplelake tune-prompt`."""
+    parser = command_parser(
+        "tune-prompt",
+        "--to FILE",
+        "Try ways of asking a model on your texts, and write the best one as a model profile.",
+        _EXAMPLES,
         argument_default=argparse.SUPPRESS,
-        allow_abbrev=False,
     )
-    add = parser.add_argument
-    add("--config", type=file_here, metavar="FILE", help="YAML file with settings (conf/extract.yaml)")
-    add("--to", type=file_here, required=True, metavar="FILE", help="profile to write (.yaml)")
+    add = parser.add_argument_group("the texts, and what chooses").add_argument
     add("--gold", type=file_here, default=None, metavar="FILE", help="JSON Lines with gold triples: they choose")
     add("--gold-format", default=None, choices=READERS, help="format of the gold file, if its first line does not tell")
     add(
@@ -62,14 +72,6 @@ def tune_prompt_parser() -> Parser:
         metavar="PATH",
         help="texts: of gold that has none, by their ids; without gold and sheet those on which the ways shall agree",
     )
-    add("--arms", nargs="+", default=None, metavar="ARM", help="ways to try, EXAMPLES-ANSWER-EMPTY each; or `all`")
-    add("--n", type=int, default=200, metavar="N", help="texts to ask each way about; half of them choose (200)")
-    add("--seed", type=int, default=0, metavar="N", help="draws the texts (0)")
-    add("--ontology", metavar="FILE", help="relations to look for; `none` for free predicates")
-    add("--pool", metavar="POOL", help="`embedded`, a pool file, or URLs separated by commas")
-    add("--model", dest="embedded.model", metavar="GGUF", help="model file for `--pool embedded`")
-    add("--lora", dest="embedded.lora", metavar="GGUF", help="adapter that was trained on that model")
-    add("--profile", metavar="NAME", help="profile whose template is used; else that of the alias, or what is possible")
     add("--text-column", dest="corpus.text_column", metavar="NAME", help="column of the input with the text")
     add(
         "--id-column",
@@ -79,8 +81,21 @@ def tune_prompt_parser() -> Parser:
         help="column of the input with the ids of gold",
     )
     add("--title-column", dest="corpus.title_column", metavar="NAME", help="column of the input with the title")
-    add("--set", action="append", default=[], metavar="KEY=VALUE", help="any key of docs/options.md")
+    add("--n", type=int, default=200, metavar="N", help="texts to ask each way about; half of them choose (200)")
+    add("--seed", type=int, default=0, metavar="N", help="draws the texts (0)")
+    add = parser.add_argument_group("what to look for, the model to ask, and the ways to try").add_argument
+    add("--arms", nargs="+", default=None, metavar="ARM", help="ways to try, EXAMPLES-ANSWER-EMPTY each; or `all`")
+    add("--ontology", metavar="FILE", help="relations to look for; `none` for free predicates")
+    add("--pool", metavar="POOL", help="`embedded`, a pool file, or URLs separated by commas")
+    add("--model", dest="embedded.model", metavar="GGUF", help="model file for `--pool embedded`")
+    add("--lora", dest="embedded.lora", metavar="GGUF", help="adapter that was trained on that model")
+    add("--profile", metavar="NAME", help="profile whose template is used; else that of the alias, or what is possible")
+    add = parser.add_argument_group("the profile to write").add_argument
+    add("--to", type=file_here, required=True, metavar="FILE", help="profile to write (.yaml)")
     add("--overwrite", action="store_true", default=False, help="replace an earlier file")
+    add = parser.add_argument_group("settings").add_argument
+    add("--config", type=file_here, metavar="FILE", help="YAML file with settings (conf/extract.yaml)")
+    add("--set", action="append", default=[], metavar="KEY=VALUE", help="any key of docs/options.md")
     return parser
 
 
@@ -134,8 +149,8 @@ def _texts(own: dict[str, Any], settings: Settings, question: Question) -> Texts
 
 def _write(file: Path, tried: Tried, shown: Shown, *, overwrite: bool) -> None:
     head = (
-        "How a model wants to be asked, chosen by jobs/tune_prompt.py. To use it: --profile THIS FILE; or put it into",
-        "conf/models, where `profile: auto` finds it by the alias that the server declares.",
+        "How a model wants to be asked, chosen by triplelake tune-prompt. To use it: --profile THIS FILE; or put it",
+        "into conf/models, where `profile: auto` finds it by the alias that the server declares.",
         "",
     )
     profile = replace(tried.profile, name=file.stem, match=(f"^{regex.escape(tried.alias)}$",))

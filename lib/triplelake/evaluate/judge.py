@@ -132,6 +132,8 @@ def judge_review(review: Review, name: str) -> ReviewReport:
         unsure=len(review.verdicts) - len(sure),
         notes=(*review.notes, _WEIGHTED) if len(drawn) > 1 else review.notes,
         open=review.open,
+        missing=len(review.missing),
+        silent=len(review.silent),
         verdicts={verdict.triple_id: bool(verdict.right) for verdict in sure},
     )
 

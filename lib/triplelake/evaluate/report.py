@@ -152,6 +152,7 @@ class ReviewReport(_Form):
         relations: by relation, the most judged first.
         unsure: rows where the reviewer could not tell; not among the judged.
         open: rows without a verdict.
+        missing: facts that reviewers added; silent: sentences that state none. No part of a precision.
         notes: what a reader must know.
         verdicts: by triple.
     """
@@ -163,6 +164,8 @@ class ReviewReport(_Form):
     relations: dict[str, Precision]
     unsure: int
     open: int
+    missing: int = 0
+    silent: int = 0
     notes: tuple[str, ...] = ()
     verdicts: dict[str, bool]
     comparison: Comparison | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from io import StringIO
 from pathlib import Path
@@ -44,8 +44,12 @@ _WRONG = (
     "x",
 )
 _UNSURE = ("?", "unsure", "unclear", "不确定", "不確定", "不清楚")
+_NOTHING = ("none", "nothing", "无", "無", "没有", "沒有")
+"""The sentence states no fact at all, so that the triple of the row is wrong; the row may have none."""
+_MISSING = ("missing", "missed", "漏", "遗漏", "遺漏", "缺", "缺失")
+"""The row was added by the reviewer: a fact of the sentence that was not found."""
 _WORDS: Mapping[str, bool | None] = (
-    dict.fromkeys(_RIGHT, True) | dict.fromkeys(_WRONG, False) | dict.fromkeys(_UNSURE, None)
+    dict.fromkeys(_RIGHT, True) | dict.fromkeys((*_WRONG, *_NOTHING), False) | dict.fromkeys(_UNSURE, None)
 )
 _DOCUMENT = ("document", "doc_id")
 _ROUNDED = re.compile(r"\d([.,]\d+)?E\+\d+")
@@ -88,12 +92,16 @@ class Review:
 
     Args:
         verdicts: in its order.
-        open: rows that have none yet.
+        open: triples that have none yet.
+        missing: facts that reviewers have added, since they were not found; without a `triple_id`.
+        silent: sentences that state no fact at all, each with its document.
         notes: what a reader of its figures must know.
     """
 
     verdicts: tuple[Verdict, ...]
     open: int
+    missing: tuple[Verdict, ...] = ()
+    silent: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = ()
 
 
@@ -102,34 +110,48 @@ def read_review(path: Path) -> Review:
 
     Raises:
         InputError: its encoding cannot be told, a column is missing, a verdict is none of the known words, two verdicts
-            on one triple contradict one another, a weight is no positive number; with the line.
+            contradict one another, a fact that was added is not whole, a weight is no positive number; with the line.
     """
+    rows = list(_rows(path))
+    sentences = _Sentences(row for _, row in rows)
     verdicts: dict[str, Verdict] = {}
+    missing: list[Verdict] = []
+    silent: list[tuple[str, str]] = []
     open = 0
     unknown = False
-    for line, row in _rows(path):
+    for line, row in rows:
         word = unicodedata.normalize("NFKC", row["verdict"]).strip().casefold()
-        if not word:
-            open += 1
-            continue
         where = f"{path}, line {line}"
+        if not word:
+            # A text in which nothing was found has a row without a triple.
+            open += bool(row["triple_id"])
+            continue
+        if word in _NOTHING:
+            silent.append((sentences.document(row), row["evidence"]))
+        if word in _MISSING:
+            missing.append(_missing(where, row, sentences.document(row)))
+            continue
         if word not in _WORDS:
             raise InputError(
                 where,
                 f"the verdict `{row['verdict'].strip()}` is none that is known",
-                f"Write 对 or yes, 错 or no, ? where you cannot tell; or one of {', '.join(_WORDS)}.",
+                f"Write 对 or yes, 错 or no, ? where you cannot tell; or one of {', '.join((*_WORDS, *_MISSING))}.",
             )
         if not row["triple_id"]:
-            raise InputError(where, "has a verdict and no triple_id", "Leave that column as it was written.")
-        if (document := _document(row)) is None:
-            unknown = True
-            document = f"sentence {row['evidence']}"
+            if word in _NOTHING and row["evidence"].strip():
+                continue
+            remedy = (
+                "Leave that column as it was written. A fact that you have added has the verdict 漏 or missing, and a "
+                "text without a triple that states none has 无 or none."
+            )
+            raise InputError(where, "has a verdict and no triple_id", remedy)
+        unknown |= _document(row) is None
         verdict = Verdict(
             row["triple_id"],
             row["predicate"],
             _WORDS[word],
             row.get("lang", ""),
-            document,
+            _document(row) or _of_sentence(row["evidence"]),
             _weight(where, row.get("weight", "1")),
             row["subject"],
             row["object"],
@@ -137,7 +159,47 @@ def read_review(path: Path) -> Review:
         )
         if verdicts.setdefault(verdict.triple_id, verdict).right != verdict.right:
             raise InputError(where, "contradicts an earlier verdict on the same triple", "Keep one of the two.")
-    return Review(tuple(verdicts.values()), open, (_NO_DOCUMENT,) if unknown else ())
+    _check_silent(path, silent, (*verdicts.values(), *missing))
+    notes = (_NO_DOCUMENT,) if unknown else ()
+    return Review(tuple(verdicts.values()), open, tuple(missing), tuple(dict.fromkeys(silent)), notes)
+
+
+class _Sentences:
+    """Tells the document of a row that a reviewer added, by the other rows of its sentence."""
+
+    def __init__(self, rows: Iterable[Mapping[str, str]]) -> None:
+        self._documents: dict[str, str] = {}
+        for row in rows:
+            if document := _document(row):
+                self._documents.setdefault(row["evidence"], document)
+
+    def document(self, row: Mapping[str, str]) -> str:
+        return _document(row) or self._documents.get(row["evidence"]) or _of_sentence(row["evidence"])
+
+
+def _missing(where: str, row: Mapping[str, str], document: str) -> Verdict:
+    """A fact that a reviewer has added; its relation by id or, in the column `relation`, by name."""
+    relation = row["predicate"] or row.get("relation", "")
+    cells = {"subject": row["subject"], "predicate": relation, "object": row["object"], "evidence": row["evidence"]}
+    if lacking := [name for name, cell in cells.items() if not cell.strip()]:
+        reason = f"is a fact that was added, and its {', '.join(lacking)} is empty"
+        raise InputError(where, reason, "Copy a row of the same sentence, and write the fact over its triple.")
+    lang = row.get("lang", "")
+    return Verdict("", relation, True, lang, document, 1.0, row["subject"], row["object"], row["evidence"])
+
+
+def _of_sentence(evidence: str) -> str:
+    return f"sentence {evidence}"
+
+
+def _check_silent(path: Path, silent: Iterable[tuple[str, str]], verdicts: Iterable[Verdict]) -> None:
+    """Whether neither a sentence that states nothing nor a part of it has a fact that is right."""
+    right = [(each.document, each.evidence) for each in verdicts if each.right]
+    for document, sentence in silent:
+        if any(of == document and part in sentence for of, part in right):
+            reason = "states nothing by one verdict, and a fact by another"
+            remedy = "Write 错 or no for a triple that is wrong while its sentence states another fact."
+            raise InputError(f"{path}, {sentence!r}", reason, remedy)
 
 
 def _weight(where: str, cell: str) -> float:

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-import csv
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from io import StringIO
 
 import pyarrow as pa
 
 from triplelake.export.form import File, Lines, Part, Row, plain
+from triplelake.spreadsheets import rows_of_cells, without_formula
 
-_MARK = "'"
 _BYTE_ORDER_MARK = "\ufeff"
-
-# Spreadsheets take such a cell for a formula, some also in full width. A cell that begins with the mark itself is
-# marked too, so that taking one away gives every text back.
-_FORMULA = re.compile(r"'*[=+\-@＝＋－＠\t\r\n]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,20 +46,3 @@ class Csv:
             f"{marks:,} cells begin like a formula and have an apostrophe in front, so that a spreadsheet shows them "
             "as text; --plain leaves it out"
         )
-
-
-def without_formula(cell: object) -> object:
-    """A cell that no spreadsheet takes for a formula; numbers as they are."""
-    return _MARK + cell if isinstance(cell, str) and _FORMULA.match(cell) else cell
-
-
-def as_text(cell: str) -> str:
-    """What `without_formula` was given."""
-    return cell.removeprefix(_MARK) if _FORMULA.match(cell) else cell
-
-
-def rows_of_cells(rows: Sequence[Sequence[object]]) -> str:
-    """Rows as RFC 4180 has them; None is an empty cell."""
-    text = StringIO(newline="")
-    csv.writer(text, lineterminator="\r\n").writerows(rows)
-    return text.getvalue()

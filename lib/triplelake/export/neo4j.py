@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from triplelake.export.delimited import rows_of_cells
 from triplelake.export.form import LIST_SEPARATOR, File, Lines, Part, Row, plain
+from triplelake.spreadsheets import rows_of_cells
 
 NODES, RELATIONSHIPS = "nodes.csv", "relationships.csv"
 _NODES_HEAD = ("entity_id:ID", "name", "type", ":LABEL")

@@ -226,8 +226,9 @@ class Desk:
             # Its rows may be on their way to Spark, or lost with its executor, or in a file that could not be written.
             if now - ended.at <= LEASE_S:
                 return _Turn.WAITS
-            # Whoever ran beside it does the same work; if Spark wants that nevertheless, the next wave asks it. Whoever
-            # came later came because there is work.
+            # A task that ran beside the asker need not ask the same requests once more: Spark should have their rows by
+            # now, and if it lacks them the next wave asks them. A task that came after the asker's end was started
+            # because Spark lacks the rows, and asks.
             if first_seen < ended.at:
                 return _Turn.LEAVES
         self._askers[part] = task

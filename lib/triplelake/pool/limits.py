@@ -69,7 +69,8 @@ class _Meter:
                     units -= part
                 elif not _left(deadline):
                     return False
-                # Else the pace was changed meanwhile, and a part is smaller now.
+                # Before the deadline the limiter refuses a part only if the pace has changed meanwhile and a burst is
+                # smaller now: the next round tries a smaller part.
             return True
         finally:
             self._turn.release()

@@ -9,10 +9,12 @@ from itertools import pairwise
 from triplelake.pool.endpoints import Endpoint
 
 MAX_IN_FLIGHT = 64
-"""Requests that one task keeps in flight at most, where Spark runs tasks enough to fill the servers that way."""
+"""Requests that one task keeps in flight at most, where Spark runs enough tasks at a time to fill the servers so."""
 
 _MOST_IN_FLIGHT = 512
-"""And where it does not: each is a thread of one Python process."""
+"""Requests that one task keeps in flight at most, where Spark runs too few tasks at a time to fill the servers with
+`MAX_IN_FLIGHT` each. Every request in flight is a thread of the task's Python process, which does not bear any number.
+"""
 
 
 @dataclass(frozen=True, slots=True)

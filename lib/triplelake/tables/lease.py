@@ -88,7 +88,8 @@ class Lease:
         if there and not _free(there):
             number = self._wait_for(there)
         try:
-            # Whoever saw the same newest record takes the same number, and a later one would have seen this lease.
+            # Another run that saw the same newest record takes the same number, and the store lets only one of the two
+            # create it. A run that looks later sees the record of this lease.
             taken = self._put(number)
         except OSError as error:
             raise OutputError(
@@ -128,7 +129,8 @@ class Lease:
             try:
                 self._ask()
             except Exception as error:
-                # A store out of reach for a moment: nobody takes over a lease that was renewed so lately.
+                # The store may be out of reach for a moment. No other run takes over a lease that was renewed less than
+                # LEASE_S ago, so that this one may go on.
                 if self._clock() - self._renewed >= LEASE_S:
                     raise
                 log.info("the lease of %s could not be looked at: %s", self._store.output, error)

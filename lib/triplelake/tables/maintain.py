@@ -119,9 +119,9 @@ def as_run(store: Store, run_id: str) -> Iterator[None]:
     chosen = {
         _USER_METADATA: json.dumps({"run_id": run_id}),
         _VACUUM_LOGGING: "true",
-        # It would refuse `at_once`, which the settings have allowed or not.
+        # Delta's own check refuses to remove files at once. The settings have decided before whether that is allowed.
         _RETENTION_CHECK: "false",
-        # Else the driver removes one file after the other.
+        # Without it the driver removes one file after the other.
         _PARALLEL_DELETE: "true",
         # Spark's 10,000 are for a table of as many folders; each of ours is one, and a task costs milliseconds.
         _LISTING_TASKS: "8",

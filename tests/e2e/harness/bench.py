@@ -14,11 +14,12 @@ from rich.console import Console
 
 from harness.lake import Lake
 from harness.servers import API_KEY, Counted, Scripted
+from triplelake.commands.extract import extract
+from triplelake.commands.maintain import maintain
+from triplelake.commands.republish import republish
+from triplelake.commands.show_request import show_request
 from triplelake.config import Settings, load_settings
-from triplelake.engine import run
-from triplelake.engine.explain import show_request
-from triplelake.engine.journal import Journal
-from triplelake.engine.maintain import maintain
+from triplelake.engine.run_row import Journal
 
 Command = Callable[[Settings, Console], Journal]
 
@@ -59,11 +60,11 @@ class Bench:
 
     def extract(self, file: Path, output: Path | None = None, **overrides: Any) -> Journal:
         """Run the job; `run__mode="replace"` sets `run.mode`."""
-        return self._run(run.extract, file, output or self.output, overrides)
+        return self._run(extract, file, output or self.output, overrides)
 
     def preview(self, file: Path, output: Path | None = None, *, probe: int = 0, **overrides: Any) -> Journal:
         """A dry run."""
-        command = partial(run.extract, dry_run=True, probe=probe)
+        command = partial(extract, dry_run=True, probe=probe)
         return self._run(command, file, output or self.output, overrides)
 
     def show_request(self, wanted: str, **overrides: Any) -> str:
@@ -78,7 +79,7 @@ class Bench:
         return self.said
 
     def republish(self, file: Path, **overrides: Any) -> Journal:
-        return self._run(run.republish, file, self.output, overrides)
+        return self._run(republish, file, self.output, overrides)
 
     def maintain(self, *, dry_run: bool = False, **overrides: Any) -> Journal:
         return self._with({"output": str(self.output)}, partial(maintain, dry_run=dry_run), overrides)

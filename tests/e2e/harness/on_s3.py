@@ -15,9 +15,13 @@ from typing import Any
 
 from py4j.protocol import Py4JJavaError
 
-from triplelake.cli import evaluate_command, export_command, extract_command, maintain_command, report_command
-from triplelake.engine.session import open_session
+from triplelake.cli.evaluate import evaluate_command
+from triplelake.cli.export import export_command
+from triplelake.cli.extract import extract_command
+from triplelake.cli.maintain import maintain_command
+from triplelake.cli.report import report_command
 from triplelake.errors import OutputError
+from triplelake.spark import open_session
 from triplelake.tables.lease import LEASE_S, Lease
 from triplelake.tables.process import Process
 from triplelake.tables.records import FileRecords, HadoopFiles, Holder, records_of

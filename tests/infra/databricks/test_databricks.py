@@ -17,7 +17,8 @@ import pytest
 import yaml
 from databricks.sdk.service.jobs import JobSettings
 
-from triplelake.cli import extract_parser, maintain_parser
+from triplelake.cli.extract import extract_parser
+from triplelake.cli.maintain import maintain_parser
 from triplelake.config import load_settings
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -78,9 +78,8 @@ def model(build: list[str | Path], tmp_path_factory: pytest.TempPathFactory) -> 
     files = CACHE / "Atom-7B-Chat"
     if not (files / "model.safetensors.index.json").exists():
         texts = tmp_path_factory.mktemp("texts") / "texts.txt"
-        texts.write_text(
-            "".join((ROOT / name).read_text("utf-8") for name in ("README.md", "README.zh-CN.md")), "utf-8"
-        )
+        pages = sorted([*ROOT.glob("README*.md"), *ROOT.glob("docs/*.md")])
+        texts.write_text("".join(page.read_text("utf-8") for page in pages), "utf-8")
         make_random_atom(files, texts)
     run(LLAMA / "model.sh", "--prefix", PREFIX, "--model", files)
     return PREFIX / "zh-models" / "7B"

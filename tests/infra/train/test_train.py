@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,6 +23,8 @@ import random_atom
 from fake.little_course import write_course
 
 from convert_source import conversion_script
+from triplelake.commands.trained import card_of
+from triplelake.evaluate.report import Run
 from triplelake.pool.gguf import declared_alias
 from triplelake.pool.gguf_header import check_lora, read_header
 from triplelake.prompt.profile import find_profile
@@ -156,3 +159,69 @@ def test_packed_texts_are_learnt_as_padded_ones_are(home: Path) -> None:
         found.append(next(each["loss"] for each in log_of(home / name) if "loss" in each))
         shutil.rmtree(home / name)
     assert found[0] == pytest.approx(found[1], abs=0.01)
+
+
+def test_int8_learns_what_fp32_does(home: Path) -> None:
+    losses = {}
+    for precision in ("fp32", "int8"):
+        done = trained(home, precision, "--precision", precision, "--dev-texts", "10", "--eval-every", "1000")
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert f"operations/s in {precision}" in done.stdout
+        losses[precision] = [each["loss"] for each in log_of(home / precision) if "loss" in each]
+        card = json.loads((home / precision / "card.json").read_text(encoding="utf-8"))
+        assert card["training"]["computed_in"] == precision
+    assert losses["int8"] != losses["fp32"]
+    assert losses["int8"] == pytest.approx(losses["fp32"], rel=0.05)
+
+
+def test_the_last_layers_alone_are_adapted(home: Path) -> None:
+    done = trained(home, "last", "--layers", "1", "--dev-texts", "10", "--eval-every", "1000")
+    assert done.returncode == 0, done.stdout + done.stderr
+    layers = read_header(home / "base.gguf").fields["llama.block_count"]
+    adapted = {name.split(".")[1] for name in read_header(home / "last" / "adapter.gguf").tensors}
+    assert adapted == {str(layers - 1)}
+
+
+def merged(home: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    command = [PYTHON, ROOT / "infra" / "train" / "merge.py", *words]
+    return subprocess.run([str(each) for each in command], capture_output=True, text=True, env=ENVIRONMENT, check=False)
+
+
+def test_a_merged_model_is_of_one_piece_and_keeps_its_card(home: Path, whole: Path) -> None:
+    words = (str(whole), "--model", str(home / "base.gguf"), "--to", str(home / "merged"))
+    done = merged(home, *words, "--type", "f32")
+    assert done.returncode == 0, done.stdout + done.stderr
+    model = home / "merged" / "base+adapter-f32.gguf"
+    assert {each.name for each in model.parent.iterdir()} == {model.name, "profile.yaml", "card.json"}
+    base = read_header(home / "base.gguf")
+    assert read_header(model).tensors == base.tensors
+    assert merged_weights(model) == pytest.approx(summed_weights(home / "base.gguf", whole / "adapter.gguf"), abs=1e-5)
+    alias = declared_alias(model)
+    assert find_profile(str(model.parent / "profile.yaml"), alias).match
+    embedded = {"pool": "embedded", "embedded": {"model": str(model)}}
+    assert card_of(Run(output="kg", model=f"{alias} F32", settings=embedded)) == (home / "merged" / "card.json", None)
+    again = merged(home, *words)
+    assert again.returncode == 6 and "holds files already" in again.stderr
+    other = merged(home, str(whole), "--model", str(home / "base"), "--to", str(home / "other"))
+    assert other.returncode == 3 and "another model than the one of the training" in other.stderr
+
+
+_NAME = "blk.0.ffn_down"
+"""A layer whose numbers the conversion does not put into another order."""
+
+
+def merged_weights(model: Path) -> list[float]:
+    return [float(each) for each in tensors(model)[f"{_NAME}.weight"].ravel()]
+
+
+def summed_weights(base: Path, adapter: Path) -> list[float]:
+    pair, first, second = tensors(adapter), f"{_NAME}.weight.lora_a", f"{_NAME}.weight.lora_b"
+    # The alpha of a training is twice its rank.
+    return [float(each) for each in (tensors(base)[f"{_NAME}.weight"] + 2 * pair[second] @ pair[first]).ravel()]
+
+
+def tensors(file: Path) -> dict[str, Any]:
+    with pytest.MonkeyPatch.context() as patched:
+        patched.syspath_prepend(str(conversion_script().parent / "gguf-py"))
+        from gguf import GGUFReader
+    return {each.name: each.data.astype("float32") for each in GGUFReader(file).tensors}

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from triplelake.cli import export_command
+from triplelake.cli.export import export_command
 
 
 @pytest.fixture(autouse=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from triplelake.cli import extract_command
+from triplelake.cli.extract import extract_command
 
 
 @pytest.mark.parametrize(

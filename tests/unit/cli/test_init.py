@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from triplelake.cli import extract_command
+from triplelake.cli.extract import extract_command
 from triplelake.cli.init import InitLang, init, locale_lang
 from triplelake.config import load_settings
 from triplelake.prompt.ontology_file import load_ontology

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from triplelake.config import load_settings
-from triplelake.engine.found import find_input
+from triplelake.corpus.inputs import find_input
 from triplelake.errors import InputError
 
 ROWS = "1,陶行知创办了晓庄学校。,2024-01-01\n2,蔡元培担任北京大学校长。,2024-01-02\n"

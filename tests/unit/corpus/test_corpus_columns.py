@@ -11,7 +11,7 @@ from triplelake.cli.extract import extract_parser
 from triplelake.config import CorpusSettings, load_settings
 from triplelake.corpus.columns import Columns, choose_columns, record_from_fields
 from triplelake.corpus.shapes import shape_of
-from triplelake.engine.keys import command_hash
+from triplelake.engine.planning.keys import command_hash
 from triplelake.errors import InputError, UsageError
 from triplelake.types import Record, Rejected
 

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from triplelake.config import CorpusFormat, load_settings
 from triplelake.corpus.columns import Columns
 from triplelake.corpus.copies import copies_at, numbered, object_of
+from triplelake.corpus.inputs import find_input
 from triplelake.corpus.readers import read_split
 from triplelake.corpus.splits import Split
-from triplelake.engine.found import find_input
 from triplelake.errors import InputError
 from triplelake.types import Record, Rejected
 

@@ -17,11 +17,11 @@ from hypothesis import strategies as st
 
 from triplelake.config import load_settings
 from triplelake.corpus.columns import first_records
+from triplelake.corpus.inputs import find_input
 from triplelake.corpus.jq import program
 from triplelake.corpus.readers.raw import RawRecord
 from triplelake.corpus.records import record_from_fields
 from triplelake.corpus.shapes import shape_of, ways
-from triplelake.engine.found import find_input
 from triplelake.errors import InputError
 from triplelake.types import Record
 

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from triplelake.config import load_settings
-from triplelake.engine.found import find_input
+from triplelake.corpus.inputs import find_input
 from triplelake.errors import InputError
 
 

@@ -14,12 +14,12 @@ from triplelake.config import load_settings
 from triplelake.corpus.columns import Columns
 from triplelake.corpus.encodings import Encoding
 from triplelake.corpus.files import CorpusFile
+from triplelake.corpus.inputs import Found, find_input
 from triplelake.corpus.looks import Look
 from triplelake.corpus.readers import read_fields, read_split
 from triplelake.corpus.readers.raw import RawRecord
 from triplelake.corpus.splits import Split, plan_splits
 from triplelake.corpus.wikidoc import attributes
-from triplelake.engine.found import Found, find_input
 from triplelake.errors import InputError
 from triplelake.types import Record, Rejected
 

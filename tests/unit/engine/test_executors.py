@@ -5,7 +5,13 @@ from __future__ import annotations
 import subprocess
 import sys
 
-_MODULES = ("engine.cutting", "engine.export", "engine.source", "engine.worker", "tables.publish")
+_MODULES = (
+    "commands.export",
+    "engine.asking.task",
+    "engine.planning.chunker",
+    "engine.planning.source",
+    "tables.publish",
+)
 """Where functions stand that `mapInArrow` is given."""
 
 

@@ -14,6 +14,7 @@ import pytest
 from rich.console import Console
 from sklearn.metrics import brier_score_loss, roc_auc_score
 
+from triplelake.commands.calibrate_messages import show_calibration
 from triplelake.config import Settings, conf_dir
 from triplelake.errors import InputError, OutputError, UsageError
 from triplelake.evaluate.calibrate import FEWEST_TRIPLES, JudgedTriple, cross_validated, fit
@@ -26,7 +27,6 @@ from triplelake.evaluate.calibration_file import (
     write_calibration,
 )
 from triplelake.evaluate.sampling import drawn
-from triplelake.evaluate.show_calibration import show_calibration
 from triplelake.evaluate.sureness import Quality, quality, threshold
 from triplelake.triples.confidence import NAMES, Features
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from triplelake.commands.evaluate_messages import show
 from triplelake.errors import InputError, OutputError, UsageError
 from triplelake.evaluate.answers import Answered, Mention
 from triplelake.evaluate.bootstrap import Interval
@@ -16,7 +17,6 @@ from triplelake.evaluate.gold import GoldDocument
 from triplelake.evaluate.judge import judge, judge_review
 from triplelake.evaluate.report import GoldReport, Run, read_report, write_report
 from triplelake.evaluate.review import Review, Verdict
-from triplelake.evaluate.show import show
 
 NAMES = "甲乙丙丁戊己庚辛壬癸"
 

@@ -11,11 +11,11 @@ import opencc
 import pytest
 from rich.console import Console
 
+from triplelake.commands.evaluate_messages import show
 from triplelake.errors import InputError
 from triplelake.evaluate.judge import judge_review
 from triplelake.evaluate.review import COLUMNS, ENCODING, Verdict, read_review
 from triplelake.evaluate.shares import wilson
-from triplelake.evaluate.show import show
 
 
 def sheet(
@@ -73,6 +73,73 @@ def test_a_row_that_was_copied_counts_once_and_one_that_contradicts_is_refused(t
         read_review(sheet(tmp_path / "both.csv", ("a", "r", "yes"), ("a", "r", "no")))
     # Each row has two lines, since its evidence has.
     assert caught.value.subject.endswith("both.csv, line 4")
+
+
+HEAD = "triple_id,subject,predicate,relation,object,evidence,verdict,doc_id\n"
+
+
+def written(path: Path, *rows: str) -> Path:
+    path.write_text(HEAD + "".join(f"{row}\n" for row in rows), encoding="utf-8")
+    return path
+
+
+def test_a_fact_that_was_added_is_missing_and_no_part_of_a_precision(tmp_path: Path) -> None:
+    path = written(
+        tmp_path / "review.csv",
+        "a,林知远,author,作者,星港,林知远在星港写了《海》。,no,d7",
+        ",海,author,,林知远,林知远在星港写了《海》。,漏,",
+        # A row that was copied has the id of the triple that it was copied of, and may have its relation by name only.
+        "a,林知远,,地点,星港,林知远在星港写了《海》。,Missing,d7",
+        "b,海,author,作者,林知远,《海》的作者是林知远。,yes,d8",
+        ",甲,spouse,,乙,甲与乙成婚。,遺漏,",
+    )
+    found = read_review(path)
+    assert [(each.triple_id, each.right) for each in found.verdicts] == [("a", False), ("b", True)]
+    assert [(each.subject, each.predicate, each.document) for each in found.missing] == [
+        ("海", "author", "doc_id d7"),
+        ("林知远", "地点", "doc_id d7"),
+        ("甲", "spouse", "sentence 甲与乙成婚。"),
+    ]
+    assert all(each.right for each in found.missing)
+    report = judge_review(found, "sheet")
+    assert (report.missing, report.groups["all"].judged, report.groups["all"].right) == (3, 2, 1)
+    console = Console(record=True, width=120)
+    show(report, console)
+    assert "3 facts that were added" in console.export_text()
+
+
+def test_a_sentence_that_states_nothing(tmp_path: Path) -> None:
+    path = written(
+        tmp_path / "review.csv",
+        "a,雨,author,作者,街,雨落在街上。,无,d1",
+        "b,雨,place,地点,街,雨落在街上。,no,d1",
+        "c,海,author,作者,林知远,《海》的作者是林知远。,yes,d2",
+        # Texts in which nothing was found have a row without a triple.
+        ",,,,,风吹过街。,none,d3",
+        ",,,,,没有人看过。,,d4",
+        ",风,place,,街,风还在街上。,missing,d5",
+    )
+    found = read_review(path)
+    assert [each.right for each in found.verdicts] == [False, False, True]
+    assert found.silent == (("doc_id d1", "雨落在街上。"), ("doc_id d3", "风吹过街。"))
+    assert found.open == 0
+    report = judge_review(found, "sheet")
+    assert (report.silent, report.missing, report.groups["all"].judged) == (2, 1, 3)
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        (",林知远,,,星港,林知远在星港。,missing,d1", "its predicate is empty"),
+        (",林知远,place,,,,missing,d1", "its object, evidence is empty"),
+        ("b,林知远,place,,星港,林知远在星港。,none,d1", "states nothing by one verdict"),
+        ("b,林知远,place,,星港,林知远在星港。他写书。,none,d1", "states nothing by one verdict"),
+    ],
+)
+def test_what_was_added_must_be_whole_and_must_not_contradict(tmp_path: Path, row: str, reason: str) -> None:
+    path = written(tmp_path / "review.csv", "a,林知远,place,地点,星港,林知远在星港。,yes,d1", row)
+    with pytest.raises(InputError, match=reason):
+        read_review(path)
 
 
 @pytest.mark.parametrize(

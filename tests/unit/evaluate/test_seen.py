@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from fake.gguf_file import ATOM_7B, write_gguf, write_lora
 
-from triplelake.engine.trained import card_of
+from triplelake.commands.trained import card_of
 from triplelake.errors import InputError
 from triplelake.evaluate.answers import Answered
 from triplelake.evaluate.gold import GoldDocument
@@ -126,6 +126,18 @@ def test_the_card_beside_the_adapter_is_taken_while_it_is_the_one_that_answered(
     assert card_of(run) == (tmp_path / "card.json", None)
     write_lora(lora, shapes, spread=0.3)
     assert "another adapter lies at" in note()
+
+
+def test_the_card_beside_a_merged_model_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    model = write_gguf(tmp_path / "base+own-q8_0.gguf", ATOM_7B, {"blk.0.attn_q.weight": (8, 6)})
+    settings = {"pool": "embedded", "embedded": {"model": str(model)}}
+    run = Run(output="kg", model=f"{declared_alias(model)} Q8_0 1p 2v", settings=settings)
+    assert card_of(run)[0] is None
+    (tmp_path / "card.json").write_text("{}")
+    assert card_of(run) == (tmp_path / "card.json", None)
+    model.write_bytes(model.read_bytes() + b"0")
+    assert card_of(run)[0] is None
 
 
 def test_a_pool_that_answered_with_an_adapter_wants_a_card_to_be_named() -> None:

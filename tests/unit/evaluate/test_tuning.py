@@ -6,10 +6,10 @@ import io
 from collections.abc import Sequence
 from itertools import count
 
+from triplelake.commands.tune_prompt_messages import Shown
 from triplelake.console import terminal
 from triplelake.evaluate.bootstrap import Interval
 from triplelake.evaluate.gold import Fact, GoldDocument
-from triplelake.evaluate.show_tuning import Shown
 from triplelake.evaluate.tuning import ENOUGH, Cost, Kind, Said, Text, Tuned, chooses, consensus, drawn_texts, tuned
 
 RIGHT: Fact = ("沈砚", "born_in", "溪州")

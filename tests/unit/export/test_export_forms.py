@@ -6,7 +6,6 @@ import csv
 import io
 import json
 import pickle
-import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -20,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from triplelake.errors import UsageError
-from triplelake.export.delimited import Csv, rows_of_cells, without_formula
+from triplelake.export.delimited import Csv
 from triplelake.export.form import Form
 from triplelake.export.graphml import GraphMl
 from triplelake.export.json_lines import JsonLines
@@ -66,19 +65,6 @@ def test_a_cell_like_a_formula_is_shown_as_text(start: str, fact: Make, rendered
     assert cells[0] == f"'{evil}"
     (head, kept) = csv.reader(io.StringIO(rendered(Csv(spreadsheet=False), [fact(evil, "临川")])[""], newline=""))
     assert (head[0], kept[0]) == ("subject", evil)
-
-
-@given(st.text(alphabet=st.sampled_from("'=+-@a \t\r\n临"), max_size=6))
-def test_one_apostrophe_less_gives_every_text_back(text: str) -> None:
-    cell = without_formula(text)
-    assert isinstance(cell, str)
-    assert not re.match(r"[=+\-@\t\r\n]", cell)
-    assert re.sub(r"^'(?='*[=+\-@\t\r\n])", "", cell) == text
-
-
-@given(st.lists(st.lists(st.text(st.characters(exclude_categories=["Cs"])), min_size=2, max_size=2)))
-def test_csv_gives_every_text_back(rows: list[list[str]]) -> None:
-    assert list(csv.reader(io.StringIO(rows_of_cells(rows), newline=""), strict=True)) == rows
 
 
 def test_json_lines_hold_what_the_table_holds(triple: Make, rendered: Render) -> None:

@@ -24,8 +24,8 @@ from fake.gguf_file import write_lora
 from fake.pool import FakePool
 
 from triplelake.config import EmbeddedSettings
-from triplelake.engine.opened import server_template
-from triplelake.engine.second_look import spelled
+from triplelake.engine.asking.open_pool import server_template
+from triplelake.engine.asking.second_look import spelled
 from triplelake.pool.answers import read_metrics
 from triplelake.pool.client import LlamaServer
 from triplelake.pool.completions import COMPLETION_FIELDS

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from triplelake.config import conf_dir
-from triplelake.engine.keys import content_hashes
+from triplelake.engine.planning.keys import content_hashes
 from triplelake.errors import InputError
 from triplelake.prompt.grammar import literal_grammar
 from triplelake.prompt.look import LookRenderer

@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from triplelake.config import Settings
-from triplelake.engine.keys import content_hashes
+from triplelake.engine.planning.keys import content_hashes
 from triplelake.errors import InputError
 from triplelake.pool.protect import protect
 from triplelake.prompt.fewshot import Example

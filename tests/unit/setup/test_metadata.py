@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 import setuptools
 
+import triplelake
+
 ROOT = Path(__file__).resolve().parents[3]
 
 
@@ -25,12 +27,26 @@ def metadata(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 def test_spark_and_delta_stay_out_of_the_core(metadata: dict[str, Any]) -> None:
     assert not [name for name in metadata["install_requires"] if "spark" in name]
     assert {"delta-spark==4.4.0", "pyspark>=4.1,<4.2"} <= set(metadata["extras_require"]["spark"])
-    assert set(metadata["extras_require"]) == {"spark", "connect", "embedded", "calibrate", "infra", "train", "dev"}
+    extras = {"spark", "connect", "embedded", "calibrate", "completion", "infra", "train", "dev"}
+    assert set(metadata["extras_require"]) == extras
+
+
+def test_the_version_stands_in_one_place(metadata: dict[str, Any]) -> None:
+    assert metadata["version"] == triplelake.__version__
 
 
 def test_every_room_and_the_settings_are_packaged(metadata: dict[str, Any]) -> None:
     rooms = {p.parent.relative_to(ROOT / "lib") for p in (ROOT / "lib").rglob("__init__.py")}
     assert {".".join(room.parts) for room in rooms} | {"triplelake.conf"} <= set(metadata["packages"])
+
+
+def test_a_registry_finds_what_it_shows(metadata: dict[str, Any]) -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert (metadata["long_description"], metadata["long_description_content_type"]) == (readme, "text/markdown")
+    assert metadata["license"] == "Apache-2.0" and metadata["keywords"]
+    assert len(set(metadata["classifiers"])) == len(metadata["classifiers"]) > 5
+    # setuptools refuses a licence among them beside the expression.
+    assert not [each for each in metadata["classifiers"] if each.startswith("License ::")]
 
 
 def test_the_same_delta_for_python_and_java(metadata: dict[str, Any]) -> None:

@@ -212,7 +212,7 @@ def options(words: list[str], *more: str) -> Options:
 def test_the_weights_of_a_known_model_are_counted(words: list[str]) -> None:
     shape = shape_of(QWEN, None)
     assert (shape.body + shape.embedding) / 1e6 == pytest.approx(494, rel=0.01)
-    found = cost(shape, options(words), [88] * 64, [23] * 64, bytes_each=2, kind="cpu")
+    found = cost(shape, options(words), [88] * 64, [23] * 64, precision="bf16", kind="cpu")
     assert found.adapter / 1e6 == pytest.approx(8.8, rel=0.01)
     assert found.weights == pytest.approx(2 * 494e6, rel=0.01)
     # As measured: 8 texts of 88 tokens.
@@ -239,7 +239,7 @@ def test_less_memory_where_less_is_asked(words: list[str]) -> None:
 
     def needed(*more: str, layers: int | None = None) -> float:
         given = options(words, *more)
-        return cost(shape_of(QWEN, layers), given, lengths, answers, bytes_each=2, kind="cpu").memory
+        return cost(shape_of(QWEN, layers), given, lengths, answers, precision="bf16", kind="cpu").memory
 
     assert needed("--micro", "4") < needed()
     assert needed("--checkpointing") < needed()
@@ -247,15 +247,15 @@ def test_less_memory_where_less_is_asked(words: list[str]) -> None:
 
 
 def test_time_grows_with_epochs_and_shrinks_with_layers(words: list[str]) -> None:
-    whole = cost(shape_of(QWEN, None), options(words), [88] * 64, [23] * 64, bytes_each=2, kind="cpu")
-    top = cost(shape_of(QWEN, 12), options(words), [88] * 64, [23] * 64, bytes_each=2, kind="cpu")
+    whole = cost(shape_of(QWEN, None), options(words), [88] * 64, [23] * 64, precision="bf16", kind="cpu")
+    top = cost(shape_of(QWEN, 12), options(words), [88] * 64, [23] * 64, precision="bf16", kind="cpu")
     assert whole.hours(2, 1e11) == pytest.approx(2 * whole.hours(1, 1e11))
     assert 0.7 < top.hours(1, 1e11) / whole.hours(1, 1e11) < 0.85
 
 
 def test_what_does_not_fit_is_refused_with_what_would(words: list[str]) -> None:
     given = options(words)
-    needed = cost(shape_of(QWEN, None), given, [88] * 64, [23] * 64, bytes_each=2, kind="cpu")
+    needed = cost(shape_of(QWEN, None), given, [88] * 64, [23] * 64, precision="bf16", kind="cpu")
     check_memory(needed, needed.memory + 1, given)
     with pytest.raises(UsageError, match=r"GB are needed and 1\.0 GB are free") as refused:
         check_memory(needed, 1e9, given)

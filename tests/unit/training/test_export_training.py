@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from triplelake.cli import export_command
+from triplelake.cli.export import export_command
 from triplelake.errors import InputError
 from triplelake.prompt.ontology_file import load_ontology, ontology_yaml
 from triplelake.text import comparison_key
@@ -116,6 +116,25 @@ def test_a_sheet_gives_what_is_right_of_its_sentences(work: Path) -> None:
     )
     assert [*found.card.texts_left_out.values()] == [1]
     assert "not known" in next(iter(found.card.texts_left_out))
+
+
+def test_what_a_reviewer_adds_is_learnt_and_a_sentence_may_state_nothing(work: Path) -> None:
+    rows = [(f"a{number}", *_film(number)["triples"][0], _film(number)["text"], "对", "") for number in range(11)]
+    ((name, relation, who),) = _film(12)["triples"]
+    rows += [
+        ("b", who, "author", name, _film(12)["text"], "错", "12"),
+        ("", name, relation, who, _film(12)["text"], "漏", ""),
+        ("c", "雨", "author", "街", "雨落在街上。", "无", "13"),
+        ("d", "风", "author", "街", "风吹过街上。", "错", "14"),
+        ("", "", "", "", "云在天上。", "none", "15"),
+        ("", "", "", "", "雪在山上。", "", "16"),
+    ]
+    Path("review.csv").write_text(HEAD + "".join(",".join(row) + "\n" for row in rows), "utf-8")
+    assert _export("--review", "review.csv", "--dev", "0", "--empty", "0.5") == 0
+    answers = {each.text: each.facts for each in read_training(Path("data")).train}
+    assert [fact[::2] for fact in answers[_film(12)["text"]]] == [(name, who)]
+    assert answers["雨落在街上。"] == answers["云在天上。"] == ()
+    assert not {"风吹过街上。", "雪在山上。"} & answers.keys()
 
 
 def test_what_is_part_of_a_sentence_is_right_of_the_whole(work: Path) -> None:

@@ -1,0 +1,222 @@
+"""The extraction job from its settings to its row in `runs`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from rich.console import Console
+
+from triplelake.commands import confidence_messages, extract_messages, messages, plan_messages, probe_messages
+from triplelake.commands.confidence import sift, tell_unlooked
+from triplelake.commands.review_sheet import leave_review
+from triplelake.commands.suggest_ontology import suggest
+from triplelake.config import Settings
+from triplelake.corpus.inputs import find_input
+from triplelake.engine.asking.ask import Asking
+from triplelake.engine.asking.buckets import Bucket, new_buckets, open_buckets
+from triplelake.engine.asking.open_pool import Opened, open_pool, read_question
+from triplelake.engine.asking.tally import check_failures
+from triplelake.engine.earlier_runs import answers_by_key, changes, newest_key
+from triplelake.engine.planning.plan import Plan
+from triplelake.engine.planning.planner import Planner
+from triplelake.engine.planning.source import Source, open_source
+from triplelake.engine.publishing import BackgroundPublisher
+from triplelake.engine.run_row import Journal
+from triplelake.errors import UsageError
+from triplelake.evaluate.calibration_file import check_confidence
+from triplelake.idle import idle_settings
+from triplelake.spark import open_session, versions
+from triplelake.tables.lease import Lease
+from triplelake.tables.outputs import check_output
+from triplelake.tables.publish import Publisher
+from triplelake.tables.schemas import RUNS, Table
+from triplelake.tables.store import Store
+from triplelake.tables.views import create_views
+
+_REQUESTS_PER_SLOT_IN_A_BUCKET = 8
+
+
+def extract(settings: Settings, console: Console, *, dry_run: bool = False, probe: int = 0) -> Journal:
+    """Run the job: read, plan, ask, publish; or with `dry_run` only say what it would do.
+
+    Args:
+        probe: with `dry_run`, questions to ask all the same, so that what it would take is measured.
+
+    Raises:
+        TriplelakeError: whatever ended it early; everything committed is kept, and the run is in `runs`.
+    """
+    if settings.output is None:
+        raise UsageError("--output", "is missing", "Name a path, or catalog.schema, for the tables.")
+    # What can be known without Spark comes first, so that a mistake is answered within a second.
+    check_output(settings.output)
+    question = read_question(settings)
+    found = find_input(settings)
+    messages.idle(console, idle_settings(settings, found.format, probing=probe > 0))
+    journal = Journal("probe" if probe else "extract", settings)
+    with open_pool(settings, question) as opened:
+        extract_messages.opened(console, opened)
+        if opened.calibrated is not None:
+            confidence_messages.confidence(console, opened.calibrated, opened.key)
+            confidence_messages.calibration(console, opened.calibrated, settings.asking.second_look)
+        check_confidence(settings, opened.calibrated)
+        spark = open_session("triplelake extract")
+        store = Store(spark, settings.output)
+        missing = store.check()
+        source = open_source(spark, settings, found)
+        extract_messages.source(console, source)
+        journal.extraction_key = opened.key
+        journal.versions = {**versions(spark), **opened.versions}
+        lease = Lease(store, journal.run_id, partial(messages.waiting, console))
+        job = _Job(settings, console, store, source, opened, journal, missing, lease)
+        if probe:
+            with journal.recorded(store, lease):
+                job.preview(probe)
+            return journal
+        if dry_run:
+            job.preview()
+            return journal
+        with journal.recorded(store, lease):
+            job.run()
+    messages.summary(console, store, journal)
+    if question.ontology is None and (suggested := suggest(store)):
+        extract_messages.suggested(console, *suggested)
+    if settings.run.sample:
+        drawn = source.documents(settings.run.limit, settings.run.sample, settings.run.seed)
+        leave_review(store, drawn, question.ontology, settings.run, console)
+    return journal
+
+
+class _Job:
+    """One extraction with its pool open and its tables there."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        console: Console,
+        store: Store,
+        source: Source,
+        opened: Opened,
+        journal: Journal,
+        missing: Sequence[Table],
+        lease: Lease,
+    ) -> None:
+        self._settings = settings
+        self._console = console
+        self._store = store
+        self._opened = opened
+        self._journal = journal
+        self._missing = missing
+        self._lease = lease
+        size = max(1, min(settings.run.bucket_size, opened.slots * _REQUESTS_PER_SLOT_IN_A_BUCKET))
+        self._planner = Planner(store, source, settings, opened.key, journal.run_id, size)
+
+    def preview(self, probe: int = 0) -> None:
+        """Say what a run would do; with a probe ask some of its questions first."""
+        if probe and RUNS not in self._missing:
+            self._lease.take()
+        self._tell_changes()
+        with self._planner.draft() as draft:
+            plan_messages.draft(self._console, draft)
+            extract_messages.notes(self._console, self._opened, draft.asked)
+            if probe:
+                self._make_tables()
+            if not probe or not draft.plan.requests:
+                extract_messages.estimate(self._console, self._store, self._opened, draft)
+                if self._opened.second_look:
+                    confidence_messages.without_looks(self._console)
+                return
+            plan_id = draft.write_probe(probe, self._settings.run.seed)
+            requests = draft.plan.requests
+        self._ask(plan_id, new_buckets(self._store, plan_id), committed=lambda: None)
+        probe_messages.tell(
+            self._console,
+            self._store,
+            plan_id,
+            requests=requests,
+            slots=self._opened.slots,
+            servers=len(self._opened.survey.endpoints),
+            settings=self._settings,
+        )
+
+    def run(self) -> None:
+        """Ask what is open, publish what is complete, and say what of it counts as a fact.
+
+        A bound on confidence holds from the start, also of a run that ends early; one on precision is known at the end.
+        """
+        self._extract()
+        sift(self._store, self._settings, self._opened.calibrated, self._console)
+        tell_unlooked(self._store, self._opened.calibrated, self._console)
+
+    def _extract(self) -> None:
+        if RUNS not in self._missing:
+            self._lease.take()
+        plan = self._planner.find()
+        resumes = plan is not None and self._publisher(plan).unsettled()
+        if plan and resumes:
+            extract_messages.resumed(self._console, plan)
+        elif plan and not self._settings.run.retry_failed:
+            extract_messages.covered(self._console)
+            return
+        else:
+            plan = self._plan_anew()
+        if plan is None:
+            return
+        if self._settings.run.precision is None:
+            sift(self._store, self._settings, self._opened.calibrated, self._console)
+        journal = self._journal
+        journal.plan_id = plan.plan_id
+        journal.chunks, journal.requests, journal.reused = plan.chunks, plan.requests, plan.reused
+        publisher = self._publisher(plan)
+        with BackgroundPublisher(publisher) as published:
+            buckets = (open_buckets if resumes else new_buckets)(self._store, plan.plan_id)
+            if buckets:
+                self._ask(plan.plan_id, buckets, published.wake)
+        journal.documents, journal.triples = published.documents, published.triples
+        check_failures(journal.tally, self._settings.run.max_failure_rate)
+
+    def _ask(self, plan_id: str, buckets: Sequence[Bucket], committed: Callable[[], None]) -> None:
+        asking = Asking(self._settings, self._opened, self._store, self._console, plan_id, self._journal.run_id)
+        asking.run(buckets, self._journal.tally, committed, self._lease.check)
+
+    def _tell_changes(self) -> None:
+        """Say why answers that are there are not used, if they were asked with other settings."""
+        if RUNS in self._missing:
+            return
+        newest = newest_key(self._store)
+        if newest is not None and newest != self._opened.key:
+            lines = changes(self._store, newest, self._settings, self._opened.versions)
+            extract_messages.changed(self._console, lines, answers_by_key(self._store), self._opened.key)
+
+    def _plan_anew(self) -> Plan | None:
+        self._tell_changes()
+        with self._planner.draft() as draft:
+            plan_messages.draft(self._console, draft)
+            extract_messages.notes(self._console, self._opened, draft.asked)
+            self._make_tables()
+            self._journal.removed = draft.write()
+            self._journal.rejected = draft.changes.rejected
+            self._journal.lost_lines = draft.changes.lost.lines
+            return draft.plan if draft.plan.documents else None
+
+    def _make_tables(self) -> None:
+        """Not before something is to be written: an input that holds nothing leaves no tables behind."""
+        if RUNS in self._missing:
+            # Beside it lies the lease. The others come under that: where a store lets a commit be overwritten (S3), two
+            # first runs would make each of them twice.
+            self._store.create([RUNS])
+            self._lease.take()
+        self._store.create([table for table in self._missing if table is not RUNS])
+        create_views(self._store)
+
+    def _publisher(self, plan: Plan) -> Publisher:
+        return Publisher(
+            self._store,
+            plan.plan_id,
+            self._opened.key,
+            self._journal.run_id,
+            self._opened.question.ontology,
+            self._settings.answer,
+            self._opened.calibrated.calibration if self._opened.calibrated else None,
+            self._lease.check,
+        )
