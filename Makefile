@@ -39,7 +39,7 @@ test: setup ## run all tests but those of test-infra; one of them: make test ARG
 	@$(RUN) pytest -n $(JOBS) --dist loadgroup --no-loadscope-reorder $(ARGS)
 
 test-quick: setup ## the tests that need no Spark and no model, in a minute; some of them: ARGS as above
-	@$(RUN) pytest -n $(JOBS) --dist loadgroup --no-loadscope-reorder --hypothesis-profile quick -m "not model" $(or $(ARGS),tests/unit)
+	@$(RUN) pytest -n $(JOBS) --dist loadgroup --no-loadscope-reorder --hypothesis-profile quick -m "not model and not slow" $(or $(ARGS),tests/unit)
 
 test-infra: setup ## what takes minutes: llama.cpp built, served and deployed, clusters; 5 GB at first; ARGS as above
 	@$(RUN) pytest -m infra $(ARGS)

@@ -215,6 +215,7 @@ def requests(paragraphs: list[list[str]]) -> list[tuple[str, str]]:
     return [(chunk.text, chunk.context) for chunk in chunk_document(text, "标题", DEFAULT)]
 
 
+@pytest.mark.slow
 @settings(max_examples=20, derandomize=True)
 @given(st.integers(0, 2**32), st.booleans())
 def test_one_inserted_sentence_changes_at_most_six_requests(seed: int, new_paragraph: bool) -> None:
@@ -245,6 +246,7 @@ def test_cuts_are_found_again_in_one_long_paragraph() -> None:
     assert max(changed) < 20
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("piece", ["这是一个句子，它有一些词。", "a", "中，", "“a。”", "word ", "\n", "e\u0301"])
 def test_a_long_line_takes_linear_time(piece: str) -> None:
     def seconds(length: int) -> float:

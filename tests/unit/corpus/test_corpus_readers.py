@@ -115,6 +115,7 @@ def test_bad_bytes_cost_only_their_item(read: Read) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_a_large_array_is_read_in_little_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(raw, "_BLOCK", 1 << 16)
     path = tmp_path / "big.json"

@@ -146,6 +146,7 @@ def test_no_column_of_a_header_hides_another(tmp_path: Path) -> None:
     assert names(tmp_path, "a\ta \t", "tsv") == ["a#1", "a#2", "column 3"]
 
 
+@pytest.mark.slow
 def test_lines_that_are_read_again_are_held_in_bounds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rows, "MAX_RECORD_BYTES", 100_000)
     monkeypatch.setattr(raw, "_BLOCK", 1 << 14)

@@ -38,11 +38,13 @@ def documents(make_docs: ModuleType) -> Mapping[str, str]:
     return made
 
 
+@pytest.mark.slow
 def test_what_is_committed_is_what_the_code_says(documents: Mapping[str, str]) -> None:
     for name, text in documents.items():
         assert (ROOT / "docs" / name).read_text(encoding="utf-8") == text, "run: make docs"
 
 
+@pytest.mark.slow
 def test_every_error_says_what_to_do(documents: Mapping[str, str]) -> None:
     rows = [line for line in documents["errors.md"].splitlines() if line.startswith("| ")]
     assert len(rows) > 100
@@ -50,6 +52,7 @@ def test_every_error_says_what_to_do(documents: Mapping[str, str]) -> None:
     assert any("`prefix` and `suffix` say nothing with" in row for row in rows), "a reason that stands in a variable"
 
 
+@pytest.mark.slow
 def test_a_reason_stands_beside_the_remedy_of_its_own_branch(documents: Mapping[str, str]) -> None:
     rows = documents["errors.md"].splitlines()
     # Both reasons of `_ask` in preflight stand in one variable; the remedy of the second is a constant of the module.

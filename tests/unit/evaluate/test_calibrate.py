@@ -79,6 +79,7 @@ def looked(triples: list[JudgedTriple], *, without: int = 0) -> list[JudgedTripl
     return found
 
 
+@pytest.mark.slow
 def test_looks_are_weighed_where_every_triple_has_one() -> None:
     plain = [replace(each, features=replace(each.features, look=None)) for each in judged(300)]
     bare, some, every = (fit(each, source="gold") for each in (plain, looked(plain, without=1), looked(plain)))
@@ -97,6 +98,7 @@ def test_a_file_says_whether_it_needs_looks(tmp_path: Path) -> None:
     assert not read_calibration(file).calibration.needs_look
 
 
+@pytest.mark.slow
 def test_what_a_fit_has_of_looks_is_shown(tmp_path: Path) -> None:
     def shown(found: CalibrationFile, unlooked: int) -> str:
         console = Console(file=io.StringIO(), width=200)
@@ -112,6 +114,7 @@ def test_what_a_fit_has_of_looks_is_shown(tmp_path: Path) -> None:
     assert "second" not in shown(file_of(), 0)
 
 
+@pytest.mark.slow
 def test_figures_are_those_of_documents_that_the_fit_has_not_seen() -> None:
     triples = judged(600)
     found = quality(triples, cross_validated(triples), gold=2000)
@@ -171,6 +174,7 @@ def test_weighed_figures_are_those_of_scikit_learn_and_of_as_many_copies() -> No
         assert (kept.share, kept.precision.value) == pytest.approx((same.share, same.precision.value))
 
 
+@pytest.mark.slow
 def test_a_fit_counts_a_triple_by_how_many_it_stands_for() -> None:
     triples = [replace(each, weight=3.0 if each.right else 1.0) for each in judged(400)]
     copies = [each for each in triples for _ in range(int(each.weight))]
@@ -189,6 +193,7 @@ def test_a_fit_counts_a_triple_by_how_many_it_stands_for() -> None:
     assert sum(weighed) > sum(unweighed) + 0.1 * len(triples)
 
 
+@pytest.mark.slow
 def test_of_a_stratified_sheet_the_figures_are_those_of_all_triples() -> None:
     everything = judged(1200, seed=5)
     sure = {f"{rank}": truth(each.features, each.predicate) for rank, each in enumerate(everything)}
@@ -241,6 +246,7 @@ def test_too_few_judgements_are_refused(documents: int, right: bool | None) -> N
     assert caught.value.subject == "sheet.csv"
 
 
+@pytest.mark.slow
 def test_right_ones_of_one_document_are_still_cross_validated() -> None:
     triples = [replace(each, right=each.document == "d0") for each in judged(100)]
     assert all(0 <= value <= 1 for value in cross_validated(triples))
@@ -255,6 +261,7 @@ def test_a_fact_that_a_document_says_twice_is_found_once() -> None:
     assert found.best is not None and found.best.f1 == pytest.approx(2 / 3)
 
 
+@pytest.mark.slow
 def test_a_file_gives_back_what_was_fitted(tmp_path: Path) -> None:
     triples = judged(300)
     made, found = fit(triples, source="gold"), quality(triples, cross_validated(triples))

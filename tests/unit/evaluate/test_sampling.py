@@ -75,6 +75,7 @@ def test_without_any_confidence_it_is_a_plain_draw() -> None:
     assert drawn({}, 100, 0) == {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("off", [0.0, 0.4], ids=["a confidence that is true", "one that is far off"])
 def test_what_is_weighed_is_unbiased_and_what_is_not_is_biased(off: float) -> None:
     confidences, right = population(1000, 7, off)

@@ -108,6 +108,7 @@ def test_laws_of_a_weighted_share(counted: list[tuple[int, bool, float]]) -> Non
     assert weighted_share([]) is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("off", "alike"), [(0.0, 0.0), (0.0, 0.8), (2.0, 0.8)])
 def test_95_percent_means_95_percent_of_what_was_drawn_by_confidence(off: float, alike: float) -> None:
     """Of all triples, and of one relation that is right less often; `off`: how wrong the confidence is, in logits."""

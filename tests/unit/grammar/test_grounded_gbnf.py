@@ -292,6 +292,7 @@ def test_open_mode_admits_short_free_predicates(
     assert not any(grammar.admits(f'[["A","{predicate}","甲"]]') for predicate in bad)
 
 
+@pytest.mark.slow
 def test_a_text_without_stops_stays_affordable(
     read_gbnf: Any, entities_of: EntitiesOf, monkeypatch: pytest.MonkeyPatch
 ) -> None:

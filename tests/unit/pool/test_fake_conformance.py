@@ -495,6 +495,7 @@ def test_streams_and_other_questions_on_the_same_client(server: Asked) -> None:
         assert client.complete("甲", grammar=LONG, max_tokens=2, watch=Repeats()).truncated
 
 
+@pytest.mark.slow
 def test_a_server_is_left_where_its_answer_repeats_itself(server: Asked) -> None:
     answer = server.client.complete("甲", grammar=ROUND, max_tokens=2_000, probabilities=True, watch=Repeats())
     assert answer.text == '[["甲","写","乙"],["丙","写","丁"]]'
@@ -543,6 +544,7 @@ def test_slots(server: Asked) -> None:
     assert used["next_token"][0].keys() == {"has_next_token", "has_new_line", "n_remain", "n_decoded"}
 
 
+@pytest.mark.slow
 def test_more_requests_than_slots_are_deferred(server: Asked) -> None:
     before = server.client.metrics()
     with ThreadPoolExecutor(5) as executor:
@@ -615,6 +617,7 @@ def test_the_server_closes_too(server: Asked) -> None:
         assert b"Connection: close" in received
 
 
+@pytest.mark.slow
 def test_idle_connections_end_after_five_seconds(server: Asked) -> None:
     with (
         socket.create_connection(server.address, timeout=DEADLINE_S) as used,

@@ -340,6 +340,7 @@ def test_all_slots_fail_and_the_deferred_take_their_places(never: FakePool) -> N
         assert Counter(future.result() for future in futures) == {"http_500": 2, "connection": 2}
 
 
+@pytest.mark.slow
 def test_one_leaves_and_the_server_works_on_or_not(never: FakePool) -> None:
     assert code(never, timeout_s=0.5) == "timeout"
     never.wait("zombies", at_least=1)
@@ -353,6 +354,7 @@ def test_one_leaves_and_the_server_works_on_or_not(never: FakePool) -> None:
     assert never.counts().zombies == 1
 
 
+@pytest.mark.slow
 def test_slow_and_stuck() -> None:
     with FakePool(slots=2, latency_s=0.1) as pool:
         pool.script(rule("slow", factor=6, contains="第1号"), rule("stuck", contains="第2号"))
@@ -363,6 +365,7 @@ def test_slow_and_stuck() -> None:
         assert pool.counts().processing == 1
 
 
+@pytest.mark.slow
 def test_time_goes_by_tokens_slots_and_scale() -> None:
     speed = {"latency_s": None, "decode_tokens_s": 50.0, "prompt_tokens_s": 2_000.0, "slots": 2}
     with FakePool(3, each={1: {"time_scale": 20.0}, 2: {"crowding": 1.0}}, **speed) as pool:

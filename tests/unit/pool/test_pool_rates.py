@@ -61,6 +61,7 @@ def busiest_second(times: Sequence[float]) -> int:
     return max(sum(start <= time < start + 1 for time in times) for start in times)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("limits", "est_tokens"),
     [({"requests_per_s": 30.0}, 0), ({"tokens_per_s": 30.0 * 200}, 200)],

