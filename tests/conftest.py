@@ -12,7 +12,6 @@ import pytest
 from triplelake.config import EmbeddedSettings
 from triplelake.pool.embedded import EmbeddedServer
 from triplelake.pool.endpoints import Endpoint
-from triplelake.spark import open_session
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -38,6 +37,7 @@ def llama_server() -> Iterator[Endpoint]:
 def spark() -> Iterator[SparkSession]:
     """A session as `conf/spark-defaults.conf` makes it, with Delta; its tables are small, so two tasks shuffle them."""
     # Here, because the tests of the plain rooms run where there is no Spark.
+    from triplelake.spark import open_session
 
     session = open_session("triplelake tests")
     session.conf.set("spark.sql.shuffle.partitions", 2)
