@@ -11,19 +11,14 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import re
 import sys
 from pathlib import Path
 from typing import Any
 
-from convert_source import CannotConvert, captured, conversion_script
+from convert_source import CannotConvert, conversion_script, convert
 from gguf_header import Misfit, check_lora, read_header
 
 TYPES = ("f32", "f16", "bf16", "q8_0")
-_LAST_LINES = 8
-_MISSING = re.compile(r"^ModuleNotFoundError: No module named '([\w.]+)'", re.MULTILINE)
-_ENVIRONMENT = "Run it with a Python that has torch, transformers and safetensors: make setup-train makes one."
 
 
 def adapter_to_gguf(
@@ -46,12 +41,8 @@ def adapter_to_gguf(
     script = script or conversion_script()
     part = out.with_name(out.name + ".part")
     out.parent.mkdir(parents=True, exist_ok=True)
-    words = [str(script), str(adapter), "--base", str(base), "--outfile", str(part), "--outtype", kind]
-    environment = {name: value for name, value in os.environ.items() if name != "NO_LOCAL_GGUF"}
     try:
-        done = captured(words, {**environment, "HF_HUB_OFFLINE": "1"})
-        if done.returncode or not part.is_file():
-            raise _failed(script, done.stdout)
+        convert(script, [str(adapter), "--base", str(base)], part, kind)
         _check_result(adapter, part, model)
         part.replace(out)
     finally:
@@ -99,13 +90,6 @@ def _read_json(path: Path, remedy: str) -> dict[str, Any]:
     except ValueError as error:
         raise CannotConvert(2, path, f"is not JSON ({error})", remedy) from None
     return content if isinstance(content, dict) else {}
-
-
-def _failed(script: Path, said: str) -> CannotConvert:
-    if missing := _MISSING.search(said):
-        return CannotConvert(3, sys.executable, f"lacks the package {missing[1]}", _ENVIRONMENT)
-    lines = [line for line in said.splitlines() if line.strip()][-_LAST_LINES:]
-    return CannotConvert(4, script, "failed", "\n".join(["The end of what it said:", *(f"  {line}" for line in lines)]))
 
 
 def _check_result(adapter: Path, made: Path, model: Path | None) -> None:

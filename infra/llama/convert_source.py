@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import stat
 import subprocess
@@ -18,6 +19,9 @@ _PACKAGE = "llama-cpp-python"
 _SOURCE = f"llama_cpp_python-{VERSION}/vendor/llama.cpp/"
 _SCRIPT = "convert_lora_to_gguf.py"
 _WANTED = (_SCRIPT, "convert_hf_to_gguf.py", "conversion/", "gguf-py/gguf/", "LICENSE")
+_LAST_LINES = 8
+_MISSING = re.compile(r"^ModuleNotFoundError: No module named '([\w.]+)'", re.MULTILINE)
+_ENVIRONMENT = "Run it with a Python that has torch, transformers and safetensors: make setup-train makes one."
 _OTHERWISE = f"Or name {_SCRIPT} of a llama.cpp that is here with --script."
 
 
@@ -78,6 +82,31 @@ def _download(folder: Path) -> Path:
         remedy = "\n".join(["Check the network and pip's settings; it fetches 77 MB once.", _OTHERWISE, *said])
         raise CannotConvert(3, f"{_PACKAGE} {VERSION}", "pip could not fetch its source archive", remedy)
     return archives[0]
+
+
+def convert(script: Path, words: Sequence[str], made: Path, kind: str) -> None:
+    """Have a conversion script of llama.cpp write a GGUF file, with the `gguf` that came with it.
+
+    Args:
+        words: what is converted.
+        made: the file.
+        kind: type of its numbers, as the script calls it.
+
+    Raises:
+        CannotConvert: it fails, or this Python lacks a package that it needs.
+    """
+    environment = {name: value for name, value in os.environ.items() if name != "NO_LOCAL_GGUF"}
+    order = [str(script), *words, "--outfile", str(made), "--outtype", kind]
+    done = captured(order, {**environment, "HF_HUB_OFFLINE": "1"})
+    if done.returncode or not made.is_file():
+        raise _failed(script, done.stdout)
+
+
+def _failed(script: Path, said: str) -> CannotConvert:
+    if missing := _MISSING.search(said):
+        return CannotConvert(3, sys.executable, f"lacks the package {missing[1]}", _ENVIRONMENT)
+    lines = [line for line in said.splitlines() if line.strip()][-_LAST_LINES:]
+    return CannotConvert(4, script, "failed", "\n".join(["The end of what it said:", *(f"  {line}" for line in lines)]))
 
 
 def captured(words: Sequence[str], environment: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:

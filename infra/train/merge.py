@@ -24,9 +24,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "llama"))
 
 from rich.console import Console
 
-from convert_source import CannotConvert, captured, conversion_script
+from convert_source import CannotConvert, conversion_script, convert
 from train import check_packages
-from train_out import Out, base_hash
+from train_out import Out, base_hash, write_json
 from triplelake.cli.guard import guarded
 from triplelake.cli.parsing import EXIT_CODES, Parser
 from triplelake.console import say
@@ -35,7 +35,6 @@ from triplelake.pool.gguf import declared_alias
 from triplelake.prompt.profile import load_profile, write_profile
 
 _TYPES = ("q8_0", "f16", "bf16", "f32")
-_LAST_LINES = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +82,7 @@ def run(argv: Sequence[str], console: Console) -> None:
     write_profile(options.to / "profile.yaml", profile, comments, overwrite=True)
     # With it `jobs/evaluate.py` refuses texts that the model was trained on.
     card["training"]["alias"] = alias
-    (options.to / out.card.name).write_text(
-        json.dumps(card, ensure_ascii=False, indent=2, sort_keys=True) + "\n", encoding="utf-8"
-    )
+    write_json(options.to / out.card.name, card)
     say(console, f"Ask it:   --model {gguf} --profile {options.to / 'profile.yaml'}")
 
 
@@ -130,13 +127,9 @@ def _convert(merged: Path, gguf: Path, kind: str) -> None:
         SetupError: the script cannot be had, or it fails.
     """
     try:
-        script = conversion_script().with_name("convert_hf_to_gguf.py")
+        convert(conversion_script().with_name("convert_hf_to_gguf.py"), [str(merged)], gguf, kind)
     except CannotConvert as error:
-        raise SetupError("conversion", str(error).removeprefix("error: "), "") from None
-    done = captured([str(script), str(merged), "--outfile", str(gguf), "--outtype", kind])
-    if done.returncode or not gguf.is_file():
-        lines = [line for line in done.stdout.splitlines() if line.strip()][-_LAST_LINES:]
-        raise SetupError("conversion", f"{script.name} failed", "\n".join(["The end of what it said:", *lines]))
+        raise SetupError("model", str(error).removeprefix("error: "), "") from None
 
 
 def _parser() -> Parser:

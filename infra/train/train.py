@@ -81,10 +81,12 @@ def check_packages() -> None:
 
 
 def _resolved(options: Options) -> Options:
-    from train_device import device
+    """What is left to the device is decided here, so that a training never goes on otherwise on another one."""
+    from train_device import computed_in, device
 
-    packing = options.packing if options.packing is not None else device().type == "cuda"
-    return replace(options, packing=packing)
+    place = device()
+    packing = options.packing if options.packing is not None else place.type == "cuda"
+    return replace(options, packing=packing, precision=computed_in(options.precision, place))
 
 
 if __name__ == "__main__":

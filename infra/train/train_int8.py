@@ -19,23 +19,20 @@ _LEAST = 1e-12
 """The scale of a row of zeros, which must not be nil."""
 
 
-def use_int8(model: Any) -> int:
+def use_int8(model: Any) -> None:
     """Let every linear layer with an adapter multiply its frozen weights in int8; their fp32 form is let go.
 
     Args:
         model: from `get_peft_model`, in fp32, on a CPU.
-
-    Returns:
-        How many layers do.
     """
     remember = _Remembered()
-    found = [each for each in model.modules() if type(each) is Linear and isinstance(each.base_layer, nn.Linear)]
-    for layer in found:
+    for layer in model.modules():
+        if type(layer) is not Linear or not isinstance(layer.base_layer, nn.Linear):
+            continue
         layer.frozen = _Frozen(layer.base_layer, remember)
         layer.__class__ = _Int8Linear
-        # Its shape is still asked for; nobody reads its values any more.
-        layer.base_layer.weight = nn.Parameter(layer.base_layer.weight.detach()[:0], requires_grad=False)
-    return len(found)
+        # Type and width are still asked for; a slice of the old weights would keep all of them.
+        layer.base_layer.weight = nn.Parameter(layer.base_layer.weight.new_empty(0, layer.in_features), False)
 
 
 def by_rows(given: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

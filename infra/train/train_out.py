@@ -85,7 +85,7 @@ class Out:
             raise OutputError(str(self.folder), "holds files that are none of a training", "Name another folder.")
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            _write_json(begun, identity)
+            write_json(begun, identity)
         except OSError as error:
             raise OutputError(str(self.folder), error.strerror or "cannot be written", "Check --out.") from None
 
@@ -145,12 +145,13 @@ def finish(
         "versions": {name: version(name) for name in _PACKAGES},
         "curve": [each for each in lines if "held_loss" in each],
     }
-    _write_json(out.card, {"data": course.card, "training": training})
+    write_json(out.card, {"data": course.card, "training": training})
     shutil.rmtree(out.state, ignore_errors=True)
     return training
 
 
-def _write_json(file: Path, content: Mapping[str, Any]) -> None:
+def write_json(file: Path, content: Mapping[str, Any]) -> None:
+    """Write a file that is there as a whole or not at all."""
     part = file.with_suffix(".part")
     part.write_text(json.dumps(content, ensure_ascii=False, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     part.replace(file)

@@ -157,7 +157,6 @@ class Training:
         assert best is not None  # the last look is one
         told = {
             "texts": len(taught.samples),
-            "computed_in": computed_in(self.options.precision, device()),
             "too_long": taught.too_long,
             "special": taught.special,
             "steps": trainer.state.global_step,

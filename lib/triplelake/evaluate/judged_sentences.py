@@ -54,7 +54,8 @@ def judged_sentences(review: Review) -> list[JudgedSentence]:
     """
     right: dict[tuple[str, str], list[Fact]] = {}
     of_document: dict[str, list[str]] = defaultdict(list)
-    silent = {(document, as_text(evidence)) for document, evidence in review.silent}
+    # Not a set: what is drawn of these sentences by a seed depends on their order.
+    silent = dict.fromkeys((document, as_text(evidence)) for document, evidence in review.silent)
     told = (each for each in (*review.verdicts, *review.missing) if each.right is not None)
     facts = [((each.document, as_text(each.evidence)), [_fact(each)] if each.right else []) for each in told]
     for (document, text), found in (*facts, *((place, []) for place in silent)):

@@ -169,7 +169,7 @@ def test_int8_learns_what_fp32_does(home: Path) -> None:
         assert f"operations/s in {precision}" in done.stdout
         losses[precision] = [each["loss"] for each in log_of(home / precision) if "loss" in each]
         card = json.loads((home / precision / "card.json").read_text(encoding="utf-8"))
-        assert card["training"]["computed_in"] == precision
+        assert card["training"]["precision"] == precision
     assert losses["int8"] != losses["fp32"]
     assert losses["int8"] == pytest.approx(losses["fp32"], rel=0.05)
 
