@@ -39,7 +39,8 @@ class Terminal(Console):
 
 def terminal(*, stderr: bool = False, file: TextIO | None = None, width: int | None = None) -> Console:
     """The console that a command prints to: every one is made here."""
-    return Terminal(stderr=stderr, file=file, width=width)
+    # To rich `:cat:` would be a picture, also within a path.
+    return Terminal(stderr=stderr, file=file, width=width, emoji=False)
 
 
 def say(console: Console, text: str, *, style: str | None = None) -> None:

@@ -100,7 +100,7 @@ def _other_words(words: Sequence[str], console: Console) -> None:
         say(console, f"triplelake {__version__}")
     elif options.print_completion:
         script = completion(main_parser(), command_parsers(), COMMANDS, options.print_completion)
-        console.file.write(f"{script}\n")  # as it is: to rich `:name:` is a picture
+        console.file.write(f"{script}\n")  # as it is: a shell reads it, and no person
     else:
         raise UsageError("triplelake", "is told no command", "`triplelake --help` lists them.")
 

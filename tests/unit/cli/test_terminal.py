@@ -42,6 +42,19 @@ def test_no_way_to_print_lets_a_control_character_through(markup: bool) -> None:
     assert harmless(console.file.getvalue())
 
 
+def test_colons_stay_what_they_are() -> None:
+    console = terminal(file=io.StringIO(), width=200)
+    say(console, "Written:  out/:cat:/facts.csv")
+    grid = Table.grid()
+    grid.add_row("a:heart:b")
+    console.print(grid)
+    assert isinstance(console.file, io.StringIO)
+    assert [line.strip() for line in console.file.getvalue().splitlines()] == [
+        "Written:  out/:cat:/facts.csv",
+        "a:heart:b",
+    ]
+
+
 def test_an_error_names_its_subject_without_its_control_characters(capsys: pytest.CaptureFixture[str]) -> None:
     def command(console: object) -> None:
         raise InputError(HOSTILE, f"holds {HOSTILE}", f"Rename {HOSTILE}.")
