@@ -151,9 +151,10 @@ def fill(page: str, lang: str) -> str:
         KeyError: a mark has a name that nothing here has.
     """
 
+    shown = pictures(lambda words: words.en if lang == "en" else words.zh)
+
     def made(mark: re.Match[str]) -> str:
-        text = pictures(lambda words: words.en if lang == "en" else words.zh)[mark[1]]
-        return f"<!-- {mark[1]} -->\n{text}<!-- /{mark[1]} -->"
+        return f"<!-- {mark[1]} -->\n{shown[mark[1]]}<!-- /{mark[1]} -->"
 
     return re.sub(r"<!-- (\w+) -->\n.*?<!-- /\1 -->", made, page, flags=re.DOTALL)
 
