@@ -17,7 +17,7 @@ from triplelake.report.gather import gather
 from triplelake.report.model import SHOWN_CHARS, Cause, Counts, Edge, Place
 from triplelake.tables.schemas import ATTEMPTS, CHUNKS, DOCUMENTS, RUNS, TRIPLES, Table
 from triplelake.tables.store import Store
-from triplelake.tables.views import register
+from triplelake.tables.views import Views
 
 pytestmark = pytest.mark.spark
 
@@ -75,8 +75,7 @@ def test_a_report_of_tables(store: Store, tmp_path: Path) -> None:
     run |= {"answered": 3, "settings": '{"ontology": "none", "input": ["in.jsonl"]}', "versions": '{"model": "m@1"}'}
     _append(store, RUNS, [run])
 
-    register(store, fixed=True)
-    found = gather(store)
+    found = gather(store, Views(store, fixed=True))
     assert found.counts == Counts(2, 1, 4, 2, 3, 1, 1, 3)
     assert (found.model, found.ontology, found.input) == ("m@1", "none", "in.jsonl")
     assert [(run.answers_per_s, run.started_at) for run in found.runs] == [(1.5, AT)]

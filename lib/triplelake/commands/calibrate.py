@@ -26,21 +26,20 @@ from triplelake.prompt.ontology import Ontology
 from triplelake.spark import open_session
 from triplelake.tables.mentions import AnsweredChunk, Mention, mentions
 from triplelake.tables.store import Store
-from triplelake.tables.views import register
+from triplelake.tables.views import Views
 
 PRECISIONS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 """For which the table of a calibration has a line, where a confidence gives them."""
 
-_WANTED = "calibrated_documents"
-_CHUNKS = f"""
+_CHUNKS = """
 SELECT c.*, CASE WHEN a.status <> 'failed' THEN a.completion END AS completion,
        coalesce(a.error_code = 'truncated', false) AS truncated, a.finished_at AS answered_at,
        a.token_logprobs, a.token_chars, a.looks
-FROM chunks c
-JOIN current_documents d
+FROM {chunks} c
+JOIN {current_documents} d
   ON c.doc_id = d.doc_id AND c.doc_version = d.doc_version AND c.extraction_key = d.extraction_key
-JOIN {_WANTED} w ON c.doc_id = w.doc_id
-LEFT JOIN answers a ON c.request_id = a.request_id
+JOIN {wanted} w ON c.doc_id = w.doc_id
+LEFT JOIN {answers} a ON c.request_id = a.request_id
 ORDER BY c.doc_id, c.ordinal"""
 _FIELDS = tuple(field.name for field in fields(AnsweredChunk))
 
@@ -87,7 +86,6 @@ def calibrate(output: str, by: Judgement, *, ontology: str | None = None) -> Cal
     gold = READERS[by.gold_format](by.file) if by.gold_format else []
     store = Store(open_session("triplelake calibrate"), output)
     store.require()
-    register(store)
     if by.review is not None:
         doc_ids = _documents_of(store, by.review)
         wanted: Mapping[str, GoldDocument] = {}
@@ -141,14 +139,14 @@ def calibrate(output: str, by: Judgement, *, ontology: str | None = None) -> Cal
 def _documents_of(store: Store, review: Review) -> list[str]:
     ids = pa.Table.from_pydict({"triple_id": [verdict.triple_id for verdict in review.verdicts]})
     frame = F.broadcast(store.spark.createDataFrame(ids))
-    current = store.spark.table("current_triples").join(frame, "triple_id", "left_semi")
+    current = Views(store)["current_triples"].join(frame, "triple_id", "left_semi")
     return [row["doc_id"] for row in current.select("doc_id").distinct().collect()]
 
 
 def _chunks(store: Store, doc_ids: Sequence[str]) -> list[dict[str, Any]]:
     wanted = pa.Table.from_pydict({"doc_id": list(doc_ids)}, schema=pa.schema([("doc_id", pa.string())]))
-    store.spark.createDataFrame(wanted).createOrReplaceTempView(_WANTED)
-    return [row.asDict() for row in store.spark.sql(_CHUNKS).collect()]
+    frame = store.spark.createDataFrame(wanted)
+    return [row.asDict() for row in Views(store).sql(_CHUNKS, wanted=frame).collect()]
 
 
 def _mentions(

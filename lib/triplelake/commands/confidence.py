@@ -9,7 +9,7 @@ from triplelake.config import Settings
 from triplelake.evaluate.calibration_file import CalibrationFile
 from triplelake.tables.schemas import TRIPLES
 from triplelake.tables.store import Store
-from triplelake.tables.views import confidences, create_views, register
+from triplelake.tables.views import Views, confidences, create_views
 from triplelake.triples.confidence import least_confidence
 
 
@@ -19,20 +19,20 @@ def sift(store: Store, settings: Settings, calibrated: CalibrationFile | None, c
         return
     least = settings.run.min_confidence or 0.0
     if settings.run.precision is not None:
-        register(store)
-        least = least_confidence(settings.run.precision, confidences(store))
+        least = least_confidence(settings.run.precision, confidences(Views(store)))
     if least != (before := store.min_confidence()):
         store.set_min_confidence(least)
         create_views(store)
-        register(store)
-        unknown = store.spark.table("current_triples").where("confidence IS NULL").count()
-        confidence_messages.sifted(console, before, least, unknown)
+        confidence_messages.sifted(console, before, least, _unknown(store))
 
 
 def tell_unlooked(store: Store, calibrated: CalibrationFile | None, console: Console) -> None:
     """Say how many triples have no confidence, where the calibration gives none without a second look."""
     if calibrated is None or not calibrated.calibration.needs_look or not store.exists(TRIPLES):
         return
-    register(store)
-    if count := store.spark.table("current_triples").where("confidence IS NULL").count():
+    if count := _unknown(store):
         confidence_messages.unlooked(console, count)
+
+
+def _unknown(store: Store) -> int:
+    return Views(store)["current_triples"].where("confidence IS NULL").count()

@@ -32,7 +32,7 @@ from triplelake.prompt.ontology_file import load_ontology
 from triplelake.spark import open_session
 from triplelake.tables.ontology import stored_ontology
 from triplelake.tables.store import Store
-from triplelake.tables.views import register
+from triplelake.tables.views import Views
 
 What = Literal["facts", "triples"]
 WHATS: tuple[What, ...] = get_args(What)
@@ -95,9 +95,8 @@ def export(choice: Choice, console: Console) -> None:
         ontology = stored_ontology(store)
         if ontology is None:
             say(console, "Names:    the ontology of the newest run is not there; --ontology names it")
-    register(store, fixed=True)
     job = _Job(choice, console, _form(choice, names, ontology))
-    rows = job.selected(spark.table(_VIEWS[choice.what]))
+    rows = job.selected(Views(store, fixed=True)[_VIEWS[choice.what]])
     try:
         with target.writing() as draft:
             job.write(rows, draft)

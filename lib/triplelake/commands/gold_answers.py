@@ -19,20 +19,19 @@ from triplelake.evaluate.report import Run
 from triplelake.prompt.answer_form import ARRAYS
 from triplelake.tables.schemas import CHUNKS, RUNS, SEQUENCE
 from triplelake.tables.store import Store
-from triplelake.tables.views import register
+from triplelake.tables.views import Views
 
 _VERSION = ["doc_id", "doc_version", "extraction_key"]
-_WANTED = "wanted_documents"
 # White space is no part of a text's identity: a reader may have left out the line's end.
 _TEXT_KEY = "sha2(regexp_replace({}, '[\\\\s\\\\u3000]+', ''), 256)"
-_MENTIONS = f"""
-SELECT t.* FROM current_triples t LEFT SEMI JOIN {_WANTED} w ON t.doc_id = w.doc_id"""
-_REPLIES = f"""
+_MENTIONS = """
+SELECT t.* FROM {current_triples} t LEFT SEMI JOIN {wanted} w ON t.doc_id = w.doc_id"""
+_REPLIES = """
 SELECT c.doc_id, c.ordinal, c.text, c.title, c.context, c.lang,
        a.status, a.error_code, a.completion, a.completion_tokens
-FROM chunks c
-JOIN {_WANTED} w ON c.doc_id = w.doc_id AND c.doc_version = w.doc_version AND c.extraction_key = w.extraction_key
-LEFT JOIN answers a ON c.request_id = a.request_id
+FROM {chunks} c
+JOIN {wanted} w ON c.doc_id = w.doc_id AND c.doc_version = w.doc_version AND c.extraction_key = w.extraction_key
+LEFT JOIN {answers} a ON c.request_id = a.request_id
 ORDER BY c.doc_id, c.ordinal"""
 
 
@@ -62,8 +61,8 @@ def find(store: Store, gold: Sequence[GoldDocument], *, own_ids: bool) -> Found:
     Raises:
         InputError: there is none.
     """
-    register(store)
-    current = store.spark.table("current_documents").select(*_VERSION, "lang")
+    views = Views(store)
+    current = views["current_documents"].select(*_VERSION, "lang")
     by = "doc_id"
     matched = _by_id(store, current, gold) if own_ids else {}
     if not matched:
@@ -75,7 +74,7 @@ def find(store: Store, gold: Sequence[GoldDocument], *, own_ids: bool) -> Found:
             "holds none of the documents of the gold file, neither by id nor by text",
             "Extract the file's texts first; or name the column with their ids: --id-column.",
         )
-    answered = _answered(store, current, {row["doc_id"] for row in matched.values()})
+    answered = _answered(views, store, current, {row["doc_id"] for row in matched.values()})
     pairs = [(each, answered.get(matched[each.id]["doc_id"])) for each in gold if each.id in matched]
     documents = tuple((_with_text(each, found), found) for each, found in pairs if found)
     changed = sum(bool(each.text) and _squeezed(each.text) != _squeezed(found.text) for each, found in documents)
@@ -86,7 +85,7 @@ def run_of(store: Store, found: Found) -> Run:
     """What made the judged documents: of the newest run with their key."""
     keys = {
         row["extraction_key"]
-        for row in store.spark.table("current_documents")
+        for row in Views(store)["current_documents"]
         .join(_ids(store, [each.doc_id for _, each in found.documents]), "doc_id", "left_semi")
         .select("extraction_key")
         .distinct()
@@ -143,14 +142,13 @@ def _by_text(store: Store, current: DataFrame, gold: Sequence[GoldDocument]) -> 
     return found
 
 
-def _answered(store: Store, current: DataFrame, doc_ids: Iterable[str]) -> dict[str, Answered]:
+def _answered(views: Views, store: Store, current: DataFrame, doc_ids: Iterable[str]) -> dict[str, Answered]:
     wanted = current.join(_ids(store, sorted(doc_ids)), "doc_id", "left_semi")
-    wanted.createOrReplaceTempView(_WANTED)
     mentions: dict[str, list[Mention]] = defaultdict(list)
-    for row in store.spark.sql(_MENTIONS).collect():
+    for row in views.sql(_MENTIONS, wanted=wanted).collect():
         mentions[row["doc_id"]].append(_mention(row))
     chunks: dict[str, list[Row]] = defaultdict(list)
-    for row in store.spark.sql(_REPLIES).collect():
+    for row in views.sql(_REPLIES, wanted=wanted).collect():
         chunks[row["doc_id"]].append(row)
     return {
         doc_id: Answered(

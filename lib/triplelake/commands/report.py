@@ -15,7 +15,7 @@ from triplelake.report.words import PageLang
 from triplelake.spark import open_session
 from triplelake.tables.ontology import stored_ontology
 from triplelake.tables.store import Store
-from triplelake.tables.views import register
+from triplelake.tables.views import Views
 
 
 def make_report(
@@ -41,9 +41,8 @@ def make_report(
     names = load_ontology(ontology) if ontology else None
     store = Store(open_session("triplelake report"), output)
     store.require()
-    register(store, fixed=True)
     with console.status("counting"):
-        report = gather(store, documents)
+        report = gather(store, Views(store, fixed=True), documents)
     text = page(report, lang, names or stored_ontology(store))
     with target.writing() as draft:
         draft.write("", iter([text]))

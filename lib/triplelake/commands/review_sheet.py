@@ -26,7 +26,7 @@ from triplelake.prompt.ontology import Ontology
 from triplelake.spreadsheets import rows_of_cells, without_formula
 from triplelake.tables.schemas import CHUNKS
 from triplelake.tables.store import Store
-from triplelake.tables.views import register
+from triplelake.tables.views import Views
 from triplelake.types import Lang
 
 _WRITTEN = (
@@ -142,10 +142,9 @@ def marked(triple: Mapping[str, Any]) -> str:
 
 
 def _triples(store: Store, documents: DataFrame, ontology: Ontology | None) -> list[dict[str, Any]]:
-    register(store)
     chunks = store.read(CHUNKS).select("chunk_id", F.col("text").alias("chunk_text"))
     rows = (
-        store.spark.table("current_triples")
+        Views(store)["current_triples"]
         .join(documents.select(*_VERSION).distinct(), _VERSION)
         .join(chunks, "chunk_id")
         .orderBy("doc_id", "subject_start", "object_start", "triple_id")
@@ -159,13 +158,13 @@ def _triples(store: Store, documents: DataFrame, ontology: Ontology | None) -> l
 
 def _silent(store: Store, documents: DataFrame) -> list[dict[str, Any]]:
     """Some texts of the sample that were answered, and in which nothing was found."""
-    table = store.spark.table
+    views = Views(store)
     rows = (
         store.read(CHUNKS)
         .join(documents.select(*_VERSION).distinct(), _VERSION)
-        .join(table("current_documents"), [*_VERSION, "extraction_key"], "left_semi")
-        .join(table("answers").where("status <> 'failed'"), "request_id", "left_semi")
-        .join(table("current_triples"), "chunk_id", "left_anti")
+        .join(views["current_documents"], [*_VERSION, "extraction_key"], "left_semi")
+        .join(views["answers"].where("status <> 'failed'"), "request_id", "left_semi")
+        .join(views["current_triples"], "chunk_id", "left_anti")
         .select(F.col("text").alias("evidence"), "lang", "doc_id")
         # By lot, and the same ones each time.
         .orderBy(F.xxhash64("doc_id", "text"))

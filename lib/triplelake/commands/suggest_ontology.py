@@ -14,7 +14,7 @@ from triplelake.filesystems import locate
 from triplelake.prompt.prompts import LANGS
 from triplelake.prompt.relations import SUFFIX
 from triplelake.tables.store import Store
-from triplelake.tables.views import register
+from triplelake.tables.views import Views
 from triplelake.text import comparison_key
 from triplelake.types import Lang
 
@@ -68,9 +68,8 @@ def suggest(store: Store) -> tuple[str, int] | None:
 
 def most_used(store: Store) -> list[Used]:
     """The predicates of the current triples, the most frequent first; at most `MOST`."""
-    register(store)
     rows = (
-        store.spark.table("current_triples")
+        Views(store)["current_triples"]
         .where("grounding <> 'none'")
         .groupBy("predicate")
         .agg(

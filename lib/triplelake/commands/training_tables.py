@@ -19,7 +19,7 @@ from triplelake.prompt.ontology import Ontology
 from triplelake.spark import open_session
 from triplelake.tables.schemas import RUNS, SEQUENCE
 from triplelake.tables.store import Store
-from triplelake.tables.views import register
+from triplelake.tables.views import Views
 from triplelake.training.texts import KnownText
 from triplelake.triples.confidence import least_confidence
 from triplelake.triples.identity import text_hash
@@ -32,23 +32,23 @@ MOST = 200_000
 
 _SOUND = "t.grounding <> 'none' AND size(t.flags) = 0"
 _FACTS = f"""
-SELECT t.* FROM current_triples t LEFT SEMI JOIN facts f ON t.fact_id = f.fact_id WHERE {_SOUND}"""
+SELECT t.* FROM {{current_triples}} t LEFT SEMI JOIN {{facts}} f ON t.fact_id = f.fact_id WHERE {_SOUND}"""
 _SURE = f"""
-SELECT t.* FROM current_triples t WHERE t.confidence >= {{least!r}} AND {_SOUND}"""
+SELECT t.* FROM {{current_triples}} t WHERE t.confidence >= {{least}} AND {_SOUND}"""
 _BINS = f"""
-SELECT min(confidence), count(*), sum(confidence) FROM current_triples t
+SELECT min(confidence), count(*), sum(confidence) FROM {{current_triples}} t
 WHERE confidence IS NOT NULL AND {_SOUND} GROUP BY floor(1000 * confidence)"""
 # A chunk that several documents hold was asked once, and is one text here.
 _CHUNKS = """
 SELECT c.request_id, min(c.doc_id) AS doc_id, first(c.text) AS text, first(c.title) AS title,
        first(c.context) AS context, first(c.lang) AS lang, first(s.facts) AS facts, first(n.said) AS said
-FROM chunks c
-JOIN current_documents d
+FROM {{chunks}} c
+JOIN {{current_documents}} d
   ON c.doc_id = d.doc_id AND c.doc_version = d.doc_version AND c.extraction_key = d.extraction_key
 LEFT JOIN (SELECT chunk_id, collect_list(struct(subject, predicate, object)) AS facts
            FROM ({chosen}) chosen_triples GROUP BY chunk_id) s ON c.chunk_id = s.chunk_id
-LEFT JOIN (SELECT chunk_id, count(*) AS said FROM current_triples GROUP BY chunk_id) n ON c.chunk_id = n.chunk_id
-LEFT JOIN answers a ON c.request_id = a.request_id
+LEFT JOIN (SELECT chunk_id, count(*) AS said FROM {{current_triples}} GROUP BY chunk_id) n ON c.chunk_id = n.chunk_id
+LEFT JOIN {{answers}} a ON c.request_id = a.request_id
 WHERE {which}
 GROUP BY c.request_id
 ORDER BY xxhash64(c.request_id, {seed}L), c.request_id
@@ -56,10 +56,10 @@ LIMIT {most}"""
 # Gold of a whole document must be known again by its text. Chunks tile a document.
 _WHOLES = """
 SELECT c.doc_id, array_join(transform(array_sort(collect_list(struct(c.ordinal, c.text))), x -> x.text), '') AS text
-FROM chunks c
-JOIN current_documents d
+FROM {chunks} c
+JOIN {current_documents} d
   ON c.doc_id = d.doc_id AND c.doc_version = d.doc_version AND c.extraction_key = d.extraction_key
-LEFT SEMI JOIN trained_documents w ON c.doc_id = w.doc_id
+LEFT SEMI JOIN {wanted} w ON c.doc_id = w.doc_id
 GROUP BY c.doc_id HAVING count(*) > 1"""
 _WITH_FACTS, _EMPTY = "s.facts IS NOT NULL", "a.status = 'empty'"
 
@@ -69,10 +69,12 @@ class Lake:
     """The tables of an output.
 
     Args:
+        views: of them, fixed, so that all of the data is of one moment.
         settings: of its newest run that asked anything; empty where no run tells.
     """
 
     store: Store
+    views: Views
     settings: dict[str, Any]
 
     @classmethod
@@ -84,10 +86,9 @@ class Lake:
         """
         store = Store(open_session("triplelake export"), output)
         store.require()
-        register(store, fixed=True)
         asked = store.read(RUNS).where("extraction_key IS NOT NULL AND settings IS NOT NULL")
         newest = asked.orderBy(F.desc(SEQUENCE), F.desc("ended_at")).select("settings").first()
-        return cls(store, json.loads(newest["settings"]) if newest else {})
+        return cls(store, Views(store, fixed=True), json.loads(newest["settings"]) if newest else {})
 
     def ontology(self) -> Ontology | None:
         """The ontology of the newest run.
@@ -135,14 +136,14 @@ class Lake:
             yield from self._chosen(_FACTS, f"facts:{self.store.output}", choice, notes)
         if (least := self._least(choice)) is not None:
             yield from self._chosen(
-                _SURE.format(least=least), f"confidence>={least:.3g}:{self.store.output}", choice, notes
+                _SURE.replace("{least}", repr(least)), f"confidence>={least:.3g}:{self.store.output}", choice, notes
             )
 
     def _least(self, choice: TrainingChoice) -> float | None:
         """The confidence from which on triples are taken; None where they are no source."""
         if choice.min_confidence is None and choice.precision is None:
             return None
-        bins = [(row[0], row[1], row[2]) for row in self.store.spark.sql(_BINS).collect()]
+        bins = [(row[0], row[1], row[2]) for row in self.views.sql(_BINS).collect()]
         if not bins:
             name = "--precision" if choice.precision is not None else "--min-confidence"
             reason = f"needs confidence, and no triple of {self.store.output} has one"
@@ -174,13 +175,13 @@ class Lake:
     def _wholes(self, doc_ids: set[str]) -> dict[str, str]:
         """The hashes of the texts of documents that have several chunks."""
         table = pa.Table.from_pydict({"doc_id": sorted(doc_ids)}, schema=pa.schema([("doc_id", pa.string())]))
-        self.store.spark.createDataFrame(table).createOrReplaceTempView("trained_documents")
-        found = self.store.spark.sql(_WHOLES).toLocalIterator()
+        wanted = self.store.spark.createDataFrame(table)
+        found = self.views.sql(_WHOLES, wanted=wanted).toLocalIterator()
         return {row["doc_id"]: text_hash(row["text"]) for row in found}
 
     def _rows(self, chosen: str, which: str, most: int, seed: int) -> list[Any]:
         query = _CHUNKS.format(chosen=chosen, which=which, most=most, seed=seed)
-        return self.store.spark.sql(query).collect()
+        return self.views.sql(query).collect()
 
 
 def _known(row: Any, origin: str, facts: tuple[Fact, ...], whole: str) -> KnownText:

@@ -15,6 +15,7 @@ from triplelake.report import model
 from triplelake.report.model import Cause, Counts, Document, Edge, Mention, Place, RelationCount, Report, Run
 from triplelake.tables.schemas import SEQUENCE
 from triplelake.tables.store import Store
+from triplelake.tables.views import Views
 
 _USED = "grounding <> 'none' AND size(flags) = 0"
 _SUPPORT = ("documents <= 1", "documents = 2", "documents BETWEEN 3 AND 5", "documents > 5")
@@ -22,28 +23,29 @@ _VERSION = ["doc_id", "doc_version", "extraction_key"]
 _NO_MESSAGE = 300
 
 
-def gather(store: Store, documents: int = model.SHOWN_DOCUMENTS) -> Report:
-    """The report of an output whose views are registered in the session.
+def gather(store: Store, views: Views, documents: int = model.SHOWN_DOCUMENTS) -> Report:
+    """The report of an output.
 
     Args:
+        views: of it, fixed, so that the counts are of one moment.
         documents: how many are shown. What comes to the driver is bounded by this and the numbers in `model`.
     """
-    return _Gathering(store, documents).report()
+    return _Gathering(store, views, documents).report()
 
 
 class _Gathering:
-    def __init__(self, store: Store, documents: int) -> None:
+    def __init__(self, store: Store, views: Views, documents: int) -> None:
         self._store = store
-        self._spark = store.spark
+        self._views = views
         self._shown = documents
 
     def report(self) -> Report:
         asked = self._runs.where("extraction_key IS NOT NULL").select("settings", "versions").first()
         settings = json.loads(asked["settings"]) if asked else {}
         versions = json.loads(asked["versions"]) if asked else {}
-        relations = self._spark.table("relations").orderBy(F.desc("mentions"), "predicate")
+        relations = self._views["relations"].orderBy(F.desc("mentions"), "predicate")
         facts = (
-            self._spark.table("facts")
+            self._views["facts"]
             .groupBy()
             .agg(
                 F.count(F.lit(1)).alias("facts"),
@@ -65,7 +67,7 @@ class _Gathering:
             ),
             relations_in_all=relations.count(),
             support=(facts["support_0"], facts["support_1"], facts["support_2"], facts["support_3"]),
-            failures=self._causes("failures", "coalesce(error_code, '')", "error_message"),
+            failures=self._causes(self._views["failures"], "coalesce(error_code, '')", "error_message"),
             rejections=self._rejections(),
             documents=self._documents(),
             edges=self._edges(),
@@ -73,14 +75,14 @@ class _Gathering:
 
     @cached_property
     def _runs(self) -> DataFrame:
-        return self._spark.table("runs").orderBy(F.desc(SEQUENCE), F.desc("ended_at"))
+        return self._views["runs"].orderBy(F.desc(SEQUENCE), F.desc("ended_at"))
 
     def _counts(self, facts: int) -> Counts:
-        published = self._spark.table("current_documents")
+        published = self._views["current_documents"]
         documents = published.agg(F.count(F.lit(1)), F.sum("chunks"), F.sum("failed")).collect()[0]
-        triples = self._spark.table("current_triples")
+        triples = self._views["current_triples"]
         mentions = triples.agg(F.count(F.lit(1)), F.count_if(~F.expr(_USED))).collect()[0]
-        rejected = self._spark.table("documents").where("state = 'rejected'").select("source", "place", "reason")
+        rejected = self._views["documents"].where("state = 'rejected'").select("source", "place", "reason")
         return Counts(
             documents=documents[0],
             rejected=rejected.distinct().count(),
@@ -89,24 +91,23 @@ class _Gathering:
             mentions=mentions[0],
             flagged=mentions[1],
             facts=facts,
-            entities=self._spark.table("entities").count(),
+            entities=self._views["entities"].count(),
         )
 
     def _rejections(self) -> tuple[Cause, ...]:
         # A record is rejected anew by every run that meets it.
-        once = self._spark.table("documents").where("state = 'rejected'").select("source", "place", "reason").distinct()
-        once.createOrReplaceTempView("report_rejections")
-        return self._causes("report_rejections", "coalesce(reason, '')", "concat_ws(', ', source, place)")
+        once = self._views["documents"].where("state = 'rejected'").select("source", "place", "reason").distinct()
+        return self._causes(once, "coalesce(reason, '')", "concat_ws(', ', source, place)")
 
-    def _causes(self, view: str, what: str, example: str) -> tuple[Cause, ...]:
-        rows = self._spark.table(view).groupBy(F.expr(what).alias("what"))
+    def _causes(self, found: DataFrame, what: str, example: str) -> tuple[Cause, ...]:
+        rows = found.groupBy(F.expr(what).alias("what"))
         counted = rows.agg(F.count(F.lit(1)).alias("count"), F.min(F.expr(example)).alias("example"))
         worst = counted.orderBy(F.desc("count"), "what").limit(model.SHOWN_CAUSES).collect()
         return tuple(Cause(row["what"], row["count"], (row["example"] or "")[:_NO_MESSAGE]) for row in worst)
 
     def _documents(self) -> tuple[Document, ...]:
         """A sample by hash, each with the beginning of its text and the triples that stand there."""
-        published = self._spark.table("current_documents")
+        published = self._views["current_documents"]
         chosen = published.orderBy(F.xxhash64("doc_id"), "doc_id").limit(self._shown)
         rows = chosen.select(*_VERSION, "title", "lang").collect()
         # By value: a join with the limited rows would sort all documents once more.
@@ -123,16 +124,14 @@ class _Gathering:
         return tuple(found)
 
     def _texts(self, ids: list[str]) -> Mapping[tuple[str, str, str], str]:
-        chunks = self._spark.table("chunks").where(
-            F.col("doc_id").isin(ids) & (F.col("char_start") <= model.SHOWN_CHARS)
-        )
+        chunks = self._views["chunks"].where(F.col("doc_id").isin(ids) & (F.col("char_start") <= model.SHOWN_CHARS))
         texts: dict[tuple[str, str, str], str] = defaultdict(str)
         for row in chunks.select(*_VERSION, "ordinal", "text").distinct().orderBy("ordinal").collect():
             texts[row["doc_id"], row["doc_version"], row["extraction_key"]] += row["text"]
         return texts
 
     def _mentions(self, ids: list[str]) -> Mapping[str, list[Mention]]:
-        triples = self._spark.table("current_triples").where(F.col("doc_id").isin(ids))
+        triples = self._views["current_triples"].where(F.col("doc_id").isin(ids))
         early = triples.where(F.col("evidence_start") <= model.SHOWN_CHARS).orderBy("evidence_start", "triple_id")
         mentions: dict[str, list[Mention]] = defaultdict(list)
         for row in early.collect():
@@ -144,7 +143,7 @@ class _Gathering:
         return mentions
 
     def _edges(self) -> tuple[Edge, ...]:
-        best = self._spark.table("facts").orderBy(F.desc("documents"), F.desc("mentions"), "fact_id")
+        best = self._views["facts"].orderBy(F.desc("documents"), F.desc("mentions"), "fact_id")
         names = ("subject_id", "subject", "predicate", "object_id", "object", "mentions", "documents")
         return tuple(Edge(*row) for row in best.select(*names).limit(model.SHOWN_FACTS).collect())
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Mapping
-from string import Template
+from string import Formatter, Template
 
 from pyspark.sql import DataFrame
 
@@ -93,6 +93,8 @@ WHERE a.status = 'failed'""",
 }
 """Views by name, each after those that it reads."""
 
+_TABLES = {table.name: table for table in TABLES}
+
 
 _RELATIVE = (
     "-- Start DuckDB in the folder of the tables, duckdb -init sql/duckdb.sql: a copy of the folder then reads itself.",
@@ -147,11 +149,48 @@ def script(store: Store, dialect: str) -> str:
             location = _S3.sub("s3://", location)
         source = delta_name(location) if dialect == "spark" else "delta_scan('{}')".format(location.replace("'", "''"))
         lines.append(f"CREATE OR REPLACE TEMPORARY VIEW {table.name} AS SELECT * FROM {source};")
-    names = {name: name for name in (*VIEWS, *(table.name for table in TABLES))}
+    names = {name: name for name in (*VIEWS, *_TABLES)}
     least = store.min_confidence()
     for view, query in VIEWS.items():
         lines.append(f"CREATE OR REPLACE TEMPORARY VIEW {view} AS {render(query, names, dialect, least=least)};")
     return "\n".join(lines) + "\n"
+
+
+class Views:
+    """Tables and views of an output as DataFrames, each made when it is first asked for.
+
+    Nothing is registered in the session, whose user may have temporary views of the same names.
+
+    Args:
+        store: of the tables; they are there.
+        fixed: all as the tables are now, whatever is committed before a query ends; else each query sees the newest.
+    """
+
+    def __init__(self, store: Store, *, fixed: bool = False) -> None:
+        self._store = store
+        self._made: dict[str, DataFrame] = {}
+        if fixed:
+            # In this order: a document that is published in the one has its triples in the other.
+            self._made = {table.name: store.read_now(table) for table in TABLES}
+
+    def __getitem__(self, name: str) -> DataFrame:
+        """A table or a view by its name.
+
+        Raises:
+            KeyError: there is none of that name.
+        """
+        if name not in self._made:
+            self._made[name] = self._store.read(_TABLES[name]) if name in _TABLES else self._view(VIEWS[name])
+        return self._made[name]
+
+    def sql(self, query: str, /, **frames: DataFrame) -> DataFrame:
+        """A query in which `{name}` stands where a table, a view or one of the frames is read."""
+        names = {name for _, name, _, _ in Formatter().parse(query) if name and name not in frames}
+        return self._store.spark.sql(query, args=None, **{name: self[name] for name in sorted(names)}, **frames)
+
+    def _view(self, query: str) -> DataFrame:
+        names = {name: f"{{{name}}}" for name in (*VIEWS, *_TABLES)}
+        return self.sql(render(query, names, least=self._store.min_confidence()))
 
 
 def select(view: str, args: Mapping[str, str | bool] | None = None, /, **frames: DataFrame) -> DataFrame:
@@ -166,31 +205,23 @@ def select(view: str, args: Mapping[str, str | bool] | None = None, /, **frames:
     return spark.sql(_PARAMETER.sub(r"{\1}", query), args=None, **frames, **(args or {}))
 
 
-def register(store: Store, *, fixed: bool = False) -> None:
-    """Make tables and views visible by their plain names in this session only.
-
-    Args:
-        fixed: as the tables are now, whatever is committed before a query ends; else each query sees the newest.
-    """
+def register(store: Store) -> None:
+    """Make tables and views visible by their plain names in this session only, for the queries of a person."""
     for table in TABLES:
-        # In this order: a document that is published in the one has its triples in the other.
-        (store.read_now(table) if fixed else store.read(table)).createOrReplaceTempView(table.name)
-    names = {name: name for name in (*VIEWS, *(table.name for table in TABLES))}
+        store.read(table).createOrReplaceTempView(table.name)
+    names = {name: name for name in (*VIEWS, *_TABLES)}
     least = store.min_confidence()
     for view, query in VIEWS.items():
         store.spark.sql(f"CREATE OR REPLACE TEMPORARY VIEW {view} AS {render(query, names, least=least)}")
 
 
-def confidences(store: Store) -> list[tuple[float, int, float]]:
-    """Facts by confidence, whether or not they count by now: in thousandths, their lowest, their number and their sum.
-
-    `register` must have made the tables visible.
-    """
-    names = {name: name for name in (*VIEWS, *(table.name for table in TABLES))}
+def confidences(views: Views) -> list[tuple[float, int, float]]:
+    """Facts by confidence, whether or not they count by now: in thousandths, the lowest, their number and their sum."""
+    names = {name: f"{{{name}}}" for name in (*VIEWS, *_TABLES)}
     query = f"""
 SELECT min(confidence), count(*), sum(confidence) FROM ({render(VIEWS["facts"], names)}) every_fact
 WHERE confidence IS NOT NULL GROUP BY floor(1000 * confidence)"""
-    return [(row[0], row[1], row[2]) for row in store.spark.sql(query).collect()]
+    return [(row[0], row[1], row[2]) for row in views.sql(query).collect()]
 
 
 def render(query: str, names: Mapping[str, str], dialect: str = "spark", *, least: float = 0.0) -> str:
