@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from os import PathLike, fspath
 from pathlib import Path
 
@@ -83,7 +83,7 @@ class KnowledgeGraph:
     """
 
     output: str
-    spark: SparkSession
+    spark: SparkSession = field(repr=False)
 
     @property
     def facts(self) -> DataFrame:
