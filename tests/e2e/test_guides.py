@@ -18,6 +18,7 @@ from harness.lake import Lake
 from harness.servers import API_KEY, Counted, Scripted, question, scripted_answer
 from pyspark.sql import SparkSession
 
+import triplelake
 from triplelake.evaluate.review import ENCODING
 from triplelake.prompt.ontology_file import load_ontology
 from triplelake.prompt.profile import find_profile
@@ -86,7 +87,7 @@ def test_python(here: Path, spark: SparkSession) -> None:
         block.replace("http://gpu-1:8080", os.environ["TRIPLELAKE__POOL"]) for block in blocks("python.md", "python")
     )
     assert run_block(extracting, here, articles=articles)["run"].counts.triples > 0
-    assert run_block(reading, here, spark=spark)["f1"].value >= 0
+    assert run_block(reading, here, spark=spark, triplelake=triplelake)["f1"].value >= 0
     assert (here / "facts.csv").is_file()
 
 
