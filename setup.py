@@ -65,6 +65,12 @@ EXTRAS = {
         "torch>=2.8,<3",
         "transformers>=5.2,<6",  # the model, its tokenizer, the Trainer
     ],
+    # For `make site`.
+    "docs": [
+        "jieba>=0.42,<1",  # words of Chinese text, for the site's search
+        "mkdocs>=1.6,<2",  # version 2 has no plugins, and so no `hooks`
+        "mkdocs-material>=9.7,<10",  # a theme in both languages, with search; its successor Zensical has no `hooks`
+    ],
     "dev": [
         "aiohttp>=3.10,<4",  # fakes
         "chispa>=0.11,<1",

@@ -43,8 +43,8 @@ The command line is stronger than the environment, the environment than the file
 Values of the environment and of `--set` are read as YAML: `null`, `0.5`, `[a, b]`. An unknown key is refused,
 and the nearest known one is named. The effective settings are printed and stored in the table `runs`, without the key.
 
-`triplelake COMMAND --help` shows the options of a command as they stand here, and three examples. In a checkout
-`python jobs/COMMAND.py` and `spark-submit jobs/COMMAND.py` are the same command ([how it is installed](command.md)).
+`triplelake COMMAND --help` shows the options of a command as they stand here, and three examples.
+`spark-submit jobs/COMMAND.py` in a checkout is the same command ([how it is installed](command.md)).
 
 Two variables are not settings: `TRIPLELAKE_CONF` names a folder to use instead of `conf/`, and `XDG_CACHE_HOME`
 the folder for the model of the `embedded` extra (default `~/.cache`).

@@ -2,7 +2,7 @@
 
     python infra/questions.py --input CORPUS --pool POOL --out FILE [--config FILE] [--count N]
 
-The prompts are those of `jobs/extract.py` with the same settings, each with its grammar for every engine. They are
+The prompts are those of `triplelake extract` with the same settings, each with its grammar for every engine. They are
 drawn from all of the corpus with a fixed seed, as far as it is files; a server of the pool is needed for its template.
 """
 

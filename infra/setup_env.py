@@ -1,6 +1,6 @@
 """Make the environment that triplelake runs in: Python packages, Java, Delta Lake's JARs, Spark's settings.
 
-    python3 infra/setup_env.py [--env .venv] [--extras spark,embedded,calibrate,infra,dev]
+    python3 infra/setup_env.py [--env .venv] [--extras spark,embedded,calibrate,infra,docs,dev]
 
 Needs Python 3.11 and its standard library. A second call does nothing until something that it depends on changes.
 `MAVEN_URL` names another Maven repository to fetch the JARs from, as pip's own variables do for packages.
@@ -52,7 +52,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Make the environment that triplelake runs in.")
     parser.add_argument("--env", type=Path, default=ROOT / ".venv", help="folder of the environment (default: .venv)")
     parser.add_argument(
-        "--extras", default="spark,embedded,calibrate,infra,dev", help="extras of setup.py (default: %(default)s)"
+        "--extras", default="spark,embedded,calibrate,infra,docs,dev", help="extras of setup.py (default: %(default)s)"
     )
     options = parser.parse_args(argv)
     env = options.env.absolute()

@@ -80,7 +80,7 @@ def run(argv: Sequence[str], console: Console) -> None:
     profile = replace(load_profile(out.folder / "profile.yaml"), match=(f"^{re.escape(alias)}$",))
     comments = ["How the model beside it is asked: an adapter of infra/train that was merged into its base."]
     write_profile(options.to / "profile.yaml", profile, comments, overwrite=True)
-    # With it `jobs/evaluate.py` refuses texts that the model was trained on.
+    # With it `triplelake evaluate` refuses texts that the model was trained on.
     card["training"]["alias"] = alias
     write_json(options.to / out.card.name, card)
     say(console, f"Ask it:   --model {gguf} --profile {options.to / 'profile.yaml'}")

@@ -1,4 +1,4 @@
-"""The folder that `jobs/export.py --what training` writes, read and looked at before anything is loaded."""
+"""The folder that `triplelake export --what training` writes, read and looked at before anything is loaded."""
 
 from __future__ import annotations
 

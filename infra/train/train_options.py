@@ -106,13 +106,13 @@ def parse(argv: Sequence[str]) -> Options:
 def _parser() -> Parser:
     parser = Parser(
         prog="train.py",
-        description="Train a LoRA adapter of a base model on what `jobs/export.py --what training` wrote.",
+        description="Train a LoRA adapter of a base model on what `triplelake export --what training` wrote.",
         epilog=EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     add = parser.add_argument
-    add("data", type=Path, metavar="DATA", help="folder that `jobs/export.py --what training` wrote")
+    add("data", type=Path, metavar="DATA", help="folder that `triplelake export --what training` wrote")
     add("--model", type=Path, required=True, metavar="GGUF|DIR", help="base model: a GGUF, or a Hugging Face folder")
     add("--out", type=Path, required=True, metavar="OUT", help="folder of the adapter; what stands there goes on")
     add("--epochs", type=float, default=4, metavar="N", help="times that each text is seen (4)")

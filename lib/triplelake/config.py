@@ -170,7 +170,7 @@ class RunSettings(_Section):
     max_failure_rate: float = Field(0.2, ge=0, le=1, description="share of failed requests that ends the run")
     preflight: bool = Field(True, description="known texts must be answered before the first wave")
     calibration: str = Field(
-        "auto", description="file of `jobs/calibrate.py`, of which confidence is made; `auto`: a shipped one; `none`"
+        "auto", description="file of `triplelake calibrate`, of which confidence is made; `auto`: a shipped one; `none`"
     )
     min_confidence: float | None = Field(
         None, ge=0, le=1, description="facts are what is at least so sure; if not set, all that is not flagged"
@@ -193,7 +193,7 @@ class CostSettings(_Section):
 
 
 class MaintainSettings(_Section):
-    """What `jobs/maintain.py` keeps."""
+    """What `triplelake maintain` keeps."""
 
     retain_days: int | None = Field(
         None, ge=0, description="days that files stay which no table needs any more; if not set, as each table says: 7"

@@ -319,7 +319,7 @@ def test_a_probe_and_a_sample_ask_what_the_run_need_not_ask_again(bench: Bench) 
         rows = list(csv.DictReader(sheet))
     assert {row["triple_id"] for row in rows} == triples and {row["doc_id"] for row in rows} <= drawn
     assert all("【" in row["marked"] for row in rows)
-    assert "jobs/evaluate.py --review" in bench.said and "   " + rows[0]["subject"] in bench.said
+    assert "triplelake evaluate --review" in bench.said and "   " + rows[0]["subject"] in bench.said
 
     bench.extract(file, output, corpus__id_column="id", run__preflight=True)
     assert "Checked:  the server answers a known sentence (zh-Hant)" in bench.said

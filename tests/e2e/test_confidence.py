@@ -93,7 +93,7 @@ def test_from_a_sample_to_facts_of_a_precision(bench: Bench, spark: SparkSession
     bench.backend.logprob = logprob
     file = bench.corpus(corpus())
     bench.extract(file, corpus__id_column="id", run__sample=JUDGED)
-    assert f"jobs/calibrate.py --output {bench.output} --review" in bench.said
+    assert f"triplelake calibrate --output {bench.output} --review" in bench.said
     assert "Sure:" not in bench.said
     assert {row["confidence"] for row in bench.lake.view("current_triples")} == {None}
     stored = bench.lake.rows("attempts")

@@ -19,6 +19,7 @@ from harness.servers import API_KEY, Counted, Scripted, question, scripted_answe
 from pyspark.sql import SparkSession
 
 import triplelake
+from triplelake.cli.main import COMMANDS
 from triplelake.evaluate.review import ENCODING
 from triplelake.prompt.ontology_file import load_ontology
 from triplelake.prompt.profile import find_profile
@@ -51,29 +52,29 @@ def here(spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 def type_in(line: str) -> None:
-    """Run `python jobs/NAME.py …` in this process."""
-    python, script, *words = shlex.split(line, comments=True)
-    assert python == "python" and (ROOT / script).is_file(), line
-    name = Path(script).stem
-    command = getattr(importlib.import_module(f"triplelake.cli.{name}"), f"{name}_command")
-    assert command(words) == 0, line
+    """Run `triplelake COMMAND …` in this process."""
+    program, command, *words = shlex.split(line, comments=True)
+    assert program == "triplelake" and command in COMMANDS, line
+    name = command.replace("-", "_")
+    run = getattr(importlib.import_module(f"triplelake.cli.{name}"), f"{name}_command")
+    assert run(words) == 0, line
 
 
 def fill(output: str) -> None:
     """What README and the guides suppose to be there: the tables of a run over the corpus."""
-    type_in(f"python jobs/extract.py --input corpus.jsonl --id-column id --title-column title --output {output}")
+    type_in(f"triplelake extract --input corpus.jsonl --id-column id --title-column title --output {output}")
 
 
 def test_readme(here: Path, spark: SparkSession) -> None:
     readme = ROOT / "README.md"  # its twin has the same blocks but for comments: tests/unit/docs/test_guides.py
     fill("out/kg")
-    [shown] = [block for block in blocks_of(readme, "") if "jobs/report.py" in block]
+    [shown] = [block for block in blocks_of(readme, "") if "triplelake report" in block]
     for line in shown.splitlines():
         type_in(line)
     assert (here / "report.html").is_file() and (here / "facts.csv").is_file()
     [queries] = blocks_of(readme, "sql")
     for query in queries.split(";")[:-1]:
-        type_in(f"python jobs/sql.py --output out/kg {shlex.quote(without_comments(query))}")
+        type_in(f"triplelake sql --output out/kg {shlex.quote(without_comments(query))}")
     [notebook] = blocks_of(readme, "python")
     names = run_block(notebook, here, spark=spark)
     assert names["run"].counts.documents == len((here / "corpus.jsonl").read_text("utf-8").splitlines())
@@ -127,7 +128,7 @@ def test_models(here: Path) -> None:
     assert find_profile(str(here / "my-model.yaml"), "whatever").name == "my-model"
     for block in blocks("models.md", "sh"):
         for line in block.splitlines():
-            if "tune_prompt" in line:
+            if "tune-prompt" in line:
                 believe(here)
             type_in(line)
     assert find_profile("tuned.yaml", "whatever").template == "plain"
@@ -180,4 +181,4 @@ def test_tables(here: Path) -> None:
         lake.query(query)
     for query in blocks("tables.md", "sql"):
         statement = without_comments(query).rstrip(";")
-        type_in(f"python jobs/sql.py --output out/kg {shlex.quote(statement)}")
+        type_in(f"triplelake sql --output out/kg {shlex.quote(statement)}")

@@ -1,4 +1,4 @@
-"""Queries as jobs/sql.py runs them."""
+"""Queries as `triplelake sql` runs them."""
 
 from __future__ import annotations
 

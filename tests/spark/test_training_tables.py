@@ -144,4 +144,4 @@ def test_confidence_is_needed_where_it_is_asked_for(lake: Store, tmp_path: Path)
     lake.spark.sql(f"UPDATE {lake.sql_name(TRIPLES)} SET confidence = NULL")
     with pytest.raises(UsageError, match=r"no triple of .* has one") as refused:
         _made(lake, tmp_path, precision=0.9)
-    assert "jobs/calibrate.py" in refused.value.remedy
+    assert "triplelake calibrate" in refused.value.remedy

@@ -38,7 +38,7 @@ def test_every_row_outlives_an_upgrade_that_is_killed_at_every_step(old: Store) 
     states = {tuple(row) for row in old.read(DOCUMENTS).select("doc_id", "state", "run_id", "at").collect()}
     with pytest.raises(OutputError, match=f"has schema version 2, this is {SCHEMA_VERSION}") as refused:
         old.check()
-    assert "jobs/maintain.py" in refused.value.remedy and "--upgrade" in refused.value.remedy
+    assert f"triplelake maintain --output {old.output} --upgrade" in refused.value.remedy
     assert upgradable(old)
 
     done = []

@@ -160,7 +160,7 @@ def _extract(argv: Sequence[str], console: Console) -> None:
 
         show_request(settings, wanted, console)
         return
-    # The settings of `jobs/maintain.py` are left out, so that the others and an error below them fit a screen.
+    # The settings of `triplelake maintain` are left out, so that the others and an error below them fit a screen.
     show_settings(console, {name: each for name, each in settings.public().items() if name != "maintain"})
     from triplelake.commands.extract import extract
     from triplelake.commands.republish import republish

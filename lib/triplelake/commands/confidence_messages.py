@@ -53,7 +53,7 @@ def calibration(console: Console, found: CalibrationFile, setting: LookKind) -> 
         say(console, "          It weighs second looks: set asking.second_look=yes_no, for what a run asks without")
         say(console, "          gets no confidence")
     elif has and not needs:
-        say(console, "          It weighs no second looks; those of this run are kept for the next jobs/calibrate.py")
+        say(console, "          It weighs no second looks; those of this run are kept for `triplelake calibrate`")
 
 
 def unlooked(console: Console, count: int) -> None:

@@ -22,8 +22,8 @@ _SMOKE_TEST = """\
 This demo asks Gemma 3 270M, a very small model, so that it runs on any machine in a few minutes.
 It is a smoke test: it shows that everything works. It is not a judge of what triplelake can find:
 most of its facts are wrong. A real model, asked about the same passages:
-  TRIPLELAKE__API_KEY=… python jobs/demo.py --pool http://gpu-1:8080     your llama-server
-  python jobs/demo.py --model path/to/model.gguf                         a model file on this machine
+  TRIPLELAKE__API_KEY=… triplelake demo --pool http://gpu-1:8080   your llama-server
+  triplelake demo --model path/to/model.gguf                       a model file on this machine
 """
 _COLUMNS = ("language", "match", "texts", "gold", "said", "right", "precision", "recall", "F1", "95 %")
 _FACTS = """\
@@ -53,7 +53,7 @@ def demo(settings: Settings, console: Console) -> None:
     console.print(_scores(store), highlight=False)
     say(console, f"\n{_FACTS}")
     show_query(settings.output, _FACTS, console, rows=10)
-    say(console, "\nYour own file:\n  python jobs/extract.py --input FILE --output out/kg")
+    say(console, "\nYour own file:\n  triplelake extract --input FILE --output out/kg")
 
 
 def _scores(store: Store) -> Grid:

@@ -69,7 +69,7 @@ def summary(console: Console, store: Store, journal: Journal) -> None:
         "SELECT predicate, mentions, facts FROM relations ORDER BY mentions DESC",
         "SELECT error_code, count(*) FROM failures GROUP BY error_code",
     ):
-        say(console, f'  python jobs/sql.py --output {shlex.quote(store.output)} "{query}"')
+        say(console, f'  triplelake sql --output {shlex.quote(store.output)} "{query}"')
 
 
 def _rejected(journal: Journal) -> str:

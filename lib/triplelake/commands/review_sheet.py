@@ -93,10 +93,10 @@ def leave_review(
             console,
             f"          Its last {len(silent):,} rows are texts in which nothing was found (docs/own-model.md).",
         )
-    say(console, f"          python jobs/evaluate.py --review {shlex.quote(written)}")
+    say(console, f"          triplelake evaluate --review {shlex.quote(written)}")
     say(console, "          and for how sure each triple is:")
     output = shlex.quote(store.output)
-    say(console, f"          python jobs/calibrate.py --output {output} --review {shlex.quote(written)}")
+    say(console, f"          triplelake calibrate --output {output} --review {shlex.quote(written)}")
 
 
 def sheet(triples: Iterable[dict[str, Any]], silent: Iterable[dict[str, Any]] = ()) -> str:

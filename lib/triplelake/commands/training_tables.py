@@ -147,7 +147,7 @@ class Lake:
         if not bins:
             name = "--precision" if choice.precision is not None else "--min-confidence"
             reason = f"needs confidence, and no triple of {self.store.output} has one"
-            raise UsageError(name, reason, "Fit it on judged triples (jobs/calibrate.py), then --republish.")
+            raise UsageError(name, reason, "Fit it on judged triples (`triplelake calibrate`), then --republish.")
         if choice.precision is None:
             return choice.min_confidence
         return least_confidence(choice.precision, bins)

@@ -1,4 +1,4 @@
-"""Every way of asking, tried on the same texts: what `jobs/tune_prompt.py` does with a pool."""
+"""Every way of asking, tried on the same texts: what `triplelake tune-prompt` does with a pool."""
 
 from __future__ import annotations
 

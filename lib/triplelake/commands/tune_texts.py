@@ -1,4 +1,4 @@
-"""The texts that `jobs/tune_prompt.py` asks about, of what a user has: gold, a judged sheet, or texts alone."""
+"""The texts that `triplelake tune-prompt` asks about, of what a user has: gold, a judged sheet, or texts alone."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def of_gold(file: Path, format: str, settings: Settings, ontology: Ontology | No
         raise InputError(
             str(file),
             f"states no fact of a relation of the ontology {ontology.name}; its relations are: {names}",
-            "Name its ontology with --ontology; jobs/evaluate.py --write-ontology makes one of gold.",
+            "Name its ontology with --ontology; `triplelake evaluate --write-ontology` makes one of gold.",
         )
     texts = [_text(each, "gold", settings) for each in gold if each.text.strip()]
     notes = (

@@ -107,7 +107,7 @@ def _check(judged: Sequence[JudgedTriple], source: str) -> None:
             f"judges {len(judged)} triples of this output whose probabilities are known, {right} of them right, in "
             f"{documents} documents; confidence needs {FEWEST_TRIPLES}, {FEWEST_OF_A_KIND} right and wrong ones among "
             f"them, in {FEWEST_DOCUMENTS} documents",
-            "Judge more: --sample N of jobs/extract.py draws documents and leaves a sheet for them.",
+            "Judge more: `triplelake extract --sample N` draws documents and leaves a sheet for them.",
         )
 
 

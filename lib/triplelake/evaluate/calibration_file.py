@@ -1,4 +1,4 @@
-"""The file that `jobs/calibrate.py` writes and a run makes its `confidence` with.
+"""The file that `triplelake calibrate` writes and a run makes its `confidence` with.
 
 The files of `conf/calibrations/` came with the project, each for one model: `run.calibration: auto` takes them.
 """
@@ -19,8 +19,9 @@ from triplelake.triples.confidence import NAMES, Calibration
 
 AUTO, NONE = "auto", "none"
 _HEAD = """\
-# Confidence of triples, fitted by jobs/calibrate.py. To use it: run.calibration, then --republish for what is there.
-# Every figure is cross-validated by document. `bias`, `weights` and `relations` are those of a logistic regression.
+# Confidence of triples, fitted by `triplelake calibrate`. To use it: run.calibration, then --republish for what is
+# there. Every figure is cross-validated by document. `bias`, `weights` and `relations` are those of a logistic
+# regression.
 """
 
 
@@ -76,7 +77,8 @@ def read_calibration(file: Path) -> CalibrationFile:
     """
     found = read_yaml_as(file, CalibrationFile, "calibration")
     if unknown := set(found.weights) - set(NAMES):
-        raise InputError(str(file), f"weighs `{min(unknown)}`, which no triple has", "Make it anew: jobs/calibrate.py")
+        reason = f"weighs `{min(unknown)}`, which no triple has"
+        raise InputError(str(file), reason, "Make it anew: `triplelake calibrate`.")
     return found
 
 
@@ -98,7 +100,7 @@ def choose(setting: str, *, model: str, form: FormName) -> CalibrationFile | Non
         raise InputError(
             str(file),
             f"was fitted on answers of {found.model} as {found.form}; these are of {model} as {form}",
-            "Make one for this model: jobs/calibrate.py; or set run.calibration to auto or none.",
+            "Make one for this model: `triplelake calibrate`; or set run.calibration to auto or none.",
         )
     return found
 
@@ -114,7 +116,7 @@ def check_confidence(settings: Settings, found: CalibrationFile | None) -> None:
         raise UsageError("run.precision", "goes without run.min_confidence", "Set one of them.")
     if found is None and (least or precision is not None):
         name = "run.precision" if least is None else "run.min_confidence"
-        remedy = "Make one with jobs/calibrate.py, and set run.calibration to its file."
+        remedy = "Make one with `triplelake calibrate`, and set run.calibration to its file."
         raise UsageError(name, "needs a calibration, and there is none for this model and form of answers", remedy)
 
 

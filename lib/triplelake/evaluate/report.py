@@ -202,6 +202,6 @@ def read_report(path: Path) -> GoldReport | ReviewReport:
         place = ".".join(map(str, first["loc"]))
         raise InputError(
             str(path),
-            f"is no report of this version of evaluate.py ({place or 'the file'}: {first['msg']})",
-            "Make it with `jobs/evaluate.py … --json FILE`.",
+            f"is no report of this version of `triplelake evaluate` ({place or 'the file'}: {first['msg']})",
+            "Make it with `triplelake evaluate … --json FILE`.",
         ) from None

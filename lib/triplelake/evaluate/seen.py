@@ -58,7 +58,7 @@ def read_card(path: Path) -> TrainedOn:
     raise InputError(
         str(path),
         "lists no texts that a model was trained on (`hashes`)",
-        "Name the card.json that infra/train or `jobs/export.py --what training` has written.",
+        "Name the card.json that infra/train or `triplelake export --what training` has written.",
     )
 
 

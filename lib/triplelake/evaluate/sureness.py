@@ -2,7 +2,7 @@
 
 Every figure is one of all triples of which those that were judged were drawn: each counts by how many it stands for.
 
-Nothing here needs scikit-learn, so that `jobs/evaluate.py` can say it of any output.
+Nothing here needs scikit-learn, so that `triplelake evaluate` can say it of any output.
 """
 
 from __future__ import annotations

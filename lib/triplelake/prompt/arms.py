@@ -1,4 +1,4 @@
-"""Ways of asking that a model can be tried with, each a model profile: the arms of `jobs/tune_prompt.py`.
+"""Ways of asking that a model can be tried with, each a model profile: the arms of `triplelake tune-prompt`.
 
 An arm is named after the keys of a profile, `EXAMPLES-ANSWER-EMPTY`, as in `turns-relations-told`. EXAMPLES is `turns`
 or `text` where the model has a chat template, and `plain` where it is a base model, which knows no turns.
@@ -70,7 +70,7 @@ def arms_of(bases: Sequence[ModelProfile], names: Sequence[str] | None = None) -
     check_names(names or ())
     if tuned := next((base for base in bases if base.is_tuned), None):
         reason = "is of a model that was tuned to one way of asking; in another one it finds less"
-        raise UsageError(f"model profile {tuned.name}", reason, "Ask it so, and measure with jobs/evaluate.py.")
+        raise UsageError(f"model profile {tuned.name}", reason, "Ask it so, and measure with `triplelake evaluate`.")
     everything = ALL in (names or ())
     if names is None:
         worth = _WORTH_TRYING

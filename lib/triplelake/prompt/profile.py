@@ -136,7 +136,7 @@ def find_profile(setting: str, model_alias: str) -> ModelProfile:
         "  profile: chat        a chat model; the server's own chat template is used\n"
         "  profile: base        a base model, without a template\n"
         f"  profile: NAME        a profile of {conf_dir() / 'models'}: {', '.join(p.name for p in profiles)}\n"
-        "Which one is best on your texts, and a profile for it: jobs/tune_prompt.py.",
+        "Which one is best on your texts, and a profile for it: `triplelake tune-prompt`.",
     )
 
 

@@ -145,7 +145,7 @@ class Store:
         for table in TABLES:
             if not self.exists(table):
                 raise OutputError(
-                    self.output, f"holds no table `{table.name}`", "Check --output, or run jobs/extract.py first."
+                    self.output, f"holds no table `{table.name}`", "Check --output, or run `triplelake extract` first."
                 )
             self._check(table)
 
@@ -306,7 +306,7 @@ class Store:
             raise OutputError(
                 self.location(table),
                 f"has schema version {found}, this is {SCHEMA_VERSION}",
-                f"While no run is alive: python jobs/maintain.py --output {self.output} --upgrade"
+                f"While no run is alive: triplelake maintain --output {self.output} --upgrade"
                 if older
                 else "Install the version of triplelake that wrote it, or a later one.",
             )

@@ -105,7 +105,7 @@ _RELATIVE = (
 _WHOLE = """\
 -- It reads the tables of {}
 -- wherever this file lies. After they were copied or moved, write it anew:
--- python jobs/sql.py --output … --write-scripts"""
+-- triplelake sql --output … --write-scripts"""
 # The extension `delta` of DuckDB takes a secret for s3:// alone: of s3a:// it asks Amazon, with no key.
 _S3 = re.compile(r"\As3[an]?://", re.IGNORECASE)
 _SECRET = """\

@@ -20,7 +20,7 @@ from triplelake.training.lines import Line
 
 Model = TypeVar("Model", bound=BaseModel)
 
-_ANEW = "Make the folder anew: jobs/export.py --what training."
+_ANEW = "Make the folder anew: `triplelake export --what training`."
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Training:
 
 
 def read_training(folder: Path) -> Training:
-    """Read a folder that `jobs/export.py --what training` wrote.
+    """Read a folder that `triplelake export --what training` wrote.
 
     Raises:
         InputError: it is no such folder, of another version, in the form of chat messages, or damaged; with the line.
@@ -90,7 +90,8 @@ def _read_card(file: Path) -> Card:
         tree = json.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
         reason = f"is no training data: card.json: {error.strerror or 'cannot be read'}"
-        raise InputError(str(file.parent), reason, "Name a folder that jobs/export.py --what training wrote.") from None
+        remedy = "Name a folder that `triplelake export --what training` wrote."
+        raise InputError(str(file.parent), reason, remedy) from None
     except ValueError as error:
         raise InputError(str(file), f"is not JSON: {error}", _ANEW) from None
     version = tree.get("version") if isinstance(tree, dict) else None

@@ -1,4 +1,4 @@
-"""The command line of `jobs/evaluate.py`, as far as it needs no Spark."""
+"""The command line of `triplelake evaluate`, as far as it needs no Spark."""
 
 from __future__ import annotations
 

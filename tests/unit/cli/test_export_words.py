@@ -1,4 +1,4 @@
-"""What is wrong with a command line of `jobs/export.py` is told before Spark is started."""
+"""What is wrong with a command line of `triplelake export` is told before Spark is started."""
 
 from __future__ import annotations
 

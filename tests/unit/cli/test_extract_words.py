@@ -1,4 +1,4 @@
-"""Options of jobs/extract.py that contradict one another are refused before anything is read."""
+"""Options of `triplelake extract` that contradict one another are refused before anything is read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is wrong with a command line of `jobs/maintain.py` is told before Spark is started."""
+"""What is wrong with a command line of `triplelake maintain` is told before Spark is started."""
 
 from __future__ import annotations
 

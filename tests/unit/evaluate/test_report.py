@@ -59,7 +59,7 @@ def test_another_file_is_refused(tmp_path: Path) -> None:
         read_report(tmp_path / "none.json")
     for text in ("no json", "[]", '{"kind": "gold"}', '{"kind": "other"}'):
         (tmp_path / "other.json").write_text(text, encoding="utf-8")
-        with pytest.raises(InputError, match=r"is no report of this version of evaluate\.py"):
+        with pytest.raises(InputError, match=r"is no report of this version of `triplelake evaluate`"):
             read_report(tmp_path / "other.json")
     with pytest.raises(OutputError):
         write_report(report("甲"), tmp_path / "no folder" / "report.json")

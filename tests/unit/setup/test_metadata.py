@@ -27,7 +27,7 @@ def metadata(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 def test_spark_and_delta_stay_out_of_the_core(metadata: dict[str, Any]) -> None:
     assert not [name for name in metadata["install_requires"] if "spark" in name]
     assert {"delta-spark==4.4.0", "pyspark>=4.1,<4.2"} <= set(metadata["extras_require"]["spark"])
-    extras = {"spark", "connect", "embedded", "calibrate", "completion", "infra", "train", "dev"}
+    extras = {"spark", "connect", "embedded", "calibrate", "completion", "infra", "train", "docs", "dev"}
     assert set(metadata["extras_require"]) == extras
 
 

@@ -1,4 +1,4 @@
-"""`jobs/export.py --what training`: from files to the folder that a trainer reads, without Spark; and its refusals."""
+"""`triplelake export --what training`: from files to a folder that a trainer reads, without Spark; and its refusals."""
 
 from __future__ import annotations
 

@@ -61,5 +61,5 @@ def suspicious(console: Console, found: Suspicion, output: str) -> None:
 
 def whole_of_one(console: Console, request_id: str, output: str) -> None:
     """How to look at an answer."""
-    shown = f"python jobs/extract.py --show-request {request_id} --output {output}"
+    shown = f"triplelake extract --show-request {request_id} --output {output}"
     say(console, f"          The whole of one, with the settings of this command: {shown}")
