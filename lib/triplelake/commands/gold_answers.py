@@ -17,11 +17,10 @@ from triplelake.evaluate.answers import Answered, Mention, Place, Reply
 from triplelake.evaluate.gold import GoldDocument
 from triplelake.evaluate.report import Run
 from triplelake.prompt.answer_form import ARRAYS
-from triplelake.tables.schemas import CHUNKS, RUNS, SEQUENCE
+from triplelake.tables.schemas import CHUNKS, EXTRACTION_COLUMNS, RUNS, SEQUENCE
 from triplelake.tables.store import Store
 from triplelake.tables.views import Views
 
-_VERSION = ["doc_id", "doc_version", "extraction_key"]
 # White space is no part of a text's identity: a reader may have left out the line's end.
 _TEXT_KEY = "sha2(regexp_replace({}, '[\\\\s\\\\u3000]+', ''), 256)"
 _MENTIONS = """
@@ -62,7 +61,7 @@ def find(store: Store, gold: Sequence[GoldDocument], *, own_ids: bool) -> Found:
         InputError: there is none.
     """
     views = Views(store)
-    current = views["current_documents"].select(*_VERSION, "lang")
+    current = views["current_documents"].select(*EXTRACTION_COLUMNS, "lang")
     by = "doc_id"
     matched = _by_id(store, current, gold) if own_ids else {}
     if not matched:
@@ -130,10 +129,10 @@ def _by_text(store: Store, current: DataFrame, gold: Sequence[GoldDocument]) -> 
     pieces = F.array_sort(F.collect_list(F.struct("ordinal", "text")))["text"]
     texts = (
         store.read(CHUNKS)
-        .join(current, _VERSION, "left_semi")
-        .groupBy(*_VERSION)
+        .join(current, EXTRACTION_COLUMNS, "left_semi")
+        .groupBy(*EXTRACTION_COLUMNS)
         .agg(F.array_join(pieces, "").alias("text"))
-        .select(*_VERSION, F.expr(_TEXT_KEY.format("text")).alias("text_key"))
+        .select(*EXTRACTION_COLUMNS, F.expr(_TEXT_KEY.format("text")).alias("text_key"))
     )
     found: dict[str, Row] = {}
     for row in texts.join(F.broadcast(wanted), "text_key").orderBy("doc_id").collect():

@@ -17,11 +17,10 @@ from pyspark.sql import functions as F
 from triplelake.engine.planning.changes import PLANNED, Changes
 from triplelake.engine.planning.chunker import Numberer
 from triplelake.engine.planning.plan import Plan
-from triplelake.tables.schemas import CHUNKS, DOCUMENTS, PLANS, REQUESTS
+from triplelake.tables.schemas import CHUNKS, DOCUMENTS, PLANS, REQUESTS, VERSION_COLUMNS
 from triplelake.tables.store import Store
 from triplelake.types import Lang
 
-VERSION = ["doc_id", "doc_version"]
 _MAX_PARTITIONS = 2000
 
 
@@ -85,10 +84,10 @@ class Draft:
 
     def _write_states(self) -> int:
         there = self.store.read(DOCUMENTS)
-        cut = self.chunks.groupBy(*VERSION).agg(
+        cut = self.chunks.groupBy(*VERSION_COLUMNS).agg(
             F.min_by("lang", "ordinal").alias("lang"), F.count(F.lit(1)).cast("int").alias("chunks")
         )
-        states = self.documents.where(PLANNED).join(cut, VERSION).withColumn("state", F.lit("planned"))
+        states = self.documents.where(PLANNED).join(cut, VERSION_COLUMNS).withColumn("state", F.lit("planned"))
         rejected = self._rejected(there) if self.changes.rejected else None
         if rejected is not None:
             states = states.unionByName(rejected, allowMissingColumns=True)
@@ -120,8 +119,8 @@ class Draft:
 
     def _write_chunks(self) -> None:
         # A plan that was abandoned may have written a document's chunks already, all in one commit.
-        there = self.store.read(CHUNKS).where(F.col("extraction_key") == self.key).select(*VERSION).distinct()
-        self.store.append(CHUNKS, self.chunks.join(there, VERSION, "left_anti"), run_id=self.run_id)
+        there = self.store.read(CHUNKS).where(F.col("extraction_key") == self.key).select(*VERSION_COLUMNS).distinct()
+        self.store.append(CHUNKS, self.chunks.join(there, VERSION_COLUMNS, "left_anti"), run_id=self.run_id)
 
     def _write_requests(self) -> None:
         if not self.plan.requests:

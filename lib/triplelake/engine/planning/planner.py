@@ -16,14 +16,14 @@ from triplelake.config import Settings
 from triplelake.corpus.inputs import nothing_readable
 from triplelake.engine.planning.changes import PLANNED, REMOVED, Changes, comparable, find_changes, guard, lacking
 from triplelake.engine.planning.chunker import Chunker
-from triplelake.engine.planning.draft import VERSION, Draft
+from triplelake.engine.planning.draft import Draft
 from triplelake.engine.planning.keys import command_hash
 from triplelake.engine.planning.losses import counted_losses, find_losses
 from triplelake.engine.planning.plan import Plan
 from triplelake.engine.planning.reread import find_reread
 from triplelake.engine.planning.source import Source
 from triplelake.prompt.prompts import LANGS
-from triplelake.tables.schemas import ATTEMPTS, CHUNKS, DOCUMENTS, PLANS, SEQUENCE
+from triplelake.tables.schemas import ATTEMPTS, CHUNKS, DOCUMENTS, PLANS, SEQUENCE, VERSION_COLUMNS
 from triplelake.tables.store import Store
 from triplelake.tables.views import select
 
@@ -101,7 +101,7 @@ class Planner:
     def _chunks(self, documents: DataFrame) -> DataFrame:
         return (
             documents.where(PLANNED)
-            .select(*VERSION, "title", "text")
+            .select(*VERSION_COLUMNS, "title", "text")
             .mapInArrow(Chunker(self.settings.chunking, self.key), schema=CHUNKS.spark)
         )
 
