@@ -10,6 +10,7 @@ from types import TracebackType
 
 from triplelake.pool.reports import LEASE_S, Counts, Orders, Report, TaskId
 from triplelake.pool.router import Router
+from triplelake.ticker import Ticker
 
 log = logging.getLogger(__name__)
 
@@ -49,34 +50,26 @@ class Clerk:
         self._stage = stage
         self._counts = Counts()
         self._lock = threading.Lock()
-        self._ending = threading.Event()
-        self._thread = threading.Thread(target=self._loop, name="clerk", daemon=True)
+        self._ticker = Ticker(self._report, lambda: _HUNGRY_EVERY_S if router.hungry else _EVERY_S, "clerk")
         self._heard = clock()
         self._alone = False
 
     def __enter__(self) -> Clerk:
         # Before the first question, so that no place is taken that others still hold.
         self._report()
-        self._thread.start()
+        self._ticker.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._ending.set()
-        self._thread.join()
+        self._ticker.stop()
         self._report(over=True, whole=kind is None)
 
     def add(self, counts: Counts) -> None:
         """Count what the task has done."""
         with self._lock:
             self._counts += counts
-
-    def _loop(self) -> None:
-        while not self._ending.is_set():
-            self._ending.wait(_HUNGRY_EVERY_S if self._router.hungry else _EVERY_S)
-            if not self._ending.is_set():
-                self._report()
 
     def _report(self, *, over: bool = False, whole: bool = False) -> None:
         with self._lock:

@@ -24,7 +24,6 @@ from triplelake.engine.asking.waves import Fleet, Waves
 from triplelake.pool.desk import Desk
 from triplelake.pool.desk_http import DeskServer
 from triplelake.pool.endpoints import Endpoint, load_pool
-from triplelake.pool.repeated import Repeated
 from triplelake.pool.reports import Counts
 from triplelake.pool.roster import Roster
 from triplelake.pool.sampler import Sample, Sampler
@@ -33,6 +32,7 @@ from triplelake.pool.survey import Away
 from triplelake.spark import driver_host, parallelism
 from triplelake.tables.schemas import DOCUMENTS
 from triplelake.tables.store import Store
+from triplelake.ticker import Ticker
 
 _LOOK_S = 5.0
 
@@ -106,7 +106,7 @@ class Asking:
                     self._judge(tally)
 
             # The roster waits for servers that do not answer, which must not hold up the looks at those that do.
-            looks = Repeated(roster.look, _LOOK_S, "roster")
+            looks = Ticker(roster.look, _LOOK_S, "roster")
             with Sampler(lambda: roster.endpoints, on_sample) as sampler, looks, reporter:
                 waves = Waves(
                     store=self.store,
