@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from types import TracebackType
 
-from triplelake.pool.reports import LEASE_S, Counts, Orders, Report, TaskId
+from triplelake.pool.reports import LOST_S, Counts, Orders, Report, TaskId
 from triplelake.pool.router import Router
 from triplelake.ticker import Ticker
 
@@ -22,7 +22,7 @@ _HUNGRY_EVERY_S = 0.25
 class Clerk:
     """Reports for a task for as long as the block lasts; the last report says that it is over.
 
-    A desk that cannot be reached changes nothing at first: the task keeps the share it has. By `LEASE_S` the desk
+    A desk that cannot be reached changes nothing at first: the task keeps the share it has. By `LOST_S` the desk
     has given its places away, or is gone with all other tasks' places; the task then takes the share it began with,
     so that it cannot wait for ever without a place.
 
@@ -79,7 +79,7 @@ class Clerk:
         try:
             orders = self._put(report)
         except OSError as error:
-            if not self._alone and self._clock() - self._heard > LEASE_S:
+            if not self._alone and self._clock() - self._heard > LOST_S:
                 log.warning("the driver's desk cannot be reached (%s): the task takes its first share", error)
                 self._alone = True
                 self._router.fall_back()

@@ -26,7 +26,7 @@ from enum import Enum, auto
 from itertools import groupby
 
 from triplelake.pool.endpoints import Endpoint
-from triplelake.pool.reports import LEASE_S, Counts, Orders, Report, TaskId
+from triplelake.pool.reports import LOST_S, Counts, Orders, Report, TaskId
 from triplelake.pool.shares import capacity
 
 _SILENT_S = 5.0
@@ -206,7 +206,7 @@ class Desk:
             return {url: sum(holder.holds(url) for holder in self._tasks.values()) for url in self._capacity}
 
     def _forget_lost(self, now: float) -> None:
-        for task in [task for task, holder in self._tasks.items() if now - holder.seen > LEASE_S]:
+        for task in [task for task, holder in self._tasks.items() if now - holder.seen > LOST_S]:
             self._forget(task, now)
 
     def _forget(self, task: TaskId, now: float) -> None:
@@ -224,7 +224,7 @@ class Desk:
         ended = self._ended.get(asker)
         if ended and ended.whole:
             # Its rows may be on their way to Spark, or lost with its executor, or in a file that could not be written.
-            if now - ended.at <= LEASE_S:
+            if now - ended.at <= LOST_S:
                 return _Turn.WAITS
             # A task that ran beside the asker need not ask the same requests once more: Spark should have their rows by
             # now, and if it lacks them the next wave asks them. A task that came after the asker's end was started

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 
-LEASE_S = 15.0
+LOST_S = 15.0
 """A task that has not reported for so long is taken for lost, and its places are given to others."""
 
 Windows = Mapping[str, int]

@@ -18,7 +18,7 @@ from triplelake.pool.clerk import Clerk
 from triplelake.pool.desk import Desk
 from triplelake.pool.desk_http import DeskAddress, DeskServer
 from triplelake.pool.endpoints import Endpoint
-from triplelake.pool.reports import LEASE_S, Counts, Orders, Report, TaskId
+from triplelake.pool.reports import LOST_S, Counts, Orders, Report, TaskId
 from triplelake.pool.router import Answer, Router, Stopped
 from triplelake.pool.shares import EndpointShare, Share
 from triplelake.types import Completion
@@ -211,12 +211,12 @@ def test_a_desk_out_of_reach_leaves_the_last_share_then_the_first() -> None:
     clerk = Clerk(TASK, task.router, put, clock=lambda: now)
     clerk._report()
     reached = False
-    now = LEASE_S
+    now = LOST_S
     clerk._report()
     task.ask(9)
     assert task.clients["http://b"].arrived.acquire(timeout=20)
     assert task.router.in_flight == {"http://b": 1}
-    now = LEASE_S + 1
+    now = LOST_S + 1
     clerk._report()
     for _ in range(2):
         assert task.clients["http://a"].arrived.acquire(timeout=20)

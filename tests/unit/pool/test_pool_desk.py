@@ -12,7 +12,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invaria
 
 from triplelake.pool.desk import Desk, evenly
 from triplelake.pool.endpoints import Endpoint
-from triplelake.pool.reports import LEASE_S, Counts, Orders, Report, TaskId
+from triplelake.pool.reports import LOST_S, Counts, Orders, Report, TaskId
 from triplelake.pool.shares import capacity
 
 A, B = "http://a", "http://b"
@@ -129,9 +129,9 @@ def test_a_lost_task_gives_its_places_back_after_its_lease() -> None:
     clock = Clock()
     office = desk(4, clock=clock)
     office.report(Report(task(0), 9, {A: 5}))
-    clock.now = LEASE_S
+    clock.now = LOST_S
     assert office.report(Report(task(0, 1), 9, {})).windows == {}
-    clock.now = LEASE_S + 0.1
+    clock.now = LOST_S + 0.1
     assert office.report(Report(task(0, 1), 9, {})).windows == {A: 5}
 
 
@@ -172,7 +172,7 @@ def test_the_copy_of_a_task_that_is_done_ends_and_one_that_comes_later_asks() ->
     clock.now = 3.0
     for each in (copy, later):
         assert office.report(Report(each, 9, {})) == Orders({}, 0.0, stop=False)
-    clock.now = 2.1 + LEASE_S
+    clock.now = 2.1 + LOST_S
     assert office.report(Report(copy, 9, {})).stop
     assert office.counts([0]).answered == 9
     assert office.report(Report(later, 9, {})) == Orders({A: 5}, 1.0, stop=False)
