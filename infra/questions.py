@@ -27,7 +27,7 @@ from triplelake.console import say
 from triplelake.corpus.chunking import chunk_document
 from triplelake.corpus.inputs import find_input
 from triplelake.corpus.readers import read_split
-from triplelake.engine.asking.open_pool import Opened, open_pool, read_question
+from triplelake.engine.asking.open_pool import Opened, open_pool, read_prompt_files
 from triplelake.errors import InputError
 from triplelake.pool.client import LlamaServer, completion_body
 from triplelake.pool.protect import protect
@@ -66,7 +66,7 @@ def write(argv: list[str], console: Console) -> None:
     options = vars(parser.parse(argv))
     out, count = options.pop("out"), options.pop("count")
     settings = read_settings(options)
-    with open_pool(settings, read_question(settings)) as opened:
+    with open_pool(settings, read_prompt_files(settings)) as opened:
         lines = [json.dumps(question, ensure_ascii=False) for question in questions(settings, opened, count)]
     out.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     say(console, f"{out}: {len(lines)} questions")

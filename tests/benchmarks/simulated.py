@@ -30,7 +30,7 @@ from harness.lake import Lake as Lake
 from triplelake.commands import extract as command
 from triplelake.config import Settings, load_settings
 from triplelake.engine.asking.ladder import Method
-from triplelake.engine.asking.open_pool import open_pool, read_question
+from triplelake.engine.asking.open_pool import open_pool, read_prompt_files
 from triplelake.engine.planning.draft import Draft
 from triplelake.engine.planning.planner import Planner
 from triplelake.engine.run_row import Journal
@@ -60,7 +60,7 @@ def settings(pool: str, api_key: str | None = API_KEY, **more: Any) -> Settings:
 @contextmanager
 def method_of(chosen: Settings) -> Iterator[Method]:
     """How a run with these settings asks."""
-    with open_pool(chosen, read_question(chosen)) as opened:
+    with open_pool(chosen, read_prompt_files(chosen)) as opened:
         yield opened.method
 
 

@@ -15,7 +15,7 @@ from harness.lake import Lake, check_offsets, check_unique
 
 from triplelake.config import load_settings
 from triplelake.engine.asking.ladder import Ladder
-from triplelake.engine.asking.open_pool import open_pool, read_question
+from triplelake.engine.asking.open_pool import open_pool, read_prompt_files
 from triplelake.errors import TooManyFailures
 from triplelake.pool.router import Router
 from triplelake.pool.shares import capacity, split_shares
@@ -42,7 +42,7 @@ def documents() -> Sequence[Mapping[str, str]]:
 def undisturbed(pool: FakePool, documents: Sequence[Mapping[str, str]]) -> dict[str, tuple[str, str]]:
     """Status and raw answer by text, of servers that are well."""
     settings = load_settings(None, {"pool": pool.setting, "profile": "base"}, {})
-    with open_pool(settings, read_question(settings)) as opened:
+    with open_pool(settings, read_prompt_files(settings)) as opened:
         router = Router(split_shares(opened.survey.endpoints, 1)[0], settings.asking)
         ladder = Ladder(opened.method, router)
         requests = [Request(document["id"], document["text"], "", "", "zh-Hans") for document in documents]

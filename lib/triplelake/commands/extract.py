@@ -15,7 +15,7 @@ from triplelake.config import Settings
 from triplelake.corpus.inputs import find_input
 from triplelake.engine.asking.ask import Asking
 from triplelake.engine.asking.buckets import Bucket, new_buckets, open_buckets
-from triplelake.engine.asking.open_pool import Opened, open_pool, read_question
+from triplelake.engine.asking.open_pool import Opened, open_pool, read_prompt_files
 from triplelake.engine.asking.tally import check_failures
 from triplelake.engine.earlier_runs import answers_by_key, changes, newest_key
 from triplelake.engine.planning.plan import Plan
@@ -50,11 +50,11 @@ def extract(settings: Settings, console: Console, *, dry_run: bool = False, prob
         raise UsageError("--output", "is missing", "Name a path, or catalog.schema, for the tables.")
     # What can be known without Spark comes first, so that a mistake is answered within a second.
     check_output(settings.output)
-    question = read_question(settings)
+    prompt_files = read_prompt_files(settings)
     found = find_input(settings)
     messages.idle(console, idle_settings(settings, found.format, probing=probe > 0))
     journal = Journal("probe" if probe else "extract", settings)
-    with open_pool(settings, question) as opened:
+    with open_pool(settings, prompt_files) as opened:
         extract_messages.opened(console, opened)
         if opened.calibrated is not None:
             confidence_messages.confidence(console, opened.calibrated, opened.key)
@@ -79,11 +79,11 @@ def extract(settings: Settings, console: Console, *, dry_run: bool = False, prob
         with journal.recorded(store, lease):
             job.run()
     messages.summary(console, store, journal)
-    if question.ontology is None and (suggested := suggest(store)):
+    if prompt_files.ontology is None and (suggested := suggest(store)):
         extract_messages.suggested(console, *suggested)
     if settings.run.sample:
         drawn = source.documents(settings.run.limit, settings.run.sample, settings.run.seed)
-        leave_review(store, drawn, question.ontology, settings.run, console)
+        leave_review(store, drawn, prompt_files.ontology, settings.run, console)
     return journal
 
 
@@ -215,7 +215,7 @@ class _Job:
             plan.plan_id,
             self._opened.key,
             self._journal.run_id,
-            self._opened.question.ontology,
+            self._opened.prompt_files.ontology,
             self._settings.answer,
             self._opened.calibrated.calibration if self._opened.calibrated else None,
             self._lease.check,

@@ -35,7 +35,7 @@ def source(console: Console, found: Source) -> None:
 
 def opened(console: Console, pool: Opened) -> None:
     """The ontology and the pool."""
-    ontology = pool.question.ontology
+    ontology = pool.prompt_files.ontology
     relations = f"{ontology.name}, {len(ontology.relations)} relations" if ontology else "none: predicates are free"
     say(console, f"Ontology: {relations}")
     servers = len(pool.survey.endpoints)
@@ -54,7 +54,7 @@ def opened(console: Console, pool: Opened) -> None:
 
 def notes(console: Console, pool: Opened, langs: Collection[Lang]) -> None:
     """What there is to know of the ontology and the prompts, if texts of these languages are asked about."""
-    ontology = pool.question.ontology
+    ontology = pool.prompt_files.ontology
     told = [
         note.text
         for note in (*(ontology.notes if ontology else ()), *pool.renderer.notes)

@@ -10,7 +10,7 @@ from triplelake.commands import confidence_messages, messages
 from triplelake.commands.confidence import sift, tell_unlooked
 from triplelake.commands.gold_answers import run_of_keys
 from triplelake.config import Settings
-from triplelake.engine.asking.open_pool import read_question
+from triplelake.engine.asking.open_pool import read_prompt_files
 from triplelake.engine.earlier_runs import last_key
 from triplelake.engine.run_row import Journal
 from triplelake.errors import UsageError
@@ -30,7 +30,7 @@ def republish(settings: Settings, console: Console) -> Journal:
     """
     if settings.output is None:
         raise UsageError("--output", "is missing", "Name the path, or catalog.schema, of the tables.")
-    question = read_question(settings)
+    prompt_files = read_prompt_files(settings)
     messages.idle(console, idle_for_republish(settings))
     spark = open_session("triplelake republish")
     store = Store(spark, settings.output)
@@ -53,7 +53,7 @@ def republish(settings: Settings, console: Console) -> Journal:
             journal.run_id,
             journal.extraction_key,
             journal.run_id,
-            question.ontology,
+            prompt_files.ontology,
             settings.answer,
             calibrated.calibration if calibrated else None,
             lease.check,

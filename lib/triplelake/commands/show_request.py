@@ -16,7 +16,7 @@ from rich.console import Console
 from triplelake.codes import Code
 from triplelake.config import Settings
 from triplelake.console import say
-from triplelake.engine.asking.open_pool import Opened, Question, open_pool, read_question
+from triplelake.engine.asking.open_pool import Opened, PromptFiles, open_pool, read_prompt_files
 from triplelake.engine.earlier_runs import changes
 from triplelake.errors import OutputError, PoolError, UsageError
 from triplelake.pool.client import LlamaServer
@@ -59,15 +59,15 @@ def show_request(settings: Settings, wanted: str, console: Console) -> None:
     if len(wanted) < _SHORTEST or not set(wanted) <= _HEX:
         reason = f"is no id: it takes at least the first {_SHORTEST} characters of one, of 0-9 and a-f"
         raise UsageError(f"--show-request {wanted}", reason, "Copy request_id from `failures`, or any triple_id.")
-    question = read_question(settings)
+    prompt_files = read_prompt_files(settings)
     store = Store(open_session("triplelake show-request"), settings.output)
     store.require()
     found = _find(store, wanted)
     say = _Page(console)
     _tell_request(say, found)
-    with _pool(settings, question) as opened:
+    with _pool(settings, prompt_files) as opened:
         _tell_question(say, found, opened, store)
-    _tell_answer(say, found, settings, question)
+    _tell_answer(say, found, settings, prompt_files)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,11 +137,11 @@ def _request_id(store: Store, wanted: str) -> str:
 
 
 @contextmanager
-def _pool(settings: Settings, question: Question) -> Iterator[Opened | PoolError]:
+def _pool(settings: Settings, prompt_files: PromptFiles) -> Iterator[Opened | PoolError]:
     """The pool, which knows the template and the grammar engine; or why it cannot be asked."""
     with ExitStack() as stack:
         try:
-            opened = stack.enter_context(open_pool(settings, question))
+            opened = stack.enter_context(open_pool(settings, prompt_files))
         except PoolError as error:
             yield error
             return
@@ -183,7 +183,7 @@ def _tell_question(page: _Page, found: _Found, opened: Opened | PoolError, store
     page.say(method.grammar(found.request))
 
 
-def _tell_answer(page: _Page, found: _Found, settings: Settings, question: Question) -> None:
+def _tell_answer(page: _Page, found: _Found, settings: Settings, prompt_files: PromptFiles) -> None:
     page.head("Answer")
     row = found.answer
     if row is None:
@@ -207,7 +207,7 @@ def _tell_answer(page: _Page, found: _Found, settings: Settings, question: Quest
         found.request,
         row["completion"],
         truncated=row["error_code"] == Code.TRUNCATED,
-        ontology=question.ontology,
+        ontology=prompt_files.ontology,
         answer=settings.answer,
     )
     if told.derivation.error_code not in (None, Code.TRUNCATED):

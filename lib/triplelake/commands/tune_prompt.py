@@ -15,7 +15,7 @@ from triplelake.console import say
 from triplelake.engine.asking.gallery import read_gallery
 from triplelake.engine.asking.known import as_shipped
 from triplelake.engine.asking.ladder import Method
-from triplelake.engine.asking.open_pool import Opened, Question, open_servers, prepare
+from triplelake.engine.asking.open_pool import Opened, PromptFiles, open_servers, prepare
 from triplelake.engine.asking.places import Place, ask_each, open_places
 from triplelake.errors import PoolError, TooManyFailures, UsageError
 from triplelake.evaluate.calibration_file import NONE
@@ -54,7 +54,7 @@ class Tried:
 
 
 def tune_prompt(
-    settings: Settings, question: Question, texts: Texts, console: Console, names: Sequence[str] | None = None
+    settings: Settings, prompt_files: PromptFiles, texts: Texts, console: Console, names: Sequence[str] | None = None
 ) -> Tried:
     """Ask every arm about every text, one arm after the other, and choose.
 
@@ -70,9 +70,9 @@ def tune_prompt(
     if settings.profile != "auto":
         # What a profile cannot be asked in is told before a server is started.
         arms_of([find_profile(settings.profile, "")], names)
-    gold = read_gallery(settings, question.ontology)
+    gold = read_gallery(settings, prompt_files.ontology)
     with open_servers(settings) as pool:
-        found = _Candidates(settings, question, pool, gold)
+        found = _Candidates(settings, prompt_files, pool, gold)
         ready = found.ready(names)
         if len(ready) < _FEWEST_WITHOUT_FACTS and any(each.kind == "own" for each in texts.texts):
             reason = f"leaves {len(ready)} ways of asking; without gold their agreement chooses, which needs three"
@@ -101,7 +101,7 @@ class _Candidates:
     """
 
     settings: Settings
-    question: Question
+    prompt_files: PromptFiles
     pool: Survey
     gold: tuple[Mapping[Lang, tuple[Example, ...]], str]
     notes: list[str] = field(default_factory=list)
@@ -122,7 +122,7 @@ class _Candidates:
 
     def _described(self, arms: Sequence[Arm]) -> list[Arm]:
         """The arms whose form of an answer every prompt describes; one of earlier may lack a form that came later."""
-        prompts = self.question.prompts.values()
+        prompts = self.prompt_files.prompts.values()
         lacked = {arm.profile.answer: prompt for arm in arms for prompt in prompts if not prompt.describes(arm.profile)}
         for form, prompt in lacked.items():
             self.notes.append(f"not tried: {form}, which `forms` in {prompt.file} lacks")
@@ -148,7 +148,7 @@ class _Candidates:
             yield arm.name, opened
 
     def _prepare(self, arm: Arm) -> Opened:
-        return prepare(self.settings, self.question, self.pool, arm.profile, self.gold)
+        return prepare(self.settings, self.prompt_files, self.pool, arm.profile, self.gold)
 
 
 def _try(opened: Opened, places: Sequence[Place], texts: Sequence[Text]) -> list[Said | Code]:

@@ -43,7 +43,7 @@ class Asking:
 
     Args:
         settings: of the run.
-        opened: the question and the pool.
+        opened: the pool, and what it is asked with.
         store: the output.
         console: where progress is shown.
         plan_id, run_id: what is asked and by whom.

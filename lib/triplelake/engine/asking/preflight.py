@@ -116,7 +116,7 @@ def ask_patiently(method: Method, server: LlamaServer, request: Request) -> Comp
 
 def known(opened: Opened, lang: Lang) -> tuple[Request, bool]:
     """The question of a language, and whether its answer must hold a triple."""
-    prompt, ontology = opened.question.prompts[lang], opened.question.ontology
+    prompt, ontology = opened.prompt_files.prompts[lang], opened.prompt_files.ontology
     example = next((each for each in prompt.examples if each.triples), None)
     if example is None:
         return Request("", SENTENCES[lang], "", "", lang), False

@@ -20,7 +20,7 @@ from triplelake.config import load_settings
 from triplelake.engine.asking import known as module
 from triplelake.engine.asking import messages
 from triplelake.engine.asking.known import known_models, known_texts, try_known
-from triplelake.engine.asking.open_pool import Opened, open_pool, read_question
+from triplelake.engine.asking.open_pool import Opened, open_pool, read_prompt_files
 from triplelake.errors import PoolError
 from triplelake.evaluate.gold import GoldDocument
 from triplelake.pool.survey import Away
@@ -48,7 +48,7 @@ def opened(pool: FakePool, tmp_path: Path) -> Iterator[Opened]:
     ontology.write_text(OWN, encoding="utf-8")
     given = {"pool": pool.setting, "profile": "base", "ontology": str(ontology), "asking.timeout_s": 5.0}
     settings = load_settings(None, given, {})
-    with open_pool(settings, read_question(settings)) as found:
+    with open_pool(settings, read_prompt_files(settings)) as found:
         yield found
 
 

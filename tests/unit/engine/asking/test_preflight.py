@@ -18,7 +18,7 @@ from fake.pool import FakePool
 
 from triplelake.config import load_settings
 from triplelake.engine.asking import preflight as module
-from triplelake.engine.asking.open_pool import Opened, open_pool, read_question
+from triplelake.engine.asking.open_pool import Opened, open_pool, read_prompt_files
 from triplelake.engine.asking.preflight import ask_patiently, known, preflight
 from triplelake.errors import PoolError
 from triplelake.pool.client import LlamaServer
@@ -54,7 +54,7 @@ def opened(pool: FakePool) -> Iterator[Opened]:
 
 def _opened(pool: FakePool, **more: Any) -> Iterator[Opened]:
     settings = load_settings(None, {"pool": pool.setting, "profile": "base", "asking.timeout_s": 5.0, **more}, {})
-    with open_pool(settings, read_question(settings)) as found:
+    with open_pool(settings, read_prompt_files(settings)) as found:
         yield found
 
 
@@ -77,7 +77,7 @@ def test_a_try_again_has_a_watch_of_its_own(opened: Opened, pool: FakePool) -> N
 
 def test_every_server_answers_in_every_language(pool: FakePool, opened: Opened) -> None:
     preflight(opened, LANGS)
-    texts = {opened.question.prompts[lang].examples[0].text for lang in LANGS}
+    texts = {opened.prompt_files.prompts[lang].examples[0].text for lang in LANGS}
     for server in range(2):
         assert set(pool.counts(server).answered) == texts
 
