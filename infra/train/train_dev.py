@@ -100,8 +100,8 @@ class Asker:
 
     def _answers(self, settings: Settings) -> tuple[list[Counts], list[bool], int]:
         with open_servers(settings) as found:
-            opened = prepare(settings, self._prompt_files, found, self._course.profile, ({}, ""))
-            method, requests = opened.method, [request_of(each) for each in self._lessons]
+            pool = prepare(settings, self._prompt_files, found, self._course.profile, ({}, ""))
+            method, requests = pool.method, [request_of(each) for each in self._lessons]
             with open_places(found.endpoints, settings.asking) as places:
                 answers = ask_each(method, places, requests)
         failed = Counter(str(each.code) for each in answers if isinstance(each, ServerFailure))

@@ -15,7 +15,7 @@ from triplelake.config import Settings
 from triplelake.corpus.inputs import find_input
 from triplelake.engine.asking.ask import Asking
 from triplelake.engine.asking.buckets import Bucket, new_buckets, open_buckets
-from triplelake.engine.asking.open_pool import Opened, open_pool, read_prompt_files
+from triplelake.engine.asking.open_pool import OpenPool, open_pool, read_prompt_files
 from triplelake.engine.asking.tally import check_failures
 from triplelake.engine.earlier_runs import answers_by_key, changes, newest_key
 from triplelake.engine.planning.plan import Plan
@@ -96,7 +96,7 @@ class _Job:
         console: Console,
         store: Store,
         source: Source,
-        opened: Opened,
+        opened: OpenPool,
         journal: Journal,
         missing: Sequence[Table],
         lease: Lease,

@@ -16,7 +16,7 @@ from rich.console import Console
 from triplelake.codes import Code
 from triplelake.config import Settings
 from triplelake.console import say
-from triplelake.engine.asking.open_pool import Opened, PromptFiles, open_pool, read_prompt_files
+from triplelake.engine.asking.open_pool import OpenPool, PromptFiles, open_pool, read_prompt_files
 from triplelake.engine.earlier_runs import changes
 from triplelake.errors import OutputError, PoolError, UsageError
 from triplelake.pool.client import LlamaServer
@@ -65,8 +65,8 @@ def show_request(settings: Settings, wanted: str, console: Console) -> None:
     found = _find(store, wanted)
     say = _Page(console)
     _tell_request(say, found)
-    with _pool(settings, prompt_files) as opened:
-        _tell_question(say, found, opened, store)
+    with _pool(settings, prompt_files) as pool:
+        _tell_question(say, found, pool, store)
     _tell_answer(say, found, settings, prompt_files)
 
 
@@ -137,15 +137,15 @@ def _request_id(store: Store, wanted: str) -> str:
 
 
 @contextmanager
-def _pool(settings: Settings, prompt_files: PromptFiles) -> Iterator[Opened | PoolError]:
+def _pool(settings: Settings, prompt_files: PromptFiles) -> Iterator[OpenPool | PoolError]:
     """The pool, which knows the template and the grammar engine; or why it cannot be asked."""
     with ExitStack() as stack:
         try:
-            opened = stack.enter_context(open_pool(settings, prompt_files))
+            pool = stack.enter_context(open_pool(settings, prompt_files))
         except PoolError as error:
             yield error
             return
-        yield opened
+        yield pool
 
 
 def _tell_request(page: _Page, found: _Found) -> None:
@@ -163,23 +163,23 @@ def _tell_request(page: _Page, found: _Found) -> None:
             page.say(f"{name:<9} {value}")
 
 
-def _tell_question(page: _Page, found: _Found, opened: Opened | PoolError, store: Store) -> None:
+def _tell_question(page: _Page, found: _Found, pool: OpenPool | PoolError, store: Store) -> None:
     page.head("Prompt")
-    if isinstance(opened, PoolError):
-        page.say(f"Not shown: template and grammar engine are the pool's. {opened.subject}: {opened.reason}")
+    if isinstance(pool, PoolError):
+        page.say(f"Not shown: template and grammar engine are the pool's. {pool.subject}: {pool.reason}")
         return
-    if found.key not in (None, opened.key):
+    if found.key not in (None, pool.key):
         page.say("As these settings ask. The answer below was asked with others:")
-        for change in changes(store, found.key, opened.settings, opened.versions):
+        for change in changes(store, found.key, pool.settings, pool.versions):
             page.say(f"  {change}")
-    rendered = opened.renderer.render(found.request)
+    rendered = pool.renderer.render(found.request)
     page.say(rendered.text)
-    with closing(LlamaServer(opened.survey.endpoints[0], opened.settings.asking.timeout_s)) as server:
+    with closing(LlamaServer(pool.survey.endpoints[0], pool.settings.asking.timeout_s)) as server:
         sent = protect(rendered.parts, server.tokenize)
     if not isinstance(sent, str):
         page.say("(A part of it looks like a special token, and is sent as token ids.)")
-    page.head(f"Grammar, {opened.survey.engine}")
-    method = opened.method
+    page.head(f"Grammar, {pool.survey.engine}")
+    method = pool.method
     page.say(method.grammar(found.request))
 
 

@@ -15,7 +15,7 @@ from triplelake.engine.asking import messages
 from triplelake.engine.asking.buckets import Bucket
 from triplelake.engine.asking.first_answers import ENOUGH, suspicion
 from triplelake.engine.asking.known import try_known
-from triplelake.engine.asking.open_pool import Opened
+from triplelake.engine.asking.open_pool import OpenPool
 from triplelake.engine.asking.preflight import preflight
 from triplelake.engine.asking.progress import Reporter
 from triplelake.engine.asking.tally import Tally, WaveResult
@@ -43,14 +43,14 @@ class Asking:
 
     Args:
         settings: of the run.
-        opened: the pool, and what it is asked with.
+        pool: the pool, and what it is asked with.
         store: the output.
         console: where progress is shown.
         plan_id, run_id: what is asked and by whom.
     """
 
     settings: Settings
-    opened: Opened
+    pool: OpenPool
     store: Store
     console: Console
     plan_id: str
@@ -73,18 +73,18 @@ class Asking:
         away: Sequence[Away] = ()
         if self.settings.run.preflight:
             langs = {bucket.lang for bucket in buckets}
-            away = preflight(self.opened, langs)
-            messages.answering(self.console, len(self.opened.survey.endpoints) - len(away), langs)
+            away = preflight(self.pool, langs)
+            messages.answering(self.console, len(self.pool.survey.endpoints) - len(away), langs)
             fresh = langs - self._published_in()
-            if fresh and self.opened.profile.is_tuned:
+            if fresh and self.pool.profile.is_tuned:
                 messages.known_left_out(self.console)
             elif fresh:
-                messages.known(self.console, try_known(self.opened, fresh, away))
+                messages.known(self.console, try_known(self.pool, fresh, away))
         reporter = Reporter(self.console, sum(bucket.open for bucket in buckets))
         with self._desk() as server:
             desk = server.desk if server else None
             tell = partial(messages.pool_changed, self.console)
-            roster = Roster(self.opened.survey, self._named, tell, desk.change if desk else lambda _: None)
+            roster = Roster(self.pool.survey, self._named, tell, desk.change if desk else lambda _: None)
             roster.set_aside(away)
 
             def on_sample(url: str, sample: Sample) -> None:
@@ -125,7 +125,7 @@ class Asking:
 
     def _published_in(self) -> set[str]:
         """The languages in which the output holds documents that were asked about in the same way."""
-        mine = (F.col("extraction_key") == self.opened.key) & (F.col("state") == "published")
+        mine = (F.col("extraction_key") == self.pool.key) & (F.col("state") == "published")
         return {row["lang"] for row in self.store.read(DOCUMENTS).where(mine).select("lang").distinct().collect()}
 
     def _judge(self, tally: Tally) -> None:
@@ -148,7 +148,7 @@ class Asking:
         if host is None:
             yield None
             return
-        with DeskServer(Desk(self.opened.survey.endpoints), host) as server:
+        with DeskServer(Desk(self.pool.survey.endpoints), host) as server:
             yield server
 
     def _fleet(self, endpoints: tuple[Endpoint, ...]) -> Fleet:
@@ -179,10 +179,10 @@ class Asking:
         return Assignment(
             plan_id=self.plan_id,
             wave=0,
-            key=self.opened.key,
+            key=self.pool.key,
             shares=(),
             endpoints=(),
             desk=server.address if server else None,
             asking=self.settings.asking,
-            method=self.opened.method,
+            method=self.pool.method,
         )

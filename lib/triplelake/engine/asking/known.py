@@ -15,7 +15,7 @@ import yaml
 from triplelake.codes import Code
 from triplelake.config import conf_dir
 from triplelake.engine.asking.ladder import Method
-from triplelake.engine.asking.open_pool import Opened
+from triplelake.engine.asking.open_pool import OpenPool
 from triplelake.engine.asking.places import Place, ask_each, open_places
 from triplelake.engine.asking.preflight import GRAMMAR
 from triplelake.errors import PoolError
@@ -83,7 +83,7 @@ def known_models() -> dict[str, dict[Lang, list[float]]]:
     return found
 
 
-def try_known(opened: Opened, langs: Collection[Lang], away: Sequence[Away] = ()) -> list[Found]:
+def try_known(pool: OpenPool, langs: Collection[Lang], away: Sequence[Away] = ()) -> list[Found]:
     """Ask the pool about the known texts of each language, each text once, spread over its servers.
 
     Args:
@@ -92,22 +92,22 @@ def try_known(opened: Opened, langs: Collection[Lang], away: Sequence[Away] = ()
     Raises:
         PoolError: hardly an answer of a language holds a triple, though every text states facts.
     """
-    method = as_shipped(opened)
+    method = as_shipped(pool)
     gone = {each.endpoint.url for each in away}
-    there = [endpoint for endpoint in opened.survey.endpoints if endpoint.url not in gone]
-    with open_places(there, opened.settings.asking) as places:
+    there = [endpoint for endpoint in pool.survey.endpoints if endpoint.url not in gone]
+    with open_places(there, pool.settings.asking) as places:
         found = [_of_language(method, places, lang) for lang in sorted(langs)]
     for each in found:
-        _check(each, opened.survey.alias)
+        _check(each, pool.survey.alias)
     return found
 
 
-def as_shipped(opened: Opened) -> Method:
+def as_shipped(pool: OpenPool) -> Method:
     """As the run asks, but with the shipped ontology and examples, which the texts are about."""
     ontology = load_ontology(str(conf_dir() / "ontologies" / "general.yaml"))
     prompts = load_prompts(conf_dir() / "prompts")
-    renderer = Renderer(prompts, ontology, opened.profile, opened.template, shots=opened.settings.prompt.shots)
-    return replace(opened.method, ontology=ontology, renderer=renderer)
+    renderer = Renderer(prompts, ontology, pool.profile, pool.template, shots=pool.settings.prompt.shots)
+    return replace(pool.method, ontology=ontology, renderer=renderer)
 
 
 def _of_language(method: Method, places: Sequence[Place], lang: Lang) -> Found:

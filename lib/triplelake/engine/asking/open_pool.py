@@ -49,7 +49,7 @@ class PromptFiles:
 
 
 @dataclass(frozen=True)
-class Opened:
+class OpenPool:
     """A pool, and all that is needed to ask it in the way of a profile.
 
     Args:
@@ -124,7 +124,7 @@ def read_prompt_files(settings: Settings) -> PromptFiles:
 
 
 @contextmanager
-def open_pool(settings: Settings, prompt_files: PromptFiles) -> Iterator[Opened]:
+def open_pool(settings: Settings, prompt_files: PromptFiles) -> Iterator[OpenPool]:
     """Start or find the servers and make everything ready to ask them; an embedded server ends with the block.
 
     Raises:
@@ -154,7 +154,7 @@ def prepare(
     found: Survey,
     profile: ModelProfile,
     gold: tuple[Mapping[Lang, tuple[Example, ...]], str],
-) -> Opened:
+) -> OpenPool:
     """All that asking in the way of a profile needs.
 
     Args:
@@ -194,7 +194,7 @@ def prepare(
     asked = {lang: prompt.filled(profile) for lang, prompt in prompts.items()}
     contents = content_hashes(asked, ontology, asked_in, examples)
     calibrated = choose(settings.run.calibration, model=found.fingerprint, form=profile.answer)
-    return Opened(
+    return OpenPool(
         settings,
         prompt_files,
         found,
