@@ -116,12 +116,12 @@ class Series:
         chosen = settings(self._pool.setting, input=(corpus,), output=output, **ONE_CHUNK)
         with Memory().watched() as memory_mb:
             watched = watch(chosen)
-        assert watched.journal
-        asked = watched.journal.tally
+        assert watched.run_row
+        asked = watched.run_row.tally
         assert asked.failed == 0
         # Elsewhere, because what a query takes would be taken for the driver's own memory.
         with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as elsewhere:
-            waves, files = elsewhere.submit(files_per_wave, watched.output, watched.journal.plan_id or "").result()
+            waves, files = elsewhere.submit(files_per_wave, watched.output, watched.run_row.plan_id or "").result()
         return Step(
             requests=self._documents,
             what=what,

@@ -22,7 +22,7 @@ from triplelake.engine.planning.plan import Plan
 from triplelake.engine.planning.planner import Planner
 from triplelake.engine.planning.source import Source, open_source
 from triplelake.engine.publishing import BackgroundPublisher
-from triplelake.engine.run_row import Journal
+from triplelake.engine.run_row import RunRow
 from triplelake.errors import UsageError
 from triplelake.evaluate.calibration_file import check_confidence
 from triplelake.idle import idle_settings
@@ -37,7 +37,7 @@ from triplelake.tables.views import create_views
 _REQUESTS_PER_SLOT_IN_A_BUCKET = 8
 
 
-def extract(settings: Settings, console: Console, *, dry_run: bool = False, probe: int = 0) -> Journal:
+def extract(settings: Settings, console: Console, *, dry_run: bool = False, probe: int = 0) -> RunRow:
     """Run the job: read, plan, ask, publish; or with `dry_run` only say what it would do.
 
     Args:
@@ -53,7 +53,7 @@ def extract(settings: Settings, console: Console, *, dry_run: bool = False, prob
     prompt_files = read_prompt_files(settings)
     found = find_input(settings)
     messages.idle(console, idle_settings(settings, found.format, probing=probe > 0))
-    journal = Journal("probe" if probe else "extract", settings)
+    journal = RunRow("probe" if probe else "extract", settings)
     with open_pool(settings, prompt_files) as opened:
         extract_messages.opened(console, opened)
         if opened.calibrated is not None:
@@ -97,7 +97,7 @@ class _Job:
         store: Store,
         source: Source,
         opened: OpenPool,
-        journal: Journal,
+        journal: RunRow,
         missing: Sequence[Table],
         lease: Lease,
     ) -> None:

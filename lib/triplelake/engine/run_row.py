@@ -24,8 +24,8 @@ Status = Literal["succeeded", "failed", "interrupted"]
 
 
 @dataclass
-class Journal:
-    """Collects what a run did.
+class RunRow:
+    """What a run did, as it is written into its row of `runs`.
 
     Args:
         command: `extract`, `probe`, `republish` or `maintain`.
