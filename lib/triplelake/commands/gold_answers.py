@@ -35,7 +35,7 @@ ORDER BY c.doc_id, c.ordinal"""
 
 
 @dataclass(frozen=True)
-class Found:
+class GoldAnswers:
     """Gold documents with what was made of them, those in the output only.
 
     Args:
@@ -51,7 +51,7 @@ class Found:
     changed: int
 
 
-def find(store: Store, gold: Sequence[GoldDocument], *, own_ids: bool) -> Found:
+def find(store: Store, gold: Sequence[GoldDocument], *, own_ids: bool) -> GoldAnswers:
     """The documents of an output that gold speaks of: by id where any id is there, else by text.
 
     Args:
@@ -77,10 +77,10 @@ def find(store: Store, gold: Sequence[GoldDocument], *, own_ids: bool) -> Found:
     pairs = [(each, answered.get(matched[each.id]["doc_id"])) for each in gold if each.id in matched]
     documents = tuple((_with_text(each, found), found) for each, found in pairs if found)
     changed = sum(bool(each.text) and _squeezed(each.text) != _squeezed(found.text) for each, found in documents)
-    return Found(documents, tuple(each for each in gold if each.id not in matched), by, changed)
+    return GoldAnswers(documents, tuple(each for each in gold if each.id not in matched), by, changed)
 
 
-def run_of(store: Store, found: Found) -> Run:
+def run_of(store: Store, found: GoldAnswers) -> Run:
     """What made the judged documents: of the newest run with their key."""
     keys = {
         row["extraction_key"]

@@ -71,7 +71,7 @@ def show_request(settings: Settings, wanted: str, console: Console) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
+class _RequestRecord:
     """A request with what the tables hold of it.
 
     Args:
@@ -101,7 +101,7 @@ class _Page:
         say(self._console, text)
 
 
-def _find(store: Store, wanted: str) -> _Found:
+def _find(store: Store, wanted: str) -> _RequestRecord:
     request_id = _request_id(store, wanted)
     chunks = store.read(CHUNKS).where(F.col("request_id") == request_id).orderBy("doc_id", "ordinal").collect()
     own = store.read(ATTEMPTS).where(F.col("request_id") == request_id)
@@ -111,7 +111,7 @@ def _find(store: Store, wanted: str) -> _Found:
     asked = chunks or store.read(REQUESTS).where(F.col("request_id") == request_id).limit(1).collect()
     request = Request(request_id, *(asked[0][name] for name in ("text", "title", "context", "lang")))
     key = next((str(row["extraction_key"]) for row in (*chunks, *attempts)), None)
-    return _Found(request, key, chunks, attempts, answers[0] if answers else None, triples)
+    return _RequestRecord(request, key, chunks, attempts, answers[0] if answers else None, triples)
 
 
 def _request_id(store: Store, wanted: str) -> str:
@@ -148,7 +148,7 @@ def _pool(settings: Settings, prompt_files: PromptFiles) -> Iterator[OpenPool | 
         yield pool
 
 
-def _tell_request(page: _Page, found: _Found) -> None:
+def _tell_request(page: _Page, found: _RequestRecord) -> None:
     request = found.request
     page.head(f"Request {request.request_id}")
     page.say(f"language  {request.lang}")
@@ -163,7 +163,7 @@ def _tell_request(page: _Page, found: _Found) -> None:
             page.say(f"{name:<9} {value}")
 
 
-def _tell_question(page: _Page, found: _Found, pool: OpenPool | PoolError, store: Store) -> None:
+def _tell_question(page: _Page, found: _RequestRecord, pool: OpenPool | PoolError, store: Store) -> None:
     page.head("Prompt")
     if isinstance(pool, PoolError):
         page.say(f"Not shown: template and grammar engine are the pool's. {pool.subject}: {pool.reason}")
@@ -183,7 +183,7 @@ def _tell_question(page: _Page, found: _Found, pool: OpenPool | PoolError, store
     page.say(method.grammar(found.request))
 
 
-def _tell_answer(page: _Page, found: _Found, settings: Settings, prompt_files: PromptFiles) -> None:
+def _tell_answer(page: _Page, found: _RequestRecord, settings: Settings, prompt_files: PromptFiles) -> None:
     page.head("Answer")
     row = found.answer
     if row is None:

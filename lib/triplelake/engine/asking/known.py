@@ -48,7 +48,7 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class KnownAnswers:
     """What a model made of the known texts of a language.
 
     Args:
@@ -83,7 +83,7 @@ def known_models() -> dict[str, dict[Lang, list[float]]]:
     return found
 
 
-def try_known(pool: OpenPool, langs: Collection[Lang], away: Sequence[Away] = ()) -> list[Found]:
+def try_known(pool: OpenPool, langs: Collection[Lang], away: Sequence[Away] = ()) -> list[KnownAnswers]:
     """Ask the pool about the known texts of each language, each text once, spread over its servers.
 
     Args:
@@ -110,7 +110,7 @@ def as_shipped(pool: OpenPool) -> Method:
     return replace(pool.method, ontology=ontology, renderer=renderer)
 
 
-def _of_language(method: Method, places: Sequence[Place], lang: Lang) -> Found:
+def _of_language(method: Method, places: Sequence[Place], lang: Lang) -> KnownAnswers:
     documents = known_texts(lang)
     requests = [Request(each.id, each.text, "", "", lang) for each in documents]
     answers: list[Answer] = []
@@ -123,10 +123,10 @@ def _of_language(method: Method, places: Sequence[Place], lang: Lang) -> Found:
         derived = method.read(request, completion.text, truncated=completion.truncated)
         facts = tuple((each.subject, each.predicate, each.object) for each in derived.triples)
         answers.append(Answer(document, completion.text, facts, derived.error_code))
-    return Found(lang, tuple(answers), tuple(unanswered))
+    return KnownAnswers(lang, tuple(answers), tuple(unanswered))
 
 
-def _check(found: Found, model: str) -> None:
+def _check(found: KnownAnswers, model: str) -> None:
     asked, without = len(found.answers), found.without
     if asked < ENOUGH or asked - len(without) >= FLOOR * asked:
         return
