@@ -26,7 +26,7 @@ from triplelake.export.form import File, Form, Lines, Part, Row, Source
 from triplelake.export.graphml import GraphMl
 from triplelake.export.json_lines import JsonLines
 from triplelake.export.nquads import Names, NQuads
-from triplelake.export.target import Draft, Target
+from triplelake.export.target import ExportWriter, Target
 from triplelake.prompt.ontology import Ontology
 from triplelake.prompt.ontology_file import load_ontology
 from triplelake.spark import open_session
@@ -131,7 +131,7 @@ class _Job:
             found = found.where(F.col("predicate").isin(*self.choice.predicates))
         return found.select(*_FIRST, *(name for name in found.columns if name not in _FIRST))
 
-    def write(self, rows: DataFrame, draft: Draft) -> None:
+    def write(self, rows: DataFrame, draft: ExportWriter) -> None:
         files = self.form.files(to_arrow_schema(rows.schema))
         several = len([part for file in files for part in file.parts]) > 1
         if several:

@@ -55,7 +55,7 @@ class Derivation:
 
 
 @dataclass(frozen=True, slots=True)
-class _Draft:
+class _GroundedTriple:
     """A grounded triple before it is compared with the others of its answer."""
 
     triple: Triple
@@ -148,16 +148,18 @@ def derivation_id(ontology: Ontology | None, answer: AnswerSettings, calibration
 
 def _draft_all(
     request: Request, items: Sequence[tuple[str, str, str]], ontology: Ontology | None, answer: AnswerSettings
-) -> list[_Draft | str]:
-    """Of each triple of the answer a draft, or the reason to leave it out."""
+) -> list[_GroundedTriple | str]:
+    """Each triple of the answer, grounded, or the reason why it is left out."""
     strict = answer.grounding == "constrain"
     grounder = Grounder(request, folding=not strict)
     predicates = Predicates(ontology, request.lang) if ontology else None
     facts = Facts(ontology)
-    outcomes: list[_Draft | str] = []
+    outcomes: list[_GroundedTriple | str] = []
     seen: set[tuple[str, str, str]] = set()
     for item in items:
-        outcome = _draft(item, request, grounder, predicates, strict=strict, max_chars=answer.max_entity_chars)
+        outcome = _grounded_triple(
+            item, request, grounder, predicates, strict=strict, max_chars=answer.max_entity_chars
+        )
         if not isinstance(outcome, str):
             fact = facts.fact(outcome.subject_key, outcome.triple.predicate, outcome.object_key)
             if fact in seen:
@@ -170,7 +172,7 @@ def _draft_all(
     return outcomes
 
 
-def _draft(
+def _grounded_triple(
     item: tuple[str, str, str],
     request: Request,
     grounder: Grounder,
@@ -178,7 +180,7 @@ def _draft(
     *,
     strict: bool,
     max_chars: int,
-) -> _Draft | str:
+) -> _GroundedTriple | str:
     """One triple of the answer, or the reason to leave it out."""
     name = item[1].strip()
     subject, object = (unmarked(join_lines(part.strip())) for part in (item[0], item[2]))
@@ -217,7 +219,7 @@ def _draft(
         grounding=found.grounding,
         flags=_flags(subject, object, relation, in_chunk=found.in_chunk),
     )
-    return _Draft(triple, relation, subject_key, object_key)
+    return _GroundedTriple(triple, relation, subject_key, object_key)
 
 
 def _flags(subject: str, object: str, relation: Relation | None, *, in_chunk: bool) -> tuple[str, ...]:
@@ -231,14 +233,14 @@ def _flags(subject: str, object: str, relation: Relation | None, *, in_chunk: bo
     return tuple(flag for flag, raised in doubts.items() if raised)
 
 
-def _with_types(drafts: Sequence[_Draft]) -> tuple[Triple, ...]:
-    uses = [(draft.subject_key, draft.relation, draft.object_key) for draft in drafts]
+def _with_types(grounded: Sequence[_GroundedTriple]) -> tuple[Triple, ...]:
+    uses = [(each.subject_key, each.relation, each.object_key) for each in grounded]
     return tuple(
         replace(
-            draft.triple,
+            each.triple,
             subject_type=typed.subject_type,
             object_type=typed.object_type,
-            flags=tuple(sorted({*draft.triple.flags, "type_conflict"})) if typed.conflict else draft.triple.flags,
+            flags=tuple(sorted({*each.triple.flags, "type_conflict"})) if typed.conflict else each.triple.flags,
         )
-        for draft, typed in zip(drafts, assign_types(uses), strict=True)
+        for each, typed in zip(grounded, assign_types(uses), strict=True)
     )
