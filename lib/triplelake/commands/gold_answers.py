@@ -13,7 +13,7 @@ from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
 
 from triplelake.errors import InputError
-from triplelake.evaluate.answers import Answered, Mention, Place, Reply
+from triplelake.evaluate.answers import Answered, Place, PublishedTriple, Reply
 from triplelake.evaluate.gold import GoldDocument
 from triplelake.evaluate.report import Run
 from triplelake.prompt.answer_form import ARRAYS
@@ -143,7 +143,7 @@ def _by_text(store: Store, current: DataFrame, gold: Sequence[GoldDocument]) -> 
 
 def _answered(views: Views, store: Store, current: DataFrame, doc_ids: Iterable[str]) -> dict[str, Answered]:
     wanted = current.join(_ids(store, sorted(doc_ids)), "doc_id", "left_semi")
-    mentions: dict[str, list[Mention]] = defaultdict(list)
+    mentions: dict[str, list[PublishedTriple]] = defaultdict(list)
     for row in views.sql(_MENTIONS, wanted=wanted).collect():
         mentions[row["doc_id"]].append(_mention(row))
     chunks: dict[str, list[Row]] = defaultdict(list)
@@ -162,9 +162,9 @@ def _answered(views: Views, store: Store, current: DataFrame, doc_ids: Iterable[
     }
 
 
-def _mention(row: Row) -> Mention:
+def _mention(row: Row) -> PublishedTriple:
     places = [_place(row, role, in_title=row[f"{role}_from"] == "title") for role in ("subject", "object")]
-    return Mention(
+    return PublishedTriple(
         fact=(row["subject"], row["predicate"], row["object"]),
         grounded=row["grounding"] != "none",
         flags=tuple(row["flags"] or ()),

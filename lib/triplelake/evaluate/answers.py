@@ -23,7 +23,7 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Mention:
+class PublishedTriple:
     """A published triple.
 
     Args:
@@ -82,7 +82,7 @@ class Answered:
     text: str
     title: str
     lang: Lang
-    mentions: tuple[Mention, ...]
+    mentions: tuple[PublishedTriple, ...]
     replies: tuple[Reply, ...]
 
     @property
@@ -95,7 +95,7 @@ class Answered:
         """What the view `facts` counts of it."""
         return tuple(mention.fact for mention in self.mentions if mention.grounded and not mention.flags)
 
-    def holds(self, mention: Mention) -> bool:
+    def holds(self, mention: PublishedTriple) -> bool:
         """Whether the offsets of a mention give back what it says."""
         return all(self._slice(place) == place.surface for place in mention.places)
 
