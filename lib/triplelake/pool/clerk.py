@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from types import TracebackType
 
-from triplelake.pool.reports import LOST_S, Counts, Orders, Report, TaskId
+from triplelake.pool.reports import LOST_S, Orders, TaskCounts, TaskId, TaskReport
 from triplelake.pool.router import Router
 from triplelake.ticker import Ticker
 
@@ -31,14 +31,14 @@ class Clerk:
         router: whose windows are set; its share is what the task has until the first orders.
         put: puts a report and brings orders; raises OSError.
         clock: seconds that only grow.
-        stage: as in `Report`.
+        stage: as in `TaskReport`.
     """
 
     def __init__(
         self,
         task: TaskId,
         router: Router,
-        put: Callable[[Report], Orders],
+        put: Callable[[TaskReport], Orders],
         clock: Callable[[], float] = time.monotonic,
         *,
         stage: int = 0,
@@ -48,7 +48,7 @@ class Clerk:
         self._put = put
         self._clock = clock
         self._stage = stage
-        self._counts = Counts()
+        self._counts = TaskCounts()
         self._lock = threading.Lock()
         self._ticker = Ticker(self._report, lambda: _HUNGRY_EVERY_S if router.hungry else _EVERY_S, "clerk")
         self._heard = clock()
@@ -66,7 +66,7 @@ class Clerk:
         self._ticker.stop()
         self._report(over=True, whole=kind is None)
 
-    def add(self, counts: Counts) -> None:
+    def add(self, counts: TaskCounts) -> None:
         """Count what the task has done."""
         with self._lock:
             self._counts += counts
@@ -75,7 +75,9 @@ class Clerk:
         with self._lock:
             counts = self._counts
         router = self._router
-        report = Report(self._task, router.wants, router.in_flight, counts, router.failing, over, whole, self._stage)
+        report = TaskReport(
+            self._task, router.wants, router.in_flight, counts, router.failing, over, whole, self._stage
+        )
         try:
             orders = self._put(report)
         except OSError as error:

@@ -12,7 +12,7 @@ from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
 
 from triplelake.report import model
-from triplelake.report.model import Cause, Counts, Document, Edge, Mention, Place, RelationCount, Report, Run
+from triplelake.report.model import Cause, Document, Edge, Mention, OutputCounts, Place, RelationCount, Report, Run
 from triplelake.tables.schemas import EXTRACTION_COLUMNS, SEQUENCE
 from triplelake.tables.store import Store
 from triplelake.tables.views import Views
@@ -76,13 +76,13 @@ class _Gathering:
     def _runs(self) -> DataFrame:
         return self._views["runs"].orderBy(F.desc(SEQUENCE), F.desc("ended_at"))
 
-    def _counts(self, facts: int) -> Counts:
+    def _counts(self, facts: int) -> OutputCounts:
         published = self._views["current_documents"]
         documents = published.agg(F.count(F.lit(1)), F.sum("chunks"), F.sum("failed")).collect()[0]
         triples = self._views["current_triples"]
         mentions = triples.agg(F.count(F.lit(1)), F.count_if(~F.expr(_USED))).collect()[0]
         rejected = self._views["documents"].where("state = 'rejected'").select("source", "place", "reason")
-        return Counts(
+        return OutputCounts(
             documents=documents[0],
             rejected=rejected.distinct().count(),
             chunks=documents[1] or 0,

@@ -15,7 +15,7 @@ SHOWN_CHARS = 3000
 
 
 @dataclass(frozen=True, slots=True)
-class Counts:
+class OutputCounts:
     """Numbers of the whole output, as it stands.
 
     Args:
@@ -145,7 +145,7 @@ class Report:
     model: str
     ontology: str
     input: str
-    counts: Counts
+    counts: OutputCounts
     runs: tuple[Run, ...]
     relations: tuple[RelationCount, ...]
     relations_in_all: int

@@ -24,7 +24,7 @@ from triplelake.engine.asking.waves import Fleet, Waves
 from triplelake.pool.desk import Desk
 from triplelake.pool.desk_http import DeskServer
 from triplelake.pool.endpoints import Endpoint, load_pool
-from triplelake.pool.reports import Counts
+from triplelake.pool.reports import TaskCounts
 from triplelake.pool.roster import Roster
 from triplelake.pool.sampler import Sample, Sampler
 from triplelake.pool.shares import split_shares, tasks_for, total_slots
@@ -91,7 +91,7 @@ class Asking:
                 if desk and sample.state == "up":
                     desk.observe(url, sample.deferred)
 
-            def on_tick(live: Counts) -> None:
+            def on_tick(live: TaskCounts) -> None:
                 check()
                 reporter.tick(tally, live, sampler.load)
 
