@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from functools import reduce
@@ -25,7 +25,7 @@ from triplelake.spark import open_session
 from triplelake.tables.schemas import ATTEMPTS, CHUNKS, REQUESTS, SEQUENCE, TRIPLES
 from triplelake.tables.store import Store
 from triplelake.tables.views import select
-from triplelake.triples.derive import account
+from triplelake.triples.derive import DropReason, account
 from triplelake.types import Request
 
 _SHORTEST = 6
@@ -33,7 +33,7 @@ _SHORTEST = 6
 
 _HEX = frozenset("0123456789abcdef")
 
-_DROPPED = {
+_DROPPED: Mapping[DropReason, str] = {
     "empty": "an argument is blank",
     "too_long": "an argument is longer than answer.max_entity_chars",
     "unknown_predicate": "its relation is not in the ontology",
@@ -221,7 +221,7 @@ def _tell_answer(page: _Page, found: _RequestRecord, settings: Settings, prompt_
             page.say(f"- {' | '.join(item)}\n    left out: {_DROPPED[outcome]}")
             continue
         stored = published.get((outcome.subject, outcome.predicate, outcome.object))
-        marks = [outcome.grounding, *outcome.flags]
+        marks: list[str] = [outcome.grounding, *outcome.flags]
         if rank < len(looks) and looks[rank] is not None:
             marks.append(f"asked about alone, yes with {math.exp(looks[rank]):.2f}")
         page.say(f"+ {outcome.subject} | {outcome.predicate} | {outcome.object}")

@@ -9,7 +9,7 @@ from functools import cached_property
 from triplelake.codes import Code
 from triplelake.evaluate.gold import Fact
 from triplelake.triples.parse import AnswerError, parse_answer
-from triplelake.types import Lang
+from triplelake.types import AttemptStatus, Flag, Lang
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class PublishedTriple:
 
     fact: Fact
     grounded: bool
-    flags: tuple[str, ...]
+    flags: tuple[Flag, ...]
     places: tuple[Place, ...]
     confidence: float | None = None
 
@@ -46,7 +46,6 @@ class Reply:
     """What a request of the document came to.
 
     Args:
-        status: `ok`, `empty` or `failed`.
         error_code: of a failure; `truncated` also where the tail of a good answer was cut.
         completion: the raw answer, if there was one.
         tokens: decoded for it, all tries.
@@ -54,7 +53,7 @@ class Reply:
         lang: that it was asked in.
     """
 
-    status: str
+    status: AttemptStatus
     error_code: str | None
     completion: str | None
     tokens: int

@@ -11,7 +11,7 @@ from triplelake.evaluate.metrics import Counts
 from triplelake.evaluate.report import GoldReport, Run
 from triplelake.evaluate.tally import FIGURES, MEANINGS
 from triplelake.prompt.ontology import Ontology, Relation
-from triplelake.types import Lang
+from triplelake.types import AttemptStatus, Flag, Lang
 
 
 def relation(id: str, zh: str, en: str) -> Relation:
@@ -29,7 +29,7 @@ ONTOLOGY = Ontology(
 
 
 def mention(
-    text: str, fact: Fact, *flags: str, off: int = 0, grounded: bool = True, title: bool = False
+    text: str, fact: Fact, *flags: Flag, off: int = 0, grounded: bool = True, title: bool = False
 ) -> PublishedTriple:
     """A mention with its true places, the object's end moved by `off`; the subject may stand in the title."""
     subject, _, object = fact
@@ -47,7 +47,7 @@ def mention(
 
 
 def reply(
-    completion: str, tokens: int, lang: Lang, shown: str = "", *, status: str = "ok", code: str | None = None
+    completion: str, tokens: int, lang: Lang, shown: str = "", *, status: AttemptStatus = "ok", code: str | None = None
 ) -> Reply:
     return Reply(status, code, completion, tokens, shown, lang)
 
