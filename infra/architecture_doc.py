@@ -23,7 +23,7 @@ from triplelake.prompt.profile import Template
 from triplelake.tables.current import DECIDED
 from triplelake.tables.schemas import ATTEMPTS, CHUNKS, DOCUMENTS, PLANS, REQUESTS, RUNS, TABLES, TRIPLES, Table
 from triplelake.tables.views import VIEWS
-from triplelake.types import AttemptStatus, Grounding, Lang
+from triplelake.types import AttemptStatus, Grounding, Lang, RunCommand, RunStatus
 
 ROOT = Path(__file__).resolve().parents[1]
 LIBRARY = ROOT / "lib" / "triplelake"
@@ -249,7 +249,7 @@ def _values() -> Mapping[str, Iterable[str]]:
         "decision": re.findall(r"(?:THEN|ELSE) '(\w+)'", DECIDED),
         "attempts.status": get_args(AttemptStatus),
         "triples.grounding": get_args(Grounding),
-        "runs.status": _told(RUNS, "status"),
+        "runs.status": get_args(RunStatus),
     }
 
 
@@ -258,6 +258,8 @@ def _state_table(of: Callable[[Words], str]) -> str:
     assert values == {name: set(words) for name, words in _STATES.items()}, "a value without words, or words without"
     assert set(_told(ATTEMPTS, "status")) == values["attempts.status"]
     assert set(_told(TRIPLES, "grounding")) == values["triples.grounding"]
+    assert set(_told(RUNS, "command")) == set(get_args(RunCommand))
+    assert set(_told(RUNS, "status")) == values["runs.status"]
     rows = [(f"`{name}`", f"`{value}`", of(words)) for name, each in _STATES.items() for value, words in each.items()]
     return _table([of(_HEADS[name]) for name in ("where", "value", "meaning")], rows)
 

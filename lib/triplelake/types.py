@@ -14,6 +14,8 @@ Lang = Literal["zh-Hans", "zh-Hant", "en"]
 SpanSource = Literal["chunk", "title", "context"]
 Grounding = Literal["exact", "normalised", "none"]
 AttemptStatus = Literal["ok", "empty", "failed"]
+RunCommand = Literal["extract", "probe", "republish", "maintain", "upgrade"]
+RunStatus = Literal["succeeded", "failed", "interrupted"]
 
 Flag = Literal["not_in_chunk", "pattern_conflict", "pronoun_object", "pronoun_subject", "type_conflict"]
 """What a reader of a triple should doubt.
