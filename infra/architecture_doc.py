@@ -20,7 +20,7 @@ from triplelake.export.choice import ENDINGS
 from triplelake.prompt.answer_form import FormName
 from triplelake.prompt.grammar import Engine
 from triplelake.prompt.profile import Template
-from triplelake.tables.current import DECIDED
+from triplelake.tables.current import DECIDED, Decision
 from triplelake.tables.schemas import ATTEMPTS, CHUNKS, DOCUMENTS, PLANS, REQUESTS, RUNS, TABLES, TRIPLES, Table
 from triplelake.tables.views import VIEWS
 from triplelake.types import AttemptStatus, Grounding, Lang, RunCommand, RunStatus
@@ -246,7 +246,7 @@ def _values() -> Mapping[str, Iterable[str]]:
     """What stands in the columns that have a few values each, by the code."""
     return {
         "documents.state": _told(DOCUMENTS, "state"),
-        "decision": re.findall(r"(?:THEN|ELSE) '(\w+)'", DECIDED),
+        "decision": get_args(Decision),
         "attempts.status": get_args(AttemptStatus),
         "triples.grounding": get_args(Grounding),
         "runs.status": get_args(RunStatus),
@@ -256,6 +256,7 @@ def _values() -> Mapping[str, Iterable[str]]:
 def _state_table(of: Callable[[Words], str]) -> str:
     values = {name: set(found) for name, found in _values().items()}
     assert values == {name: set(words) for name, words in _STATES.items()}, "a value without words, or words without"
+    assert set(re.findall(r"(?:THEN|ELSE) '(\w+)'", DECIDED)) == values["decision"]
     assert set(_told(ATTEMPTS, "status")) == values["attempts.status"]
     assert set(_told(TRIPLES, "grounding")) == values["triples.grounding"]
     assert set(_told(RUNS, "command")) == set(get_args(RunCommand))

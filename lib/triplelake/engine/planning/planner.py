@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
 from pyspark.storagelevel import StorageLevel
 
@@ -23,6 +23,7 @@ from triplelake.engine.planning.plan import Plan
 from triplelake.engine.planning.reread import find_reread
 from triplelake.engine.planning.source import Source
 from triplelake.prompt.prompts import LANGS
+from triplelake.tables.current import Decision
 from triplelake.tables.schemas import ATTEMPTS, CHUNKS, DOCUMENTS, PLANS, SEQUENCE, VERSION_COLUMNS
 from triplelake.tables.store import Store
 from triplelake.tables.views import select
@@ -107,7 +108,7 @@ class Planner:
 
     def _changes(self, documents: DataFrame, current: DataFrame) -> Changes:
         read = documents.groupBy("decision").agg(F.count(F.lit(1)).alias("records"), *counted_losses()).collect()
-        counted = {row["decision"]: row for row in read}
+        counted: dict[Decision, Row] = {row["decision"]: row for row in read}
         counts = Counter({decision: row["records"] for decision, row in counted.items()})
         if not set(counts) - {"rejected"}:
             order = ("source", F.length("place"), "place")
