@@ -23,7 +23,7 @@ from triplelake.prompt.profile import Template
 from triplelake.tables.current import DECIDED, Decision
 from triplelake.tables.schemas import ATTEMPTS, CHUNKS, DOCUMENTS, PLANS, REQUESTS, RUNS, TABLES, TRIPLES, Table
 from triplelake.tables.views import VIEWS
-from triplelake.types import AttemptStatus, Grounding, Lang, RunCommand, RunStatus
+from triplelake.types import AttemptStatus, DocumentState, Grounding, Lang, RunCommand, RunStatus
 
 ROOT = Path(__file__).resolve().parents[1]
 LIBRARY = ROOT / "lib" / "triplelake"
@@ -231,7 +231,7 @@ def _views() -> Iterator[str]:
 
 
 def _transitions() -> Iterator[str]:
-    assert {state for _, state, _ in _TRANSITIONS} == set(_told(DOCUMENTS, "state"))
+    assert {state for _, state, _ in _TRANSITIONS} == set(get_args(DocumentState))
     for before, after, why in _TRANSITIONS:
         yield f"{before} --> {after}: {why}"
 
@@ -245,7 +245,7 @@ def _told(table: Table, column: str) -> list[str]:
 def _values() -> Mapping[str, Iterable[str]]:
     """What stands in the columns that have a few values each, by the code."""
     return {
-        "documents.state": _told(DOCUMENTS, "state"),
+        "documents.state": get_args(DocumentState),
         "decision": get_args(Decision),
         "attempts.status": get_args(AttemptStatus),
         "triples.grounding": get_args(Grounding),
@@ -256,6 +256,7 @@ def _values() -> Mapping[str, Iterable[str]]:
 def _state_table(of: Callable[[Words], str]) -> str:
     values = {name: set(found) for name, found in _values().items()}
     assert values == {name: set(words) for name, words in _STATES.items()}, "a value without words, or words without"
+    assert set(_told(DOCUMENTS, "state")) == values["documents.state"]
     assert set(re.findall(r"(?:THEN|ELSE) '(\w+)'", DECIDED)) == values["decision"]
     assert set(_told(ATTEMPTS, "status")) == values["attempts.status"]
     assert set(_told(TRIPLES, "grounding")) == values["triples.grounding"]

@@ -14,6 +14,7 @@ Lang = Literal["zh-Hans", "zh-Hant", "en"]
 SpanSource = Literal["chunk", "title", "context"]
 Grounding = Literal["exact", "normalised", "none"]
 AttemptStatus = Literal["ok", "empty", "failed"]
+DocumentState = Literal["planned", "published", "removed", "rejected"]
 RunCommand = Literal["extract", "probe", "republish", "maintain", "upgrade"]
 RunStatus = Literal["succeeded", "failed", "interrupted"]
 

@@ -6,7 +6,7 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import pyarrow as pa
 from pyspark.sql import DataFrame, Row
@@ -47,7 +47,7 @@ class GoldAnswers:
 
     documents: tuple[tuple[GoldDocument, Answered], ...]
     missing: tuple[GoldDocument, ...]
-    by: str
+    by: Literal["doc_id", "text"]
     changed: int
 
 
@@ -62,7 +62,7 @@ def find(store: Store, gold: Sequence[GoldDocument], *, own_ids: bool) -> GoldAn
     """
     views = Views(store)
     current = views["current_documents"].select(*EXTRACTION_COLUMNS, "lang")
-    by = "doc_id"
+    by: Literal["doc_id", "text"] = "doc_id"
     matched = _by_id(store, current, gold) if own_ids else {}
     if not matched:
         by = "text"

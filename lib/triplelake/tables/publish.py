@@ -23,6 +23,7 @@ from triplelake.prompt.ontology import Ontology
 from triplelake.tables.batches import record_batches
 from triplelake.tables.mentions import AnsweredChunk, document_rows
 from triplelake.tables.schemas import ATTEMPTS, CHUNKS, DOCUMENTS, TRIPLES, VERSION_COLUMNS
+from triplelake.tables.states import in_state, state_column
 from triplelake.tables.store import Store
 from triplelake.tables.views import select
 from triplelake.triples.confidence import Calibration
@@ -80,8 +81,8 @@ class Publisher:
 
     def _open_documents(self) -> DataFrame:
         mine = self.store.read_now(DOCUMENTS).where(F.col("plan_id") == self.plan_id)
-        published = mine.where(F.col("state") == "published").select(*VERSION_COLUMNS)
-        return mine.where(F.col("state") == "planned").join(published, VERSION_COLUMNS, "left_anti")
+        published = mine.where(in_state("published")).select(*VERSION_COLUMNS)
+        return mine.where(in_state("planned")).join(published, VERSION_COLUMNS, "left_anti")
 
     def _publish(self, documents: DataFrame) -> Published:
         answered = self._answered(documents)
@@ -157,7 +158,7 @@ class Publisher:
         count = Observation()
         rows = settled.withColumns(
             {
-                "state": F.lit("published"),
+                "state": state_column("published"),
                 "run_id": F.lit(self.run_id),
                 "state_at": F.current_timestamp(),
             }

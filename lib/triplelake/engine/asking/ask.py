@@ -31,6 +31,7 @@ from triplelake.pool.shares import split_shares, tasks_for, total_slots
 from triplelake.pool.survey import Away
 from triplelake.spark import driver_host, parallelism
 from triplelake.tables.schemas import DOCUMENTS
+from triplelake.tables.states import in_state
 from triplelake.tables.store import Store
 from triplelake.ticker import Ticker
 
@@ -125,7 +126,7 @@ class Asking:
 
     def _published_in(self) -> set[str]:
         """The languages in which the output holds documents that were asked about in the same way."""
-        mine = (F.col("extraction_key") == self.pool.key) & (F.col("state") == "published")
+        mine = (F.col("extraction_key") == self.pool.key) & in_state("published")
         return {row["lang"] for row in self.store.read(DOCUMENTS).where(mine).select("lang").distinct().collect()}
 
     def _judge(self, tally: Tally) -> None:
