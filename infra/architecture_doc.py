@@ -29,6 +29,9 @@ ROOT = Path(__file__).resolve().parents[1]
 LIBRARY = ROOT / "lib" / "triplelake"
 PAGES = {"architecture.md": "en", "architecture.zh-CN.md": "zh"}
 
+_FACE = "api"
+"""A module beside the packages that stands above them, as a package does."""
+
 _OWNERS = {
     "doc_id": DOCUMENTS,
     "chunk_id": CHUNKS,
@@ -186,7 +189,7 @@ def _rooms() -> Iterator[str]:
     graph: nx.DiGraph[str] = nx.DiGraph()
     graph.add_edges_from(edge for file in LIBRARY.rglob("*.py") for edge in _imports(file))
     assert nx.is_directed_acyclic_graph(graph), "rooms that import one another in a circle"
-    beside = sorted(path.stem for path in LIBRARY.glob("*.py") if path.stem != "__init__")
+    beside = sorted(path.stem for path in LIBRARY.glob("*.py") if path.stem not in ("__init__", _FACE))
     yield f'beside["{", ".join(beside)}"]'
     for room, used in sorted(nx.transitive_reduction(graph).edges):
         yield f"{room} --> {used}"
@@ -194,7 +197,7 @@ def _rooms() -> Iterator[str]:
 
 def _imports(file: Path) -> Iterator[tuple[str, str]]:
     def room(parts: Sequence[str]) -> str:
-        return parts[0] if parts and (LIBRARY / parts[0]).is_dir() else "beside"
+        return parts[0] if parts and (parts[0] == _FACE or (LIBRARY / parts[0]).is_dir()) else "beside"
 
     own = file.relative_to(LIBRARY).with_suffix("").parts
     if own == ("__init__",) or own == ("start",):

@@ -24,7 +24,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import IO
 
-from triplelake.pool.gguf import cache_dir
+from triplelake.cache import cache_dir
 
 _PIECE = 1 << 20
 _REGISTRY = "Look at what your package registry serves."

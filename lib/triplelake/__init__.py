@@ -13,22 +13,32 @@ In a terminal
 
     The same extract command goes on where a run stopped: what is answered is never asked again.
 
-In a program
-    The tables are plain Delta. Spark, DuckDB, Polars and others read the folder that `--output` names; the views of
-    `triplelake sql`, such as `facts`, are written beside them as `sql/spark.sql` and `sql/duckdb.sql`.
+In a notebook or another program
+    The same by functions, in the Spark session that is there:
+
+        import triplelake
+
+        run = triplelake.extract(articles, output="out/kg", id_column="url", text_column="body")  # a DataFrame
+        run.counts.triples, run.counts.failed
+        run.facts.orderBy("documents", ascending=False).show()
+        spark.sql("SELECT predicate, count(*) FROM {facts} GROUP BY predicate", facts=run.facts).show()
+
+        graph = triplelake.open("out/kg")  # later, and without a run
+        graph.evaluate("gold.jsonl").groups["all"].figures["f1"]
+        graph.export("facts.csv", where="documents > 1")
+
+    The tables are plain Delta: DuckDB, Polars and others read the folder too; the views, such as `facts`, are written
+    beside them as `sql/spark.sql` and `sql/duckdb.sql`.
 
 Errors
     What ends a command is one of the classes below, and each leaves an exit code of its own. `subject` is what it is
     about, `reason` why it failed, `remedy` what to do now. What is wrong with one record, request or answer never
     ends a run: it becomes a row of the tables `documents` or `attempts`.
 
-        from triplelake import TriplelakeError
-        from triplelake.config import load_settings
-
         try:
-            settings = load_settings(overrides={"run.limitt": 20})
-        except TriplelakeError as error:
-            print(error.exit_code, error.subject, error.reason, error.remedy, sep="; ")
+            triplelake.extract("news.jsonl", output="out/kg", settings={"run.limitt": 20})
+        except triplelake.UsageError as error:
+            print(error.subject, error.reason, error.remedy, sep="; ")
 
 Settings
     `triplelake extract --init DIR` writes a file of settings, an ontology and prompts to edit. The variable
@@ -36,6 +46,10 @@ Settings
 
 Only what `__all__` names is promised to stay.
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 from triplelake.errors import (
     InputError,
@@ -48,17 +62,40 @@ from triplelake.errors import (
     UsageError,
 )
 
+if TYPE_CHECKING:
+    from triplelake.api import KnowledgeGraph, Run, RunCounts, extract, open
+
 __all__ = [
     "InputError",
     "Interrupted",
+    "KnowledgeGraph",
     "OutputError",
     "PoolError",
+    "Run",
+    "RunCounts",
     "SetupError",
     "TooManyFailures",
     "TriplelakeError",
     "UsageError",
     "__version__",
+    "extract",
+    "open",
 ]
 
 __version__ = "0.1.0"
 """Read by setup.py too: this is the one place that has it."""
+
+_NEED_SPARK = frozenset({"KnowledgeGraph", "Run", "RunCounts", "extract", "open"})
+
+
+def __getattr__(name: str) -> Any:
+    # Imported when it is asked for: most of triplelake, and every command's --help, does without Spark.
+    if name not in _NEED_SPARK:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from triplelake import api
+
+    return getattr(api, name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

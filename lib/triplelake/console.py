@@ -39,8 +39,8 @@ class Terminal(Console):
 
 def terminal(*, stderr: bool = False, file: TextIO | None = None, width: int | None = None) -> Console:
     """The console that a command prints to: every one is made here."""
-    # To rich `:cat:` would be a picture, also within a path.
-    return Terminal(stderr=stderr, file=file, width=width, emoji=False)
+    # In a notebook rich would show what is meant for a file, and to it `:cat:` would be a picture, also within a path.
+    return Terminal(stderr=stderr, file=file, width=width, emoji=False, force_jupyter=None if file is None else False)
 
 
 def say(console: Console, text: str, *, style: str | None = None) -> None:

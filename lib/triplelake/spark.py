@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from uuid import uuid4
@@ -20,8 +20,15 @@ from pyspark.sql import functions as F
 from triplelake.errors import SetupError
 from triplelake.filesystems import one_line
 from triplelake.interrupts import held
+from triplelake.pip_spark import PipSpark
 
-_ROWS_PER_BATCH = 64
+_SETTINGS: Mapping[str, str] = {
+    # A row here is a document or a question to a model: few of them make a batch.
+    "spark.sql.execution.arrow.maxRecordsPerBatch": "64",
+    # Spark's default is INT96, which Parquet has given up and some readers refuse.
+    "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
+}
+_LOGGERS = ("SQLQueryContextLogger", "DataFrameQueryContextLogger")
 _MOST_TASKS = 1 << 14
 _JOB_TAG = f"triplelake-{uuid4().hex}"
 """Of this process, since a cluster's other notebooks may share its Spark context."""
@@ -32,24 +39,15 @@ _PROPERTIES_REMEDY = "Check Spark's properties: conf/spark-defaults.conf, --conf
 _REMOTE_REMEDY = "Check SPARK_REMOTE (sc://HOST:15002), or unset it to start Spark here."
 
 
-def open_session(name: str) -> SparkSession:
-    """The session that `spark-submit` or the notebook made, else a new one from Spark's own configuration, or of the
-    Spark Connect server that the variable SPARK_REMOTE names.
+def open_session(name: str, given: SparkSession | None = None) -> SparkSession:
+    """The session that is given, or that `spark-submit` or the notebook made; else a new one from Spark's own
+    configuration, or of the Spark Connect server that the variable SPARK_REMOTE names.
 
     Raises:
         SetupError: Java is missing, the server is not there, or Delta is not on Spark's classpath.
     """
-    # Spark starts its workers with the first python3 of the PATH, which need not be this one.
-    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-    try:
-        with held():
-            spark = SparkSession.builder.appName(name).getOrCreate()
-    except Exception as error:
-        if remote := os.environ.get("SPARK_REMOTE"):
-            raise SetupError(remote, f"is no Spark Connect server: {one_line(error)}", _REMOTE_REMEDY) from error
-        # Java itself says what is wrong with Spark's properties or its JARs.
-        remedy = _JAVA_REMEDY if not isinstance(error, Py4JError) else _PROPERTIES_REMEDY
-        raise SetupError("Spark", f"does not start: {one_line(error)}", remedy) from error
+    pip_spark = PipSpark(os.environ)
+    spark = given or SparkSession.getActiveSession() or _start(name, pip_spark)
     # Its import makes errors of Delta errors of PySpark. Not at the top: executors unpickle functions of modules that
     # import this one, and need not have the package.
     import delta.exceptions  # noqa: F401
@@ -57,14 +55,46 @@ def open_session(name: str) -> SparkSession:
     _know_s3(spark)
     if not _has_delta(spark):
         raise SetupError("Spark", "has no Delta Lake on its classpath", _delta_remedy())
+    pip_spark.worked()
     # Each error of a query is a line of JSON to PySpark; here it is raised, and told once.
-    for logger in ("SQLQueryContextLogger", "DataFrameQueryContextLogger"):
+    for logger in _LOGGERS:
         PySparkLogger.getLogger(logger).setLevel(logging.CRITICAL)
-    # A row here is a document or a question to a model: few of them make a batch.
-    spark.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", _ROWS_PER_BATCH)
-    # Spark's default is INT96, which Parquet has given up and some readers refuse.
-    spark.conf.set("spark.sql.parquet.outputTimestampType", "TIMESTAMP_MICROS")
+    for setting, value in _SETTINGS.items():
+        spark.conf.set(setting, value)
     return spark
+
+
+@contextmanager
+def lent(given: SparkSession | None) -> Iterator[None]:
+    """A block in which sessions are opened that belong to somebody: afterwards they are set as they were before."""
+    spark = given or SparkSession.getActiveSession()
+    before = {name: spark.conf.get(name, None) if spark else None for name in _SETTINGS}
+    levels = {name: PySparkLogger.getLogger(name).level for name in _LOGGERS}
+    try:
+        yield
+    finally:
+        for name, level in levels.items():
+            PySparkLogger.getLogger(name).setLevel(level)
+        if spark := given or SparkSession.getActiveSession():
+            for name, value in before.items():
+                if value is None:
+                    spark.conf.unset(name)
+                else:
+                    spark.conf.set(name, value)
+
+
+def _start(name: str, pip_spark: PipSpark) -> SparkSession:
+    # Spark starts its workers with the first python3 of the PATH, which need not be this one.
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    try:
+        with held(), pip_spark.told(os.environ):
+            return SparkSession.builder.appName(name).getOrCreate()
+    except Exception as error:
+        if remote := os.environ.get("SPARK_REMOTE"):
+            raise SetupError(remote, f"is no Spark Connect server: {one_line(error)}", _REMOTE_REMEDY) from error
+        # Java itself says what is wrong with Spark's properties or its JARs.
+        remedy = _JAVA_REMEDY if not isinstance(error, Py4JError) else _PROPERTIES_REMEDY
+        raise SetupError("Spark", f"does not start: {one_line(error)}", remedy) from error
 
 
 def parallelism(spark: SparkSession) -> int:

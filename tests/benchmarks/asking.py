@@ -36,6 +36,7 @@ from plain_json import json_renderer
 from quality import format_interval
 from tasks import Split, Task, duie_task, fit, gold_examples, hard_task, own_shots, text2kg_task, traditional
 
+from triplelake.cache import cache_dir
 from triplelake.config import AnswerSettings, EmbeddedSettings
 from triplelake.engine.asking.open_pool import server_template
 from triplelake.evaluate.gold import Fact
@@ -44,7 +45,6 @@ from triplelake.evaluate.ratios import f1, f1_gain
 from triplelake.evaluate.vocabulary import Vocabulary
 from triplelake.pool.client import LlamaServer
 from triplelake.pool.embedded import EmbeddedServer
-from triplelake.pool.gguf import cache_dir
 from triplelake.pool.survey import Engine, survey
 from triplelake.pool.window import windowed
 from triplelake.prompt.answer_form import FORMS, FormName, Listed

@@ -158,6 +158,14 @@ def test_installed_command_runs_on_the_spark_that_pip_brought(installed: Install
         assert told.returncode == 0 and (installed.folder / f"facts.{format}").stat().st_size > 1000, told.stderr
     told = installed.order("report", "--output", "kg", "--to", "kg.html")
     assert told.returncode == 0 and "<svg" in (installed.folder / "kg.html").read_text(encoding="utf-8"), told.stderr
+    printed = installed.python(f"""
+import triplelake
+known = triplelake.open("kg")
+articles = known.spark.createDataFrame([("a", "青河流经松城，最后注入金湖。")], "url string, body string")
+run = triplelake.extract(articles, output="frame", id_column="url", text_column="body", pool="{scripted.url}")
+print(known.documents.count(), run.counts.documents, run.triples.count() == run.counts.triples > 0)
+""")
+    assert printed == "72 1 True\n"
 
 
 @pytest.mark.spark

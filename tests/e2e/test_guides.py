@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import importlib
 import json
+import os
 import re
 import shlex
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from harness.lake import Lake
 from harness.servers import API_KEY, Counted, Scripted, question, scripted_answer
 from pyspark.sql import SparkSession
 
+import triplelake
 from triplelake.evaluate.review import ENCODING
 from triplelake.prompt.ontology_file import load_ontology
 from triplelake.prompt.profile import find_profile
@@ -73,10 +75,26 @@ def test_readme(here: Path, spark: SparkSession) -> None:
     for query in queries.split(";")[:-1]:
         type_in(f"python jobs/sql.py --output out/kg {shlex.quote(without_comments(query))}")
     [notebook] = blocks_of(readme, "python")
-    session = spark.newSession()
-    names: dict[str, Any] = {"spark": session}
-    exec(notebook, names)
-    assert list(names["facts"].columns) == session.table("facts").columns
+    names = run_block(notebook, here, spark=spark)
+    assert names["run"].counts.documents == len((here / "corpus.jsonl").read_text("utf-8").splitlines())
+    assert list(names["facts"].columns) == names["run"].facts.columns
+
+
+def test_python(here: Path, spark: SparkSession) -> None:
+    corpus = spark.read.json(str(here / "corpus.jsonl"))
+    articles = corpus.withColumnsRenamed({"id": "url", "text": "body"})
+    extracting, reading = (
+        block.replace("http://gpu-1:8080", os.environ["TRIPLELAKE__POOL"]) for block in blocks("python.md", "python")
+    )
+    assert run_block(extracting, here, articles=articles)["run"].counts.triples > 0
+    assert run_block(reading, here, spark=spark, triplelake=triplelake)["f1"].value >= 0
+    assert (here / "facts.csv").is_file()
+
+
+def run_block(code: str, folder: Path, **names: Any) -> dict[str, Any]:
+    """Run a block of Python; Spark's own folder is another one, so that it needs the whole path."""
+    exec(code.replace('"corpus.jsonl"', repr(str(folder / "corpus.jsonl"))), names)
+    return names
 
 
 def test_export(here: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import difflib
-import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from importlib import import_module
@@ -16,7 +15,6 @@ from triplelake import __version__
 from triplelake.cli.completion import SHELLS, completion
 from triplelake.cli.guard import guarded
 from triplelake.cli.parsing import EXIT_CODES, Parser
-from triplelake.cli.pip_spark import PipSpark
 from triplelake.console import say
 from triplelake.errors import UsageError
 from triplelake.filesystems import masked
@@ -49,15 +47,7 @@ def load(words: Sequence[str]) -> Callable[[], int]:
     if not words or words[0] not in COMMANDS:
         return partial(guarded, partial(_other_words, words))
     command = _member(words[0], "command")
-
-    def run() -> int:
-        spark = PipSpark(os.environ)
-        code: int = command(words[1:])
-        if code == 0:
-            spark.worked()
-        return code
-
-    return run
+    return partial(command, words[1:])
 
 
 def main_parser() -> Parser:

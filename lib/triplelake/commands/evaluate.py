@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pyspark.sql import SparkSession
+
 from triplelake.commands.gold_answers import GoldAnswers, find, run_of
 from triplelake.commands.trained import card_of
 from triplelake.errors import TriplelakeError
@@ -43,8 +45,11 @@ class AgainstGold:
     seen: SeenPolicy = "refuse"
 
 
-def evaluate(wanted: AgainstGold) -> GoldReport:
+def evaluate(wanted: AgainstGold, spark: SparkSession | None = None) -> GoldReport:
     """Compare what a run said with gold.
+
+    Args:
+        spark: the session of a program that calls.
 
     Raises:
         InputError: the gold file or the card cannot be read, none of its documents is in the output, or the model
@@ -54,7 +59,7 @@ def evaluate(wanted: AgainstGold) -> GoldReport:
     """
     gold = READERS[wanted.format](wanted.gold)
     named = read_ontology(wanted.ontology) if wanted.ontology else None
-    store = Store(open_session("triplelake evaluate"), wanted.output)
+    store = Store(open_session("triplelake evaluate", spark), wanted.output)
     store.require()
     # Of DuIE the reader counts lines: they are the ids of no document.
     found = find(store, gold, own_ids=wanted.format != "duie")

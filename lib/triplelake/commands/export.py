@@ -12,7 +12,7 @@ from typing import Literal, Protocol, get_args
 import pyarrow as pa
 from pyspark import StorageLevel
 from pyspark.errors import PySparkException
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import to_arrow_schema
 from rich.console import Console
@@ -72,8 +72,26 @@ class Choice:
     overwrite: bool = False
 
 
-def export(choice: Choice, console: Console) -> None:
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """What was written.
+
+    Args:
+        to: the file, or the folder for `neo4j`.
+        rows: facts or triples.
+        bytes: of all files.
+    """
+
+    to: str
+    rows: int
+    bytes: int
+
+
+def export(choice: Choice, console: Console, spark: SparkSession | None = None) -> Exported:
     """Write the facts or triples of an output to the files of another tool, whole or not at all.
+
+    Args:
+        spark: the session of a program that calls.
 
     Raises:
         UsageError: a condition that Spark does not understand, a base that is no IRI.
@@ -87,7 +105,7 @@ def export(choice: Choice, console: Console) -> None:
     folder = frozenset({neo4j.NODES, neo4j.RELATIONSHIPS}) if choice.form == "neo4j" else frozenset[str]()
     target = Target(choice.to, folder, choice.overwrite)
     target.check()
-    spark = open_session("triplelake export")
+    spark = open_session("triplelake export", spark)
     spark.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", _ROWS_PER_BATCH)
     store = Store(spark, choice.output)
     store.require()
@@ -103,6 +121,7 @@ def export(choice: Choice, console: Console) -> None:
     except KeyboardInterrupt:
         raise Interrupted(choice.to, "stopped by a signal", "Nothing was written; give the command again.") from None
     job.tell(target, draft.bytes)
+    return Exported(choice.to, job.rows, draft.bytes)
 
 
 @dataclass

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 
+from pyspark.sql import DataFrame, SparkSession
 from rich.console import Console
 
 from triplelake.commands import confidence_messages, extract_messages, messages, plan_messages, probe_messages
@@ -37,10 +38,20 @@ from triplelake.tables.views import create_views
 _REQUESTS_PER_SLOT_IN_A_BUCKET = 8
 
 
-def extract(settings: Settings, console: Console, *, dry_run: bool = False, probe: int = 0) -> RunRow:
+def extract(
+    settings: Settings,
+    console: Console,
+    *,
+    dry_run: bool = False,
+    probe: int = 0,
+    frame: DataFrame | None = None,
+    spark: SparkSession | None = None,
+) -> RunRow:
     """Run the job: read, plan, ask, publish; or with `dry_run` only say what it would do.
 
     Args:
+        frame: the input, in place of the table that the settings name.
+        spark: the session of a program that calls.
         probe: with `dry_run`, questions to ask all the same, so that what it would take is measured.
 
     Raises:
@@ -60,10 +71,10 @@ def extract(settings: Settings, console: Console, *, dry_run: bool = False, prob
             confidence_messages.confidence(console, opened.calibrated, opened.key)
             confidence_messages.calibration(console, opened.calibrated, settings.asking.second_look)
         check_confidence(settings, opened.calibrated)
-        spark = open_session("triplelake extract")
+        spark = open_session("triplelake extract", spark)
         store = Store(spark, settings.output)
         missing = store.check()
-        source = open_source(spark, settings, found)
+        source = open_source(spark, settings, found, frame)
         extract_messages.source(console, source)
         journal.extraction_key = opened.key
         journal.versions = {**versions(spark), **opened.versions}

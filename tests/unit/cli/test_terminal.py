@@ -103,3 +103,11 @@ def test_consoles_are_made_in_one_place_and_nothing_prints_past_them() -> None:
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("print", "Console")
     ]
     assert sorted(calls) == [("pool/embedded_main.py", "print"), ("start.py", "print")]
+
+
+def test_in_a_notebook_what_is_meant_for_a_file_goes_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rich.console._is_jupyter", lambda: True)
+    assert terminal().is_jupyter
+    file = io.StringIO()
+    say(terminal(file=file), "3 documents")
+    assert file.getvalue() == "3 documents\n"

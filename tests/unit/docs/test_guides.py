@@ -70,6 +70,7 @@ def test_all_guides_are_here() -> None:
         "ontology.md",
         "own-model.md",
         "pool.md",
+        "python.md",
         "running.md",
         "scaling.md",
         "tables.md",

@@ -64,13 +64,6 @@ def test_the_alias_follows_the_content(tmp_path: Path, monkeypatch: pytest.Monke
     assert gguf.declared_alias(model) == first
 
 
-def test_the_cache_moves_where_it_can_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "file").touch()
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
-    monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path))
-    assert gguf.cache_dir() == tmp_path / f"triplelake-{os.getuid()}"
-
-
 @pytest.mark.model
 def test_the_packaged_model_is_put_together_once_by_many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from uuid import uuid4
 
 import pyarrow as pa
 from py4j.protocol import Py4JError
@@ -85,7 +86,8 @@ class Source:
             limit: so many records, the first ones.
             sample: so many, drawn by `seed`; the same seed draws the same of the same input.
         """
-        order = ("source", F.length("place"), "place")
+        # The rows of a table have no place.
+        order = ("source", F.length("place"), "place", "doc_version")
         # Ordered, so that the same command reads the same documents.
         records = self.records.orderBy(*order).limit(limit) if limit else self.records
         if sample:
@@ -109,15 +111,18 @@ class Source:
         )
 
 
-def open_source(spark: SparkSession, settings: Settings, found: FoundInput) -> Source:
+def open_source(spark: SparkSession, settings: Settings, found: FoundInput, frame: DataFrame | None = None) -> Source:
     """Make the input that was found a DataFrame.
+
+    Args:
+        frame: rows that a program gives, in place of the table that the settings name.
 
     Raises:
         UsageError: several inputs of a kind that is read one at a time.
         InputError: what only Spark can see: no such table, or a column that it does not have.
     """
     if found.columns is None:
-        source = _open_with_spark(spark, settings, found.format)
+        source = _open_with_spark(spark, settings, found.format, frame)
     else:
         source = _open_files(spark, found, found.columns)
     return replace(source, id_prefix=settings.corpus.id_prefix)
@@ -153,11 +158,11 @@ def _texts(found: FoundInput) -> dict[str, str]:
     return {split.path: str(record.fields[TEXT]) for split, record in zip(found.splits, found.sample, strict=False)}
 
 
-def _open_with_spark(spark: SparkSession, settings: Settings, form: str) -> Source:
+def _open_with_spark(spark: SparkSession, settings: Settings, form: str, given: DataFrame | None) -> Source:
     name = settings.input[0]
     if form != "parquet" and len(settings.input) > 1:
         raise UsageError("--input", f"names several {form} inputs; one is read at a time", "Run once for each.")
-    rows = _rows(spark, settings, form)
+    rows = _rows(spark, settings, form) if given is None else Rows(given)
     shape = rows.shape()
     columns = choose_columns(list(shape.fields), settings.corpus, shape, unfolded)
     rows.check(columns)
@@ -165,7 +170,10 @@ def _open_with_spark(spark: SparkSession, settings: Settings, form: str) -> Sour
     if settings.corpus.html_to_text is None:
         texts = frame.select(rows.column(columns.text)).limit(_SAMPLED_ROWS).collect()
         refuse_html(name, [row[0] for row in texts if row[0]])
-    version = _table_version(spark, name, form) if form != "parquet" else fingerprint(list_files(settings.input))
+    if given is not None:
+        version = uuid4().hex  # nobody can tell whether it holds the same rows as at an earlier call
+    else:
+        version = fingerprint(list_files(settings.input)) if form == "parquet" else _table_version(spark, name, form)
     names = dict.fromkeys((columns.text, columns.title, *columns.id, *columns.keep))
     wanted = F.struct(*(rows.column(each).alias(each) for each in names if each is not None))
     place = F.col("_metadata.row_index").cast("string") if form == "parquet" else F.lit("")
@@ -173,7 +181,7 @@ def _open_with_spark(spark: SparkSession, settings: Settings, form: str) -> Sour
     fields = frame.select(source.alias("_source"), place.alias("_place"), wanted.alias("_fields"))
     records = fields.mapInArrow(_RowReader(columns), schema=_RECORD)
     return Source(
-        form,
+        form if given is None else "a DataFrame",
         columns,
         version,
         records,
@@ -222,7 +230,7 @@ def _table_version(spark: SparkSession, name: str, form: str) -> str:
         row = spark.sql(f"DESCRIBE HISTORY {table} LIMIT 1").select("version", "timestamp").collect()[0]
     except AnalysisException:
         # Not every catalog table has a history; then the plan is made anew each time.
-        return stable_hash(name, str(spark.sql("SELECT uuid()").collect()[0][0]))
+        return uuid4().hex
     return stable_hash(name, str(row["version"]), str(row["timestamp"]))
 
 

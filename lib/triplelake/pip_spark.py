@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
+from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 
+from triplelake.cache import cache_dir
 from triplelake.config import conf_dir
 from triplelake.errors import SetupError
-from triplelake.pool.gguf import cache_dir
 
 _CHOSEN = (
     "SPARK_HOME",
@@ -30,14 +31,20 @@ class PipSpark:
 
     Spark's own Ivy fetches the JARs at the first start, and says so at length. Later starts name them as files, in
     silence. Nothing is told to a Spark that `make setup`, `spark-submit`, a cluster or the user has set up.
+
+    Args:
+        environ: variables of this process.
     """
 
-    def __init__(self, environ: MutableMapping[str, str]) -> None:
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self.variables: dict[str, str] = {}
+        """What is told, by the names of the variables."""
         self._ivy: Path | None = None
+        self._was_told = False
         home = None if any(name in environ for name in _CHOSEN) else _home()
         if home is None or (home / "conf" / "spark-defaults.conf").exists():
             return
-        environ["SPARK_CONF_DIR"] = str(conf_dir().resolve())
+        self.variables["SPARK_CONF_DIR"] = str(conf_dir().resolve())
         package = _delta_package()
         if package is None or any((home / "jars").glob("delta-spark_*.jar")):
             return
@@ -47,11 +54,22 @@ class PipSpark:
             return  # opening the session tells what Spark lacks
         known = sorted((self._ivy / "jars").glob("*.jar")) if (self._ivy / _COMPLETE).exists() else []
         words = ["--jars", ",".join(map(str, known))] if known else _fetched(package, self._ivy)
-        environ["PYSPARK_SUBMIT_ARGS"] = shlex.join((*words, "pyspark-shell"))
+        self.variables["PYSPARK_SUBMIT_ARGS"] = shlex.join((*words, "pyspark-shell"))
+
+    @contextmanager
+    def told(self, environ: MutableMapping[str, str]) -> Iterator[None]:
+        """A block that starts Spark; afterwards the variables are as they were, for other programs that are started."""
+        environ.update(self.variables)
+        self._was_told = True
+        try:
+            yield
+        finally:
+            for name in self.variables:
+                del environ[name]
 
     def worked(self) -> None:
-        """Remember that a command has ended well: what Ivy has fetched, if it was asked, is all there."""
-        if self._ivy and (self._ivy / "jars").is_dir():
+        """Remember that Spark has Delta Lake now: what Ivy has fetched, if it was asked, is all there."""
+        if self._was_told and self._ivy and (self._ivy / "jars").is_dir():
             (self._ivy / _COMPLETE).touch()
 
 

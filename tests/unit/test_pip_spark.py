@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from triplelake.cli import pip_spark
-from triplelake.cli.pip_spark import PipSpark
+from triplelake import pip_spark
 from triplelake.config import conf_dir
+from triplelake.pip_spark import PipSpark
 
 DELTA = "io.delta:delta-spark_4.1_2.13:4.4.0"
 
@@ -26,10 +26,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def told() -> dict[str, str]:
-    environ = {"PATH": "/bin"}
-    PipSpark(environ)
-    del environ["PATH"]
-    return environ
+    return PipSpark({"PATH": "/bin"}).variables
 
 
 def test_it_fetches_delta_lake_and_reads_the_projects_properties(home: Path, tmp_path: Path) -> None:
@@ -41,7 +38,7 @@ def test_it_fetches_delta_lake_and_reads_the_projects_properties(home: Path, tmp
     assert f"spark.jars.ivy={tmp_path}/cache/triplelake/{DELTA.replace(':', '_')}" in rest
 
 
-def test_what_was_fetched_is_used_once_a_command_has_ended_well(home: Path, tmp_path: Path) -> None:
+def test_what_was_fetched_is_used_once_spark_has_started_with_it(home: Path, tmp_path: Path) -> None:
     spark = PipSpark({})
     jars = tmp_path / "cache" / "triplelake" / DELTA.replace(":", "_") / "jars"
     spark.worked()  # without Spark: nothing was fetched
@@ -49,6 +46,10 @@ def test_what_was_fetched_is_used_once_a_command_has_ended_well(home: Path, tmp_
     for name in ("b.jar", "a.jar"):
         (jars / name).touch()
     assert "--packages" in told()["PYSPARK_SUBMIT_ARGS"], "Ivy may have been interrupted"
+    spark.worked()
+    assert "--packages" in told()["PYSPARK_SUBMIT_ARGS"], "Spark was there, and started by somebody else"
+    with spark.told({}):
+        pass  # Spark starts
     spark.worked()
     assert shlex.split(told()["PYSPARK_SUBMIT_ARGS"]) == [
         "--jars",
@@ -70,9 +71,7 @@ def test_a_spark_that_is_set_up_is_left_alone(home: Path) -> None:
 
 @pytest.mark.parametrize("name", ["SPARK_HOME", "SPARK_REMOTE", "PYSPARK_SUBMIT_ARGS", "PYSPARK_GATEWAY_PORT"])
 def test_a_spark_that_somebody_chose_is_left_alone(name: str, home: Path) -> None:
-    environ = {name: "theirs"}
-    PipSpark(environ)
-    assert environ == {name: "theirs"}
+    assert PipSpark({name: "theirs"}).variables == {}
 
 
 def test_a_folder_that_others_may_write_to_is_not_fetched_to(home: Path, tmp_path: Path) -> None:
@@ -85,3 +84,12 @@ def test_a_folder_that_others_may_write_to_is_not_fetched_to(home: Path, tmp_pat
 def test_without_spark_nothing_is_told(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pip_spark, "_home", lambda: None)
     assert told() == {}
+
+
+def test_the_variables_are_told_to_spark_alone(home: Path) -> None:
+    environ = {"PATH": "/bin"}
+    spark = PipSpark(environ)
+    with pytest.raises(RuntimeError), spark.told(environ):
+        assert environ == {"PATH": "/bin", **spark.variables}
+        raise RuntimeError
+    assert environ == {"PATH": "/bin"}
