@@ -20,10 +20,10 @@ from triplelake.export.choice import ENDINGS
 from triplelake.prompt.answer_form import FormName
 from triplelake.prompt.grammar import Engine
 from triplelake.prompt.profile import Template
-from triplelake.tables.current import DECIDED
+from triplelake.tables.current import DECIDED, Decision
 from triplelake.tables.schemas import ATTEMPTS, CHUNKS, DOCUMENTS, PLANS, REQUESTS, RUNS, TABLES, TRIPLES, Table
 from triplelake.tables.views import VIEWS
-from triplelake.types import AttemptStatus, Grounding, Lang
+from triplelake.types import AttemptStatus, DocumentState, Grounding, Lang, RunCommand, RunStatus
 
 ROOT = Path(__file__).resolve().parents[1]
 LIBRARY = ROOT / "lib" / "triplelake"
@@ -234,7 +234,7 @@ def _views() -> Iterator[str]:
 
 
 def _transitions() -> Iterator[str]:
-    assert {state for _, state, _ in _TRANSITIONS} == set(_told(DOCUMENTS, "state"))
+    assert {state for _, state, _ in _TRANSITIONS} == set(get_args(DocumentState))
     for before, after, why in _TRANSITIONS:
         yield f"{before} --> {after}: {why}"
 
@@ -248,19 +248,23 @@ def _told(table: Table, column: str) -> list[str]:
 def _values() -> Mapping[str, Iterable[str]]:
     """What stands in the columns that have a few values each, by the code."""
     return {
-        "documents.state": _told(DOCUMENTS, "state"),
-        "decision": re.findall(r"(?:THEN|ELSE) '(\w+)'", DECIDED),
+        "documents.state": get_args(DocumentState),
+        "decision": get_args(Decision),
         "attempts.status": get_args(AttemptStatus),
         "triples.grounding": get_args(Grounding),
-        "runs.status": _told(RUNS, "status"),
+        "runs.status": get_args(RunStatus),
     }
 
 
 def _state_table(of: Callable[[Words], str]) -> str:
     values = {name: set(found) for name, found in _values().items()}
     assert values == {name: set(words) for name, words in _STATES.items()}, "a value without words, or words without"
+    assert set(_told(DOCUMENTS, "state")) == values["documents.state"]
+    assert set(re.findall(r"(?:THEN|ELSE) '(\w+)'", DECIDED)) == values["decision"]
     assert set(_told(ATTEMPTS, "status")) == values["attempts.status"]
     assert set(_told(TRIPLES, "grounding")) == values["triples.grounding"]
+    assert set(_told(RUNS, "command")) == set(get_args(RunCommand))
+    assert set(_told(RUNS, "status")) == values["runs.status"]
     rows = [(f"`{name}`", f"`{value}`", of(words)) for name, each in _STATES.items() for value, words in each.items()]
     return _table([of(_HEADS[name]) for name in ("where", "value", "meaning")], rows)
 

@@ -27,7 +27,7 @@ from triplelake.console import say
 from triplelake.corpus.chunking import chunk_document
 from triplelake.corpus.inputs import find_input
 from triplelake.corpus.readers import read_split
-from triplelake.engine.asking.open_pool import Opened, open_pool, read_question
+from triplelake.engine.asking.open_pool import OpenPool, open_pool, read_prompt_files
 from triplelake.errors import InputError
 from triplelake.pool.client import LlamaServer, completion_body
 from triplelake.pool.protect import protect
@@ -66,21 +66,21 @@ def write(argv: list[str], console: Console) -> None:
     options = vars(parser.parse(argv))
     out, count = options.pop("out"), options.pop("count")
     settings = read_settings(options)
-    with open_pool(settings, read_question(settings)) as opened:
-        lines = [json.dumps(question, ensure_ascii=False) for question in questions(settings, opened, count)]
+    with open_pool(settings, read_prompt_files(settings)) as pool:
+        lines = [json.dumps(question, ensure_ascii=False) for question in questions(settings, pool, count)]
     out.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     say(console, f"{out}: {len(lines)} questions")
 
 
-def questions(settings: Settings, opened: Opened, count: int) -> Iterator[dict[str, Any]]:
+def questions(settings: Settings, pool: OpenPool, count: int) -> Iterator[dict[str, Any]]:
     """So many chunks of the corpus as `/completion` is asked about them: `body`, and `grammars` by engine.
 
     Raises:
         InputError: the corpus is none of files, or holds no text.
     """
     drawn = draw(settings, count)
-    method = opened.method
-    with closing(LlamaServer(opened.survey.endpoints[0], settings.asking.timeout_s)) as server:
+    method = pool.method
+    with closing(LlamaServer(pool.survey.endpoints[0], settings.asking.timeout_s)) as server:
         for request in drawn:
             prompt = protect(method.renderer.render(request).parts, server.tokenize)
             yield {

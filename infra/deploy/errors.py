@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
-from triplelake.errors import TriplelakeError
 
+class DeployError(Exception):
+    """A host, a server or a transfer failed.
 
-class DeployError(TriplelakeError):
-    """A host, a server or a transfer failed."""
+    It is no `TriplelakeError`: the exit codes of `triplelake` mean other things than those of infra/.
+
+    Args:
+        subject: what was looked at: a host, a server, a file.
+        reason: why it failed, in one sentence without a full stop.
+        remedy: what to do now, in a sentence or a few lines; may be empty.
+    """
 
     exit_code = 4
+
+    def __init__(self, subject: str, reason: str, remedy: str = "") -> None:
+        super().__init__(subject, reason, remedy)
+        self.subject = subject
+        self.reason = reason
+        self.remedy = remedy
 
     def __str__(self) -> str:
         return "\n  ".join([f"error: {self.subject}: {self.reason}", *self.remedy.splitlines()])

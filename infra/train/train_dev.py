@@ -12,7 +12,7 @@ from typing import Any
 from train_data import Course, request_of
 from train_options import Options
 from triplelake.config import Settings, load_settings
-from triplelake.engine.asking.open_pool import Question, open_servers, prepare
+from triplelake.engine.asking.open_pool import PromptFiles, open_servers, prepare
 from triplelake.engine.asking.places import ask_each, open_places
 from triplelake.errors import TooManyFailures
 from triplelake.evaluate.calibration_file import NONE
@@ -57,7 +57,7 @@ class Asker:
     def __init__(self, course: Course, options: Options, model: Path) -> None:
         self._course = course
         self._lessons = course.dev[: options.dev_texts]
-        self._question = Question(course.ontology, load_prompts(options.prompts))
+        self._prompt_files = PromptFiles(course.ontology, load_prompts(options.prompts))
         self._settings = {
             "pool": "embedded",
             "profile": str(course.folder / "profile.yaml"),
@@ -100,8 +100,8 @@ class Asker:
 
     def _answers(self, settings: Settings) -> tuple[list[Counts], list[bool], int]:
         with open_servers(settings) as found:
-            opened = prepare(settings, self._question, found, self._course.profile, ({}, ""))
-            method, requests = opened.method, [request_of(each) for each in self._lessons]
+            pool = prepare(settings, self._prompt_files, found, self._course.profile, ({}, ""))
+            method, requests = pool.method, [request_of(each) for each in self._lessons]
             with open_places(found.endpoints, settings.asking) as places:
                 answers = ask_each(method, places, requests)
         failed = Counter(str(each.code) for each in answers if isinstance(each, ServerFailure))

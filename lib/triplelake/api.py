@@ -17,7 +17,7 @@ from triplelake.commands.evaluate import AgainstGold, evaluate
 from triplelake.commands.export import Choice, Exported, What, export
 from triplelake.config import load_settings
 from triplelake.console import terminal
-from triplelake.engine.run_row import Journal
+from triplelake.engine.run_row import RunRow
 from triplelake.errors import UsageError
 from triplelake.evaluate.gold import READERS, gold_format
 from triplelake.evaluate.report import GoldReport
@@ -299,9 +299,9 @@ def extract(
     effective = load_settings(None if config is None else Path(config), {**wanted, **(settings or {})})
     session = spark or (frame.sparkSession if frame is not None else None)
     with lent(session):
-        journal = extraction.extract(effective, _console(progress), frame=frame, spark=session)
+        run_row = extraction.extract(effective, _console(progress), frame=frame, spark=session)
         session = open_session("triplelake", session)
-    return Run(str(effective.output), session, journal.run_id, _counts(journal))
+    return Run(str(effective.output), session, run_row.run_id, _counts(run_row))
 
 
 def open(output: Location, *, spark: SparkSession | None = None) -> KnowledgeGraph:
@@ -332,19 +332,19 @@ def _given(values: Mapping[str, object]) -> dict[str, object]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _counts(journal: Journal) -> RunCounts:
-    tally = journal.tally
+def _counts(run_row: RunRow) -> RunCounts:
+    tally = run_row.tally
     return RunCounts(
-        documents=journal.documents,
-        rejected=journal.rejected,
-        lost_lines=journal.lost_lines,
-        removed=journal.removed,
-        chunks=journal.chunks,
-        requests=journal.requests,
-        reused=journal.reused,
+        documents=run_row.documents,
+        rejected=run_row.rejected,
+        lost_lines=run_row.lost_lines,
+        removed=run_row.removed,
+        chunks=run_row.chunks,
+        requests=run_row.requests,
+        reused=run_row.reused,
         answered=tally.answered,
         failed=tally.failed,
-        triples=journal.triples,
+        triples=run_row.triples,
         prompt_tokens=tally.prompt_tokens,
         cached_tokens=tally.cached_tokens,
         completion_tokens=tally.completion_tokens,

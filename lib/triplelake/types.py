@@ -14,6 +14,18 @@ Lang = Literal["zh-Hans", "zh-Hant", "en"]
 SpanSource = Literal["chunk", "title", "context"]
 Grounding = Literal["exact", "normalised", "none"]
 AttemptStatus = Literal["ok", "empty", "failed"]
+DocumentState = Literal["planned", "published", "removed", "rejected"]
+RunCommand = Literal["extract", "probe", "republish", "maintain", "upgrade"]
+RunStatus = Literal["succeeded", "failed", "interrupted"]
+
+Flag = Literal["not_in_chunk", "pattern_conflict", "pronoun_object", "pronoun_subject", "type_conflict"]
+"""What a reader of a triple should doubt.
+
+- `not_in_chunk`: both arguments stand in title or context only.
+- `pattern_conflict`: the object has not the form that the relation's pattern asks for.
+- `pronoun_object`, `pronoun_subject`: the argument is a pronoun.
+- `type_conflict`: the types contradict another triple of the answer.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,8 +150,7 @@ class Triple:
         evidence: the sentence(s) of the chunk that hold the arguments found in it.
         span_ambiguous: the surface occurs more than once and the nearest pair was chosen.
         grounding: `exact` (verbatim), `normalised` (after NFKC, case, script folding, or over a line end), `none`.
-        flags: what a reader should doubt, sorted: `pronoun_subject`, `pronoun_object`,
-            `type_conflict`, `pattern_conflict`, `not_in_chunk`.
+        flags: what a reader should doubt, sorted.
     """
 
     subject: str
@@ -152,7 +163,7 @@ class Triple:
     evidence: Span
     span_ambiguous: bool
     grounding: Grounding
-    flags: tuple[str, ...] = ()
+    flags: tuple[Flag, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

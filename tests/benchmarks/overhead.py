@@ -140,7 +140,7 @@ def job_cost(folder: Path, pool: str, requests: int, characters: int) -> JobCost
     corpus = write_corpus(folder / f"{requests}.jsonl", range(requests), characters)
     chosen = settings(pool, input=(str(corpus),), output=str(folder / f"kg-{requests}"), **ONE_CHUNK)
     watched = watch(chosen)
-    assert watched.journal and watched.journal.tally.answered == requests
+    assert watched.run_row and watched.run_row.tally.answered == requests
     seconds = watched.seconds
     return JobCost(requests, seconds["plan"], watched.commit_s, seconds["publish"], seconds["all"])
 

@@ -112,9 +112,9 @@ class Place:
             ]
             with closing(LlamaServer(self.endpoints[0], self.chosen.asking.timeout_s)) as first:
                 loop = ask_all(self.endpoints, list(bodies(method, requests, first.tokenize)))
-        assert watched.journal
-        assert watched.journal.tally.answered == loop.answers == len(requests)
-        assert not watched.journal.tally.failed
+        assert watched.run_row
+        assert watched.run_row.tally.answered == loop.answers == len(requests)
+        assert not watched.run_row.tally.failed
         return Goodput(
             pool=self.name,
             slots=slots,
@@ -198,7 +198,7 @@ def in_trouble(seconds: float, folder: Path) -> Trouble:
         pool.script(*poison, rule("die", requests=(50,), for_s=10.0), server=3)
         asking = chosen.asking.model_copy(update={"timeout_s": 5.0})
         watched = watch(chosen.model_copy(update={"asking": asking}))
-        assert watched.journal
+        assert watched.run_row
         rows = watched.lake.query(
             "SELECT c.text, a.status, a.error_code FROM attempts a JOIN chunks c USING (request_id)"
         )

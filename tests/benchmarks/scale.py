@@ -19,7 +19,6 @@ import json
 import multiprocessing
 import sys
 import tempfile
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -35,6 +34,7 @@ from simulated import ONE_CHUNK, FakePool, Lake, fake_pool, open_spark, settings
 from verdict import print_checks
 
 from triplelake.tables.schemas import TABLES
+from triplelake.ticker import Ticker
 
 _SERVERS, _SLOTS = 8, 64
 _CHARACTERS = 120
@@ -72,33 +72,26 @@ class Memory:
 
     def __init__(self) -> None:
         self.peak_mb = {"driver": 0, "jvm": 0, "workers": 0}
-        self._ending = threading.Event()
-        self._thread = threading.Thread(target=self._loop, daemon=True)
 
     @contextmanager
     def watched(self) -> Iterator[Mapping[str, int]]:
-        self._thread.start()
-        try:
+        with Ticker(self._look, _LOOK_S, "memory"):
             yield self.peak_mb
-        finally:
-            self._ending.set()
-            self._thread.join()
 
-    def _loop(self) -> None:
-        while not self._ending.wait(_LOOK_S):
-            now = dict.fromkeys(self.peak_mb, 0)
-            me = psutil.Process()
-            now["driver"] = me.memory_info().rss
-            for child in me.children(recursive=True):
-                try:
-                    words = child.cmdline()
-                    kind = "jvm" if "java" in words[0] else "workers" if "pyspark.worker" in words else None
-                    if kind:
-                        now[kind] += child.memory_info().rss
-                except (psutil.Error, IndexError):
-                    continue
-            for kind, size in now.items():
-                self.peak_mb[kind] = max(self.peak_mb[kind], size // _MB)
+    def _look(self) -> None:
+        now = dict.fromkeys(self.peak_mb, 0)
+        me = psutil.Process()
+        now["driver"] = me.memory_info().rss
+        for child in me.children(recursive=True):
+            try:
+                words = child.cmdline()
+                kind = "jvm" if "java" in words[0] else "workers" if "pyspark.worker" in words else None
+                if kind:
+                    now[kind] += child.memory_info().rss
+            except (psutil.Error, IndexError):
+                continue
+        for kind, size in now.items():
+            self.peak_mb[kind] = max(self.peak_mb[kind], size // _MB)
 
 
 class Series:
@@ -123,12 +116,12 @@ class Series:
         chosen = settings(self._pool.setting, input=(corpus,), output=output, **ONE_CHUNK)
         with Memory().watched() as memory_mb:
             watched = watch(chosen)
-        assert watched.journal
-        asked = watched.journal.tally
+        assert watched.run_row
+        asked = watched.run_row.tally
         assert asked.failed == 0
         # Elsewhere, because what a query takes would be taken for the driver's own memory.
         with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as elsewhere:
-            waves, files = elsewhere.submit(files_per_wave, watched.output, watched.journal.plan_id or "").result()
+            waves, files = elsewhere.submit(files_per_wave, watched.output, watched.run_row.plan_id or "").result()
         return Step(
             requests=self._documents,
             what=what,

@@ -30,10 +30,10 @@ from harness.lake import Lake as Lake
 from triplelake.commands import extract as command
 from triplelake.config import Settings, load_settings
 from triplelake.engine.asking.ladder import Method
-from triplelake.engine.asking.open_pool import open_pool, read_question
+from triplelake.engine.asking.open_pool import open_pool, read_prompt_files
 from triplelake.engine.planning.draft import Draft
 from triplelake.engine.planning.planner import Planner
-from triplelake.engine.run_row import Journal
+from triplelake.engine.run_row import RunRow
 from triplelake.pool.client import completion_body
 from triplelake.pool.protect import protect
 from triplelake.spark import open_session
@@ -60,7 +60,7 @@ def settings(pool: str, api_key: str | None = API_KEY, **more: Any) -> Settings:
 @contextmanager
 def method_of(chosen: Settings) -> Iterator[Method]:
     """How a run with these settings asks."""
-    with open_pool(chosen, read_question(chosen)) as opened:
+    with open_pool(chosen, read_prompt_files(chosen)) as opened:
         yield opened.method
 
 
@@ -100,12 +100,12 @@ class Watched:
 
     Attributes:
         seconds: by phase: `plan` (read, cut, count, write), `publish` (beside the asking, too) and `all`.
-        journal: what it did.
+        run_row: what it did.
     """
 
     output: Path
     seconds: dict[str, float] = field(default_factory=lambda: defaultdict(float))
-    journal: Journal | None = None
+    run_row: RunRow | None = None
 
     @property
     def lake(self) -> Lake:
@@ -149,7 +149,7 @@ def watch(chosen: Settings) -> Watched:
         _clock(watched, "publish", Publisher, "publish"),
         _clock(watched, "all", command, "extract"),
     ):
-        watched.journal = command.extract(chosen, Console(file=io.StringIO(), width=200))
+        watched.run_row = command.extract(chosen, Console(file=io.StringIO(), width=200))
     return watched
 
 

@@ -107,10 +107,10 @@ def test_a_changed_sentence_asks_what_it_touches_and_shows_when_it_is_whole(benc
             }
         finally:
             bench.server.release()
-        journal = running.result()
+        run_row = running.result()
 
     assert Counter(bench.server.asked) == Counter(changed)
-    assert (journal.documents, journal.requests) == (1, len(changed))
+    assert (run_row.documents, run_row.requests) == (1, len(changed))
     after = triples_of(bench.lake, "river")
     assert after != before
     versions = {row["doc_version"] for row in bench.lake.view("current_triples", "doc_id = 'river'")}
@@ -146,12 +146,12 @@ def test_only_replace_removes(bench: Bench, first: Bench) -> None:
     # What could not be read may be what is lacking.
     damaged = bench.folder / "damaged.jsonl"
     damaged.write_text(fewer.read_text(encoding="utf-8") + '{"id": "river", "text": "青河', encoding="utf-8")
-    journal = bench.extract(damaged, **_READ, **_SMALL, run__mode="replace")
-    assert (journal.removed, journal.rejected) == (0, 1) and current() == {"river", "writer", "ship"}
+    run_row = bench.extract(damaged, **_READ, **_SMALL, run__mode="replace")
+    assert (run_row.removed, run_row.rejected) == (0, 1) and current() == {"river", "writer", "ship"}
     assert "Removed:  0 of the 3 documents" in bench.said and "1 are kept, since something of their sou" in bench.said
 
-    journal = bench.extract(fewer, **_READ, **_SMALL, run__mode="replace", run__allow_removals=1)
-    assert journal.removed == 1 and "Removed:  1 of the 3 documents of the output" in bench.said
+    run_row = bench.extract(fewer, **_READ, **_SMALL, run__mode="replace", run__allow_removals=1)
+    assert run_row.removed == 1 and "Removed:  1 of the 3 documents of the output" in bench.said
     assert current() == {"writer", "ship"}
     assert triples_of(bench.lake, "river") == set()
     assert {row["doc_id"] for row in bench.lake.rows("triples")} >= {"river"}
@@ -221,9 +221,9 @@ def test_republish_rebuilds_without_a_request(bench: Bench, first: Bench, monkey
     versions = bench.lake.versions()
 
     monkeypatch.setattr(derive, "DERIVATION_VERSION", "of a test")
-    journal = bench.republish(file, **_READ, **_SMALL)
-    assert journal.documents == 3
-    assert journal.triples == len(bench.lake.view("current_triples"))
+    run_row = bench.republish(file, **_READ, **_SMALL)
+    assert run_row.documents == 3
+    assert run_row.triples == len(bench.lake.view("current_triples"))
     assert bench.server.asked == []
     assert facts(bench.lake) == before
     assert {row["derivation"] for row in bench.lake.view("current_triples")}.isdisjoint(derivations)
@@ -300,8 +300,8 @@ def test_a_probe_and_a_sample_ask_what_the_run_need_not_ask_again(bench: Bench) 
     file = bench.corpus(documents)
     lake = Lake(output)
 
-    journal = bench.preview(file, output, probe=3, corpus__id_column="id", cost__gpu_hour=2.0)
-    assert len(bench.server.asked) == len(lake.rows("attempts")) == journal.tally.answered == 3
+    run_row = bench.preview(file, output, probe=3, corpus__id_column="id", cost__gpu_hour=2.0)
+    assert len(bench.server.asked) == len(lake.rows("attempts")) == run_row.tally.answered == 3
     assert "3 of 8 questions asked" in bench.said and "GPU-hours with 1 GPU; at 2 for each" in bench.said
     assert not lake.rows("documents") and not lake.rows("plans")
     [wanted] = re.findall(r"--show-request (\w+)", bench.said)

@@ -143,8 +143,8 @@ def test_records_that_cannot_be_read_are_listed_and_stop_nothing(bench: Bench) -
     lines = [good[0], '{"id": 7, "text": ', good[1], '{"id": 8, "text": null}', good[2], good[0]]
     file.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
-    journal = bench.extract(file, corpus__id_column="id")
-    assert (journal.documents, journal.rejected) == (3, 3)
+    run_row = bench.extract(file, corpus__id_column="id")
+    assert (run_row.documents, run_row.rejected) == (3, 3)
     rejected = [row for row in bench.lake.rows("documents") if row["state"] == "rejected"]
     starts = list(accumulate((len(line.encode()) + 1 for line in lines), initial=0))
     assert {row["place"] for row in rejected} == {f"byte {starts[number]}" for number in (1, 3, 5)}

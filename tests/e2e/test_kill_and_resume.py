@@ -16,7 +16,7 @@ from harness.servers import Counted, general_ontology, question
 
 from triplelake.config import AnswerSettings
 from triplelake.engine.planning.draft import Draft
-from triplelake.engine.run_row import Journal
+from triplelake.engine.run_row import RunRow
 from triplelake.types import Request
 
 pytestmark = pytest.mark.spark
@@ -161,7 +161,7 @@ def test_a_driver_that_is_gone_before_its_plan_is_sealed_and_before_the_end(
 
     # A new plan over the same documents, whose chunks are there already.
     with monkeypatch.context() as patch, pytest.raises(Gone):
-        patch.setattr(Journal, "_write", go)
+        patch.setattr(RunRow, "_write", go)
         bench.extract(file, corpus__id_column="id")
     assert "Going on" not in bench.said
     assert len(bench.server.asked) == len(_TEXTS)

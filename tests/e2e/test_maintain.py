@@ -84,16 +84,16 @@ def test_lists_and_files_go_and_every_run_goes_on_as_before(
     assert (lake.counts(), lake.versions()) == (counts, versions)
     assert "10 rows of 1 finished plan would be dropped" in bench.said
 
-    journal = bench.maintain(**_NOW)
+    run_row = bench.maintain(**_NOW)
     assert content(lake) == before
     assert {row["plan_id"] for row in lake.rows("requests")} == {unfinished}
     assert len(lake.rows("requests")) == len(SECOND)
     assert "10 rows of 1 finished plan dropped; 10 rows of 1 unfinished plan stay to go on with" in bench.said
     [row] = [row for row in lake.rows("runs") if row["command"] == "maintain"]
-    assert (row["run_id"], row["status"], row["exit_code"]) == (journal.run_id, "succeeded", 0)
+    assert (row["run_id"], row["status"], row["exit_code"]) == (run_row.run_id, "succeeded", 0)
     check_files(bench, spark, files)
     named = [commit for commit in lake.delta("attempts").history() if commit["operation"] == "OPTIMIZE"]
-    assert [journal.run_id in commit["userMetadata"] for commit in named] == [True]
+    assert [run_row.run_id in commit["userMetadata"] for commit in named] == [True]
 
     # Nothing is left to do, so that only the row is written.
     monkeypatch.undo()

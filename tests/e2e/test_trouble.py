@@ -55,8 +55,8 @@ def test_too_many_failures_end_the_run_and_can_be_asked_again(bench: Bench) -> N
 
     # One fails again: nothing is lost by trying.
     refused -= set(_FAMILIES[1:3])
-    journal = bench.extract(file, corpus__id_column="id", run__retry_failed=True, run__max_failure_rate=0.5)
-    assert (journal.tally.answered, journal.tally.failed, len(bench.server.asked)) == (3, 1, 3)
+    run_row = bench.extract(file, corpus__id_column="id", run__retry_failed=True, run__max_failure_rate=0.5)
+    assert (run_row.tally.answered, run_row.tally.failed, len(bench.server.asked)) == (3, 1, 3)
     assert [row["doc_id"] for row in bench.lake.view("failures")] == ["d0"]
     after = {row["triple_id"]: row for row in bench.lake.view("current_triples")}
     assert {name: after[name] for name in before} == before
@@ -64,8 +64,8 @@ def test_too_many_failures_end_the_run_and_can_be_asked_again(bench: Bench) -> N
 
     refused.clear()
     bench.server.forget()
-    journal = bench.extract(file, corpus__id_column="id", run__retry_failed=True)
-    assert (journal.tally.answered, journal.tally.failed, journal.documents) == (1, 0, 1)
+    run_row = bench.extract(file, corpus__id_column="id", run__retry_failed=True)
+    assert (run_row.tally.answered, run_row.tally.failed, run_row.documents) == (1, 0, 1)
     assert [_FAMILIES[0] in asked for asked in bench.server.asked] == [True]
     assert bench.lake.view("failures") == []
     assert {row["doc_id"] for row in bench.lake.view("current_triples")} == {document["id"] for document in DOCUMENTS}

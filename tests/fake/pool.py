@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import select
-import subprocess
-import sys
 import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
@@ -21,6 +18,7 @@ from fake.faults import Rule
 from fake.settings import ServerSettings
 from fake.work import Speed
 from triplelake.pool.endpoints import Endpoint
+from triplelake.pool.server_process import ServerProcess
 
 DEADLINE_S = 60.0
 """Seconds that a test waits for anything before it fails."""
@@ -67,7 +65,7 @@ class FakePool:
     ) -> None:
         own = each or {}
         self._settings = [_settings({**options, **own.get(number, {})}) for number in range(servers)]
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: ServerProcess | None = None
         self._control = ""
         self._session = requests.Session()
         self._session.trust_env = False
@@ -95,13 +93,7 @@ class FakePool:
         with tempfile.NamedTemporaryFile("w", suffix=".json", encoding="utf-8") as config:
             json.dump([each.to_json() for each in self._settings], config)
             config.flush()
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "fake.main", config.name],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                env={**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[1])},
-                start_new_session=True,  # Ctrl-C in a terminal is for the tests
-            )
+            self._process = ServerProcess("fake.main", config.name, environment=_environment(), stop_s=_STOP_S)
             try:
                 self._read_addresses(self._process)
             except BaseException:
@@ -177,10 +169,8 @@ class FakePool:
         answer.raise_for_status()
         return answer.json()
 
-    def _read_addresses(self, process: subprocess.Popen[bytes]) -> None:
-        assert process.stdout
-        readable, _, _ = select.select([process.stdout], [], [], DEADLINE_S)
-        line = process.stdout.readline() if readable else b""
+    def _read_addresses(self, process: ServerProcess) -> None:
+        line = process.read_line(DEADLINE_S)
         assert line, "the fake servers did not start"
         addresses = json.loads(line)
         self.urls, self._control = tuple(addresses["urls"]), addresses["control"]
@@ -188,16 +178,12 @@ class FakePool:
     def _stop(self) -> None:
         process, self._process = self._process, None
         self._session.close()
-        if process is None:
-            return
-        assert process.stdin and process.stdout
-        process.stdin.close()
-        try:
-            process.wait(_STOP_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        process.stdout.close()
+        if process:
+            process.stop()
+
+
+def _environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[1])}
 
 
 def _settings(options: Mapping[str, Any]) -> ServerSettings:

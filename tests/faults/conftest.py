@@ -23,7 +23,7 @@ from harness.lake import Lake
 
 from triplelake.commands.extract import extract
 from triplelake.config import load_settings
-from triplelake.engine.run_row import Journal
+from triplelake.engine.run_row import RunRow
 
 
 @dataclass
@@ -38,7 +38,7 @@ class Job:
     def lake(self) -> Lake:
         return Lake(self.folder / "kg")
 
-    def extract(self, texts: Sequence[Mapping[str, str]], **overrides: Any) -> Journal:
+    def extract(self, texts: Sequence[Mapping[str, str]], **overrides: Any) -> RunRow:
         """Run it; `run__lanes=1` sets `run.lanes`."""
         file = self.folder / "corpus.jsonl"
         file.write_text("".join(json.dumps(each, ensure_ascii=False) + "\n" for each in texts), encoding="utf-8")

@@ -15,7 +15,7 @@ from harness.lake import Lake, check_offsets, check_unique
 
 from triplelake.config import load_settings
 from triplelake.engine.asking.ladder import Ladder
-from triplelake.engine.asking.open_pool import open_pool, read_question
+from triplelake.engine.asking.open_pool import open_pool, read_prompt_files
 from triplelake.errors import TooManyFailures
 from triplelake.pool.router import Router
 from triplelake.pool.shares import capacity, split_shares
@@ -42,7 +42,7 @@ def documents() -> Sequence[Mapping[str, str]]:
 def undisturbed(pool: FakePool, documents: Sequence[Mapping[str, str]]) -> dict[str, tuple[str, str]]:
     """Status and raw answer by text, of servers that are well."""
     settings = load_settings(None, {"pool": pool.setting, "profile": "base"}, {})
-    with open_pool(settings, read_question(settings)) as opened:
+    with open_pool(settings, read_prompt_files(settings)) as opened:
         router = Router(split_shares(opened.survey.endpoints, 1)[0], settings.asking)
         ladder = Ladder(opened.method, router)
         requests = [Request(document["id"], document["text"], "", "", "zh-Hans") for document in documents]
@@ -73,8 +73,8 @@ def test_in_flight_never_passes_the_capacity_of_a_server(
     )
     with FakePool(each={0: {"slots": 4}, 1: {"slots": 1}}, servers=2, latency_s=0.1) as pool:
         run = job(pool)
-        journal = run.extract(documents[:80], **_WAVES, profile=str(profile), run__preflight=True)
-        assert (journal.tally.answered, journal.tally.failed) == (80, 0)
+        run_row = run.extract(documents[:80], **_WAVES, profile=str(profile), run__preflight=True)
+        assert (run_row.tally.answered, run_row.tally.failed) == (80, 0)
         assert "of the facts of 10 known texts found (zh-Hans)" in run.said
         for number, endpoint in enumerate(pool.endpoints):
             counts = pool.counts(number)
@@ -94,13 +94,13 @@ def test_a_pool_in_trouble_answers_all_that_can_be_answered(job: Start, document
         pool.script(poison, rule("hang", requests=(10,)), server=2)
         pool.script(poison, server=3)
         run = job(pool)
-        journal = run.extract(documents, asking__timeout_s=5.0, **_WAVES)
+        run_row = run.extract(documents, asking__timeout_s=5.0, **_WAVES)
         found = answers(run.lake)
         assert found == {
             text: ("failed", "bad_request") if "赵若兰" in text else answer for text, answer in expected.items()
         }
         assert Counter(status for status, _ in found.values()) == {"ok": 145, "failed": 5}
-        assert journal.tally.answered == 150
+        assert run_row.tally.answered == 150
         check_unique(run.lake)
         # The one that died is asked again when it is back; the one that hangs gets no more than trials.
         assert pool.counts(1).faults["die"] == 1
@@ -116,8 +116,8 @@ def test_one_server_dead_for_good_and_a_busy_one_end_no_run(job: Start, document
         pool.script(rule("refuse"), server=2)
         run = job(pool)
         # With one try each, every fault leaves a request without a row.
-        journal = run.extract(documents[:24], asking__tries=1, run__bucket_size=4, run__desk=False, **_SMALL_WAVES)
-        assert (journal.tally.answered, journal.tally.failed) == (24, 0)
+        run_row = run.extract(documents[:24], asking__tries=1, run__bucket_size=4, run__desk=False, **_SMALL_WAVES)
+        assert (run_row.tally.answered, run_row.tally.failed) == (24, 0)
         assert f"Without {pool.urls[2]}, which cannot be reached" in run.said
         assert f"{pool.urls[1]} cannot be reached" in run.said and "gets nothing new until it can be used" in run.said
         [row] = run.lake.rows("runs")
@@ -173,8 +173,8 @@ def test_a_pool_file_that_changes_during_a_run(
             pool.wait("received", at_least=4, server=0)
             name(1)
             pool.wait("received", at_least=4, server=1)
-            journal = running.result()
-        assert (journal.tally.answered, journal.tally.failed) == (24, 0)
+            run_row = running.result()
+        assert (run_row.tally.answered, run_row.tally.failed) == (24, 0)
         assert pool.counts(0).received + pool.counts(1).received == 24
         assert f"{pool.urls[1]} joins with 2 slots" in run.said
         assert f"{pool.urls[0]} gets nothing new" in run.said

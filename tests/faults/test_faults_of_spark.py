@@ -49,8 +49,8 @@ def test_a_task_that_dies_is_done_again_and_pays_for_itself_alone(
     monkeypatch.setattr(ask, "Assignment", partial(Mortal, grave=str(grave)))
     with FakePool(servers=2, slots=40) as pool:
         run = job(pool)
-        journal = run.extract(DOCUMENTS)
-        assert (journal.tally.answered, journal.tally.failed, journal.documents) == (24, 0, 24)
+        run_row = run.extract(DOCUMENTS)
+        assert (run_row.tally.answered, run_row.tally.failed, run_row.documents) == (24, 0, 24)
         lost = int(grave.read_text(encoding="utf-8"))
         assert 0 < lost < 24
         assert pool.counts().received == 24 + lost

@@ -61,7 +61,8 @@ def lease(store: Store, clock: Clock) -> Iterator[Make]:
 
     yield make
     for each in made:
-        each._ending.set()
+        if each._ticker:
+            each._ticker.stop()
 
 
 def test_a_lease_that_is_held_is_refused_and_one_given_back_is_free(lease: Make, clock: Clock, store: Store) -> None:

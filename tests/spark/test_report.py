@@ -14,7 +14,7 @@ from rich.console import Console
 from triplelake.commands.report import make_report
 from triplelake.export.target import Target
 from triplelake.report.gather import gather
-from triplelake.report.model import SHOWN_CHARS, Cause, Counts, Edge, Place
+from triplelake.report.model import SHOWN_CHARS, Cause, Edge, OutputCounts, Place
 from triplelake.tables.schemas import ATTEMPTS, CHUNKS, DOCUMENTS, RUNS, TRIPLES, Table
 from triplelake.tables.store import Store
 from triplelake.tables.views import Views
@@ -76,7 +76,7 @@ def test_a_report_of_tables(store: Store, tmp_path: Path) -> None:
     _append(store, RUNS, [run])
 
     found = gather(store, Views(store, fixed=True))
-    assert found.counts == Counts(2, 1, 4, 2, 3, 1, 1, 3)
+    assert found.counts == OutputCounts(2, 1, 4, 2, 3, 1, 1, 3)
     assert (found.model, found.ontology, found.input) == ("m@1", "none", "in.jsonl")
     assert [(run.answers_per_s, run.started_at) for run in found.runs] == [(1.5, AT)]
     assert [(each.predicate, each.mentions, each.flagged) for each in found.relations] == [("born_in", 3, 1)]

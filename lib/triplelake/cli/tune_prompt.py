@@ -18,7 +18,7 @@ from triplelake.commands.tune_prompt_messages import Shown
 from triplelake.commands.tune_texts import FEWEST, Draw, Texts, of_gold, of_nobody, of_sheet
 from triplelake.config import Settings
 from triplelake.console import say
-from triplelake.engine.asking.open_pool import Question, read_question
+from triplelake.engine.asking.open_pool import PromptFiles, read_prompt_files
 from triplelake.errors import PoolError, UsageError
 from triplelake.evaluate.gold import READERS, gold_format
 from triplelake.evaluate.review import read_review
@@ -107,9 +107,9 @@ def _tune(argv: Sequence[str], console: Console) -> None:
     # All that can be wrong is told before a server is started or asked.
     _check_usage(own)
     settings = read_settings(arguments)
-    question = read_question(settings)
-    texts = _texts(own, settings, question)
-    tried = tune_prompt(settings, question, texts, console, own["arms"])
+    prompt_files = read_prompt_files(settings)
+    texts = _texts(own, settings, prompt_files)
+    tried = tune_prompt(settings, prompt_files, texts, console, own["arms"])
     shown = Shown(tried.alias, texts.told, own["seed"], tried.found, tried.notes)
     shown.show(console)
     if not tried.found.chosen.right:
@@ -138,12 +138,13 @@ def _check_usage(own: dict[str, Any]) -> None:
     check_new(file, overwrite=own["overwrite"])
 
 
-def _texts(own: dict[str, Any], settings: Settings, question: Question) -> Texts:
+def _texts(own: dict[str, Any], settings: Settings, prompt_files: PromptFiles) -> Texts:
     draw = Draw(own["n"], own["seed"])
     if own["gold"]:
-        return of_gold(own["gold"], own["gold_format"] or gold_format(own["gold"]), settings, question.ontology, draw)
+        form = own["gold_format"] or gold_format(own["gold"])
+        return of_gold(own["gold"], form, settings, prompt_files.ontology, draw)
     if own["review"]:
-        return of_sheet(read_review(own["review"]), own["review"], settings, question.ontology, draw)
+        return of_sheet(read_review(own["review"]), own["review"], settings, prompt_files.ontology, draw)
     return of_nobody(settings, draw)
 
 

@@ -24,7 +24,7 @@ from triplelake.evaluate.sureness import Kept, Quality, quality, threshold
 from triplelake.evaluate.vocabulary import Vocabulary
 from triplelake.prompt.ontology import Ontology
 from triplelake.spark import open_session
-from triplelake.tables.mentions import AnsweredChunk, Mention, mentions
+from triplelake.tables.mentions import AnsweredChunk, MentionRow, mentions
 from triplelake.tables.store import Store
 from triplelake.tables.views import Views
 
@@ -43,7 +43,7 @@ LEFT JOIN {answers} a ON c.request_id = a.request_id
 ORDER BY c.doc_id, c.ordinal"""
 _FIELDS = tuple(field.name for field in fields(AnsweredChunk))
 
-_Judged = tuple[str, Mention, bool, float]
+_Judged = tuple[str, MentionRow, bool, float]
 """A triple of a document, whether it is right, and how many triples it stands for."""
 
 
@@ -151,14 +151,14 @@ def _chunks(store: Store, doc_ids: Sequence[str]) -> list[dict[str, Any]]:
 
 def _mentions(
     rows: Sequence[Mapping[str, Any]], ontology: Ontology | None, answer: AnswerSettings
-) -> list[tuple[str, Mention]]:
+) -> list[tuple[str, MentionRow]]:
     chunks: dict[str, list[AnsweredChunk]] = defaultdict(list)
     for row in rows:
         chunks[row["doc_id"]].append(AnsweredChunk(**{name: row[name] for name in _FIELDS}))
     return [(doc_id, mention) for doc_id, each in chunks.items() for mention in mentions(each, ontology, answer)]
 
 
-def _by_sheet(made: Sequence[tuple[str, Mention]], review: Review) -> list[_Judged]:
+def _by_sheet(made: Sequence[tuple[str, MentionRow]], review: Review) -> list[_Judged]:
     verdicts = {each.triple_id: (each.right, each.weight) for each in review.verdicts if each.right is not None}
     return [
         (doc_id, mention, *verdict) for doc_id, mention in made if (verdict := verdicts.get(mention.row["triple_id"]))
@@ -166,7 +166,7 @@ def _by_sheet(made: Sequence[tuple[str, Mention]], review: Review) -> list[_Judg
 
 
 def _by_gold(
-    made: Sequence[tuple[str, Mention]], gold: Mapping[str, Collection[Fact]], vocabulary: Vocabulary
+    made: Sequence[tuple[str, MentionRow]], gold: Mapping[str, Collection[Fact]], vocabulary: Vocabulary
 ) -> list[_Judged]:
     judged = []
     for doc_id, mention in made:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pyspark.sql import SparkSession
 
-from triplelake.commands.gold_answers import Found, find, run_of
+from triplelake.commands.gold_answers import GoldAnswers, find, run_of
 from triplelake.commands.trained import card_of
 from triplelake.errors import TriplelakeError
 from triplelake.evaluate.answers import Answered
@@ -79,7 +79,7 @@ def evaluate(wanted: AgainstGold, spark: SparkSession | None = None) -> GoldRepo
 
 
 def _unseen(
-    found: Found, run: Run, wanted: AgainstGold
+    found: GoldAnswers, run: Run, wanted: AgainstGold
 ) -> tuple[Sequence[tuple[GoldDocument, Answered]], tuple[str, ...]]:
     """The documents to judge, and what is known of those that the model was trained on."""
     card, unknown = (wanted.card, None) if wanted.card else card_of(run)
@@ -99,7 +99,7 @@ def _ontology_of(run: Run) -> tuple[Ontology | None, tuple[str, ...]]:
         return None, (f"the run's ontology: {error.reason} ({error.subject}); name it with --ontology",)
 
 
-def _notes(found: Found, run: Run, wanted: AgainstGold) -> Iterator[str]:
+def _notes(found: GoldAnswers, run: Run, wanted: AgainstGold) -> Iterator[str]:
     if run.model:
         yield f"model {run.model}"
     if len(run.extraction_keys) > 1:

@@ -12,7 +12,7 @@ from triplelake.console import say
 from triplelake.evaluate.bootstrap import Interval
 from triplelake.evaluate.report import Change, Comparison, GoldReport, ReviewReport
 from triplelake.evaluate.scores import EVERYTHING
-from triplelake.evaluate.tally import FIGURES, MEANINGS, Tally
+from triplelake.evaluate.tally import FIGURES, MEANINGS, DocumentTally
 
 _RELATIONS_SHOWN = 20
 _NOT_SHARES = {"right_per_1000_tokens"}
@@ -51,7 +51,7 @@ def _gold(report: GoldReport, console: Console) -> None:
         grid = _grid("figure", "value", "95 %", "")
         for figure, found in group.figures.items():
             cells = _cells(figure, found)
-            if found is None and (value := FIGURES[figure](Tally(**group.sums))) is not None:
+            if found is None and (value := FIGURES[figure](DocumentTally(**group.sums))) is not None:
                 cells = _formatted(figure, value), ""
             grid.add_row(figure, *cells, MEANINGS[figure])
         _print(console, f"{name}, {group.documents:,} documents", grid)

@@ -26,7 +26,7 @@ from triplelake.export.form import File, Form, Lines, Part, Row, Source
 from triplelake.export.graphml import GraphMl
 from triplelake.export.json_lines import JsonLines
 from triplelake.export.nquads import Names, NQuads
-from triplelake.export.target import Draft, Target
+from triplelake.export.target import ExportWriter, Target
 from triplelake.prompt.ontology import Ontology
 from triplelake.prompt.ontology_file import load_ontology
 from triplelake.spark import open_session
@@ -116,12 +116,12 @@ def export(choice: Choice, console: Console, spark: SparkSession | None = None) 
     job = _Job(choice, console, _form(choice, names, ontology))
     rows = job.selected(Views(store, fixed=True)[_VIEWS[choice.what]])
     try:
-        with target.writing() as draft:
-            job.write(rows, draft)
+        with target.writing() as writer:
+            job.write(rows, writer)
     except KeyboardInterrupt:
         raise Interrupted(choice.to, "stopped by a signal", "Nothing was written; give the command again.") from None
-    job.tell(target, draft.bytes)
-    return Exported(choice.to, job.rows, draft.bytes)
+    job.tell(target, writer.bytes)
+    return Exported(choice.to, job.rows, writer.bytes)
 
 
 @dataclass
@@ -150,7 +150,7 @@ class _Job:
             found = found.where(F.col("predicate").isin(*self.choice.predicates))
         return found.select(*_FIRST, *(name for name in found.columns if name not in _FIRST))
 
-    def write(self, rows: DataFrame, draft: Draft) -> None:
+    def write(self, rows: DataFrame, writer: ExportWriter) -> None:
         files = self.form.files(to_arrow_schema(rows.schema))
         several = len([part for file in files for part in file.parts]) > 1
         if several:
@@ -159,7 +159,7 @@ class _Job:
         try:
             self.frames = {"rows": rows, "entities": entities(rows)}
             for file in files:
-                draft.write(file.name, self._texts(file))
+                writer.write(file.name, self._texts(file))
         finally:
             if several:
                 rows.unpersist()

@@ -16,14 +16,14 @@ from triplelake.config import Settings
 from triplelake.corpus.inputs import find_input
 from triplelake.engine.asking.ask import Asking
 from triplelake.engine.asking.buckets import Bucket, new_buckets, open_buckets
-from triplelake.engine.asking.open_pool import Opened, open_pool, read_question
+from triplelake.engine.asking.open_pool import OpenPool, open_pool, read_prompt_files
 from triplelake.engine.asking.tally import check_failures
 from triplelake.engine.earlier_runs import answers_by_key, changes, newest_key
 from triplelake.engine.planning.plan import Plan
 from triplelake.engine.planning.planner import Planner
 from triplelake.engine.planning.source import Source, open_source
 from triplelake.engine.publishing import BackgroundPublisher
-from triplelake.engine.run_row import Journal
+from triplelake.engine.run_row import RunRow
 from triplelake.errors import UsageError
 from triplelake.evaluate.calibration_file import check_confidence
 from triplelake.idle import idle_settings
@@ -46,7 +46,7 @@ def extract(
     probe: int = 0,
     frame: DataFrame | None = None,
     spark: SparkSession | None = None,
-) -> Journal:
+) -> RunRow:
     """Run the job: read, plan, ask, publish; or with `dry_run` only say what it would do.
 
     Args:
@@ -61,41 +61,41 @@ def extract(
         raise UsageError("--output", "is missing", "Name a path, or catalog.schema, for the tables.")
     # What can be known without Spark comes first, so that a mistake is answered within a second.
     check_output(settings.output)
-    question = read_question(settings)
+    prompt_files = read_prompt_files(settings)
     found = find_input(settings)
     messages.idle(console, idle_settings(settings, found.format, probing=probe > 0))
-    journal = Journal("probe" if probe else "extract", settings)
-    with open_pool(settings, question) as opened:
-        extract_messages.opened(console, opened)
-        if opened.calibrated is not None:
-            confidence_messages.confidence(console, opened.calibrated, opened.key)
-            confidence_messages.calibration(console, opened.calibrated, settings.asking.second_look)
-        check_confidence(settings, opened.calibrated)
+    run_row = RunRow("probe" if probe else "extract", settings)
+    with open_pool(settings, prompt_files) as pool:
+        extract_messages.opened(console, pool)
+        if pool.calibrated is not None:
+            confidence_messages.confidence(console, pool.calibrated, pool.key)
+            confidence_messages.calibration(console, pool.calibrated, settings.asking.second_look)
+        check_confidence(settings, pool.calibrated)
         spark = open_session("triplelake extract", spark)
         store = Store(spark, settings.output)
         missing = store.check()
         source = open_source(spark, settings, found, frame)
         extract_messages.source(console, source)
-        journal.extraction_key = opened.key
-        journal.versions = {**versions(spark), **opened.versions}
-        lease = Lease(store, journal.run_id, partial(messages.waiting, console))
-        job = _Job(settings, console, store, source, opened, journal, missing, lease)
+        run_row.extraction_key = pool.key
+        run_row.versions = {**versions(spark), **pool.versions}
+        lease = Lease(store, run_row.run_id, partial(messages.waiting, console))
+        job = _Job(settings, console, store, source, pool, run_row, missing, lease)
         if probe:
-            with journal.recorded(store, lease):
+            with run_row.recorded(store, lease):
                 job.preview(probe)
-            return journal
+            return run_row
         if dry_run:
             job.preview()
-            return journal
-        with journal.recorded(store, lease):
+            return run_row
+        with run_row.recorded(store, lease):
             job.run()
-    messages.summary(console, store, journal)
-    if question.ontology is None and (suggested := suggest(store)):
+    messages.summary(console, store, run_row)
+    if prompt_files.ontology is None and (suggested := suggest(store)):
         extract_messages.suggested(console, *suggested)
     if settings.run.sample:
         drawn = source.documents(settings.run.limit, settings.run.sample, settings.run.seed)
-        leave_review(store, drawn, question.ontology, settings.run, console)
-    return journal
+        leave_review(store, drawn, prompt_files.ontology, settings.run, console)
+    return run_row
 
 
 class _Job:
@@ -107,20 +107,20 @@ class _Job:
         console: Console,
         store: Store,
         source: Source,
-        opened: Opened,
-        journal: Journal,
+        pool: OpenPool,
+        run_row: RunRow,
         missing: Sequence[Table],
         lease: Lease,
     ) -> None:
         self._settings = settings
         self._console = console
         self._store = store
-        self._opened = opened
-        self._journal = journal
+        self._pool = pool
+        self._run_row = run_row
         self._missing = missing
         self._lease = lease
-        size = max(1, min(settings.run.bucket_size, opened.slots * _REQUESTS_PER_SLOT_IN_A_BUCKET))
-        self._planner = Planner(store, source, settings, opened.key, journal.run_id, size)
+        size = max(1, min(settings.run.bucket_size, pool.slots * _REQUESTS_PER_SLOT_IN_A_BUCKET))
+        self._planner = Planner(store, source, settings, pool.key, run_row.run_id, size)
 
     def preview(self, probe: int = 0) -> None:
         """Say what a run would do; with a probe ask some of its questions first."""
@@ -129,12 +129,12 @@ class _Job:
         self._tell_changes()
         with self._planner.draft() as draft:
             plan_messages.draft(self._console, draft)
-            extract_messages.notes(self._console, self._opened, draft.asked)
+            extract_messages.notes(self._console, self._pool, draft.asked)
             if probe:
                 self._make_tables()
             if not probe or not draft.plan.requests:
-                extract_messages.estimate(self._console, self._store, self._opened, draft)
-                if self._opened.second_look:
+                extract_messages.estimate(self._console, self._store, self._pool, draft)
+                if self._pool.second_look:
                     confidence_messages.without_looks(self._console)
                 return
             plan_id = draft.write_probe(probe, self._settings.run.seed)
@@ -145,8 +145,8 @@ class _Job:
             self._store,
             plan_id,
             requests=requests,
-            slots=self._opened.slots,
-            servers=len(self._opened.survey.endpoints),
+            slots=self._pool.slots,
+            servers=len(self._pool.survey.endpoints),
             settings=self._settings,
         )
 
@@ -156,8 +156,8 @@ class _Job:
         A bound on confidence holds from the start, also of a run that ends early; one on precision is known at the end.
         """
         self._extract()
-        sift(self._store, self._settings, self._opened.calibrated, self._console)
-        tell_unlooked(self._store, self._opened.calibrated, self._console)
+        sift(self._store, self._settings, self._pool.calibrated, self._console)
+        tell_unlooked(self._store, self._pool.calibrated, self._console)
 
     def _extract(self) -> None:
         if RUNS not in self._missing:
@@ -174,40 +174,40 @@ class _Job:
         if plan is None:
             return
         if self._settings.run.precision is None:
-            sift(self._store, self._settings, self._opened.calibrated, self._console)
-        journal = self._journal
-        journal.plan_id = plan.plan_id
-        journal.chunks, journal.requests, journal.reused = plan.chunks, plan.requests, plan.reused
+            sift(self._store, self._settings, self._pool.calibrated, self._console)
+        run_row = self._run_row
+        run_row.plan_id = plan.plan_id
+        run_row.chunks, run_row.requests, run_row.reused = plan.chunks, plan.requests, plan.reused
         publisher = self._publisher(plan)
         with BackgroundPublisher(publisher) as published:
             buckets = (open_buckets if resumes else new_buckets)(self._store, plan.plan_id)
             if buckets:
                 self._ask(plan.plan_id, buckets, published.wake)
-        journal.documents, journal.triples = published.documents, published.triples
-        check_failures(journal.tally, self._settings.run.max_failure_rate)
+        run_row.documents, run_row.triples = published.documents, published.triples
+        check_failures(run_row.tally, self._settings.run.max_failure_rate)
 
     def _ask(self, plan_id: str, buckets: Sequence[Bucket], committed: Callable[[], None]) -> None:
-        asking = Asking(self._settings, self._opened, self._store, self._console, plan_id, self._journal.run_id)
-        asking.run(buckets, self._journal.tally, committed, self._lease.check)
+        asking = Asking(self._settings, self._pool, self._store, self._console, plan_id, self._run_row.run_id)
+        asking.run(buckets, self._run_row.tally, committed, self._lease.check)
 
     def _tell_changes(self) -> None:
         """Say why answers that are there are not used, if they were asked with other settings."""
         if RUNS in self._missing:
             return
         newest = newest_key(self._store)
-        if newest is not None and newest != self._opened.key:
-            lines = changes(self._store, newest, self._settings, self._opened.versions)
-            extract_messages.changed(self._console, lines, answers_by_key(self._store), self._opened.key)
+        if newest is not None and newest != self._pool.key:
+            lines = changes(self._store, newest, self._settings, self._pool.versions)
+            extract_messages.changed(self._console, lines, answers_by_key(self._store), self._pool.key)
 
     def _plan_anew(self) -> Plan | None:
         self._tell_changes()
         with self._planner.draft() as draft:
             plan_messages.draft(self._console, draft)
-            extract_messages.notes(self._console, self._opened, draft.asked)
+            extract_messages.notes(self._console, self._pool, draft.asked)
             self._make_tables()
-            self._journal.removed = draft.write()
-            self._journal.rejected = draft.changes.rejected
-            self._journal.lost_lines = draft.changes.lost.lines
+            self._run_row.removed = draft.write()
+            self._run_row.rejected = draft.changes.rejected
+            self._run_row.lost_lines = draft.changes.lost.lines
             return draft.plan if draft.plan.documents else None
 
     def _make_tables(self) -> None:
@@ -224,10 +224,10 @@ class _Job:
         return Publisher(
             self._store,
             plan.plan_id,
-            self._opened.key,
-            self._journal.run_id,
-            self._opened.question.ontology,
+            self._pool.key,
+            self._run_row.run_id,
+            self._pool.prompt_files.ontology,
             self._settings.answer,
-            self._opened.calibrated.calibration if self._opened.calibrated else None,
+            self._pool.calibrated.calibration if self._pool.calibrated else None,
             self._lease.check,
         )

@@ -8,7 +8,7 @@ from pyspark.sql import functions as F
 from rich.console import Console
 
 from triplelake.console import say
-from triplelake.engine.asking.open_pool import Opened
+from triplelake.engine.asking.open_pool import OpenPool
 from triplelake.engine.asking.progress import duration
 from triplelake.engine.planning.draft import Draft
 from triplelake.engine.planning.plan import Plan
@@ -33,9 +33,9 @@ def source(console: Console, found: Source) -> None:
         say(console, f"{'Note:' if not number else '':9} {note}")
 
 
-def opened(console: Console, pool: Opened) -> None:
+def opened(console: Console, pool: OpenPool) -> None:
     """The ontology and the pool."""
-    ontology = pool.question.ontology
+    ontology = pool.prompt_files.ontology
     relations = f"{ontology.name}, {len(ontology.relations)} relations" if ontology else "none: predicates are free"
     say(console, f"Ontology: {relations}")
     servers = len(pool.survey.endpoints)
@@ -52,9 +52,9 @@ def opened(console: Console, pool: Opened) -> None:
         say(console, "          It is small: it shows that all works, and little of what a larger one finds")
 
 
-def notes(console: Console, pool: Opened, langs: Collection[Lang]) -> None:
+def notes(console: Console, pool: OpenPool, langs: Collection[Lang]) -> None:
     """What there is to know of the ontology and the prompts, if texts of these languages are asked about."""
-    ontology = pool.question.ontology
+    ontology = pool.prompt_files.ontology
     told = [
         note.text
         for note in (*(ontology.notes if ontology else ()), *pool.renderer.notes)
@@ -89,7 +89,7 @@ def covered(console: Console) -> None:
     say(console, "Plan:     nothing new to extract; an earlier run has done all of this input")
 
 
-def estimate(console: Console, store: Store, pool: Opened, draft: Draft) -> None:
+def estimate(console: Console, store: Store, pool: OpenPool, draft: Draft) -> None:
     """Tokens and time of a plan, by the rate of earlier runs with the same key."""
     plan = draft.plan
     cached = sum(count * pool.prefix_tokens[lang] for lang, count in draft.langs.items())

@@ -6,22 +6,21 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import pyarrow as pa
 from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
 
 from triplelake.errors import InputError
-from triplelake.evaluate.answers import Answered, Mention, Place, Reply
+from triplelake.evaluate.answers import Answered, Place, PublishedTriple, Reply
 from triplelake.evaluate.gold import GoldDocument
 from triplelake.evaluate.report import Run
 from triplelake.prompt.answer_form import ARRAYS
-from triplelake.tables.schemas import CHUNKS, RUNS, SEQUENCE
+from triplelake.tables.schemas import CHUNKS, EXTRACTION_COLUMNS, RUNS, SEQUENCE
 from triplelake.tables.store import Store
 from triplelake.tables.views import Views
 
-_VERSION = ["doc_id", "doc_version", "extraction_key"]
 # White space is no part of a text's identity: a reader may have left out the line's end.
 _TEXT_KEY = "sha2(regexp_replace({}, '[\\\\s\\\\u3000]+', ''), 256)"
 _MENTIONS = """
@@ -36,7 +35,7 @@ ORDER BY c.doc_id, c.ordinal"""
 
 
 @dataclass(frozen=True)
-class Found:
+class GoldAnswers:
     """Gold documents with what was made of them, those in the output only.
 
     Args:
@@ -48,11 +47,11 @@ class Found:
 
     documents: tuple[tuple[GoldDocument, Answered], ...]
     missing: tuple[GoldDocument, ...]
-    by: str
+    by: Literal["doc_id", "text"]
     changed: int
 
 
-def find(store: Store, gold: Sequence[GoldDocument], *, own_ids: bool) -> Found:
+def find(store: Store, gold: Sequence[GoldDocument], *, own_ids: bool) -> GoldAnswers:
     """The documents of an output that gold speaks of: by id where any id is there, else by text.
 
     Args:
@@ -62,8 +61,8 @@ def find(store: Store, gold: Sequence[GoldDocument], *, own_ids: bool) -> Found:
         InputError: there is none.
     """
     views = Views(store)
-    current = views["current_documents"].select(*_VERSION, "lang")
-    by = "doc_id"
+    current = views["current_documents"].select(*EXTRACTION_COLUMNS, "lang")
+    by: Literal["doc_id", "text"] = "doc_id"
     matched = _by_id(store, current, gold) if own_ids else {}
     if not matched:
         by = "text"
@@ -78,10 +77,10 @@ def find(store: Store, gold: Sequence[GoldDocument], *, own_ids: bool) -> Found:
     pairs = [(each, answered.get(matched[each.id]["doc_id"])) for each in gold if each.id in matched]
     documents = tuple((_with_text(each, found), found) for each, found in pairs if found)
     changed = sum(bool(each.text) and _squeezed(each.text) != _squeezed(found.text) for each, found in documents)
-    return Found(documents, tuple(each for each in gold if each.id not in matched), by, changed)
+    return GoldAnswers(documents, tuple(each for each in gold if each.id not in matched), by, changed)
 
 
-def run_of(store: Store, found: Found) -> Run:
+def run_of(store: Store, found: GoldAnswers) -> Run:
     """What made the judged documents: of the newest run with their key."""
     keys = {
         row["extraction_key"]
@@ -130,10 +129,10 @@ def _by_text(store: Store, current: DataFrame, gold: Sequence[GoldDocument]) -> 
     pieces = F.array_sort(F.collect_list(F.struct("ordinal", "text")))["text"]
     texts = (
         store.read(CHUNKS)
-        .join(current, _VERSION, "left_semi")
-        .groupBy(*_VERSION)
+        .join(current, EXTRACTION_COLUMNS, "left_semi")
+        .groupBy(*EXTRACTION_COLUMNS)
         .agg(F.array_join(pieces, "").alias("text"))
-        .select(*_VERSION, F.expr(_TEXT_KEY.format("text")).alias("text_key"))
+        .select(*EXTRACTION_COLUMNS, F.expr(_TEXT_KEY.format("text")).alias("text_key"))
     )
     found: dict[str, Row] = {}
     for row in texts.join(F.broadcast(wanted), "text_key").orderBy("doc_id").collect():
@@ -144,7 +143,7 @@ def _by_text(store: Store, current: DataFrame, gold: Sequence[GoldDocument]) -> 
 
 def _answered(views: Views, store: Store, current: DataFrame, doc_ids: Iterable[str]) -> dict[str, Answered]:
     wanted = current.join(_ids(store, sorted(doc_ids)), "doc_id", "left_semi")
-    mentions: dict[str, list[Mention]] = defaultdict(list)
+    mentions: dict[str, list[PublishedTriple]] = defaultdict(list)
     for row in views.sql(_MENTIONS, wanted=wanted).collect():
         mentions[row["doc_id"]].append(_mention(row))
     chunks: dict[str, list[Row]] = defaultdict(list)
@@ -163,9 +162,9 @@ def _answered(views: Views, store: Store, current: DataFrame, doc_ids: Iterable[
     }
 
 
-def _mention(row: Row) -> Mention:
+def _mention(row: Row) -> PublishedTriple:
     places = [_place(row, role, in_title=row[f"{role}_from"] == "title") for role in ("subject", "object")]
-    return Mention(
+    return PublishedTriple(
         fact=(row["subject"], row["predicate"], row["object"]),
         grounded=row["grounding"] != "none",
         flags=tuple(row["flags"] or ()),

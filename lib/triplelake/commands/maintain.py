@@ -8,7 +8,7 @@ from rich.console import Console
 
 from triplelake.commands import maintain_messages, messages
 from triplelake.config import MaintainSettings, Settings
-from triplelake.engine.run_row import Journal
+from triplelake.engine.run_row import RunRow
 from triplelake.errors import UsageError
 from triplelake.spark import cancel_all, cancellable, open_session, versions
 from triplelake.tables import maintain as upkeep
@@ -20,7 +20,7 @@ from triplelake.tables.upgrade import steps, upgradable
 from triplelake.tables.views import create_views
 
 
-def maintain(settings: Settings, console: Console, *, dry_run: bool = False) -> Journal:
+def maintain(settings: Settings, console: Console, *, dry_run: bool = False) -> RunRow:
     """Drop finished work lists, pack small files, remove old ones; or with `dry_run` only say what that would be.
 
     Raises:
@@ -33,19 +33,19 @@ def maintain(settings: Settings, console: Console, *, dry_run: bool = False) -> 
     spark = open_session("triplelake maintain")
     store = Store(spark, settings.output)
     store.require()
-    journal = Journal("maintain", settings)
-    journal.versions = versions(spark)
-    job = _Job(settings.maintain, console, store, Lease(store, journal.run_id, partial(messages.waiting, console)))
-    with upkeep.as_run(store, journal.run_id):
+    run_row = RunRow("maintain", settings)
+    run_row.versions = versions(spark)
+    job = _Job(settings.maintain, console, store, Lease(store, run_row.run_id, partial(messages.waiting, console)))
+    with upkeep.as_run(store, run_row.run_id):
         if dry_run:
             job.preview()
-            return journal
-        with journal.recorded(store, job.lease):
+            return run_row
+        with run_row.recorded(store, job.lease):
             job.run()
-    return journal
+    return run_row
 
 
-def upgrade(settings: Settings, console: Console, *, dry_run: bool = False) -> Journal:
+def upgrade(settings: Settings, console: Console, *, dry_run: bool = False) -> RunRow:
     """Bring tables of an earlier schema version to today's; or with `dry_run` only say what there is to do.
 
     Raises:
@@ -56,24 +56,24 @@ def upgrade(settings: Settings, console: Console, *, dry_run: bool = False) -> J
         raise UsageError("--output", "is missing", "Name the path, or catalog.schema, of the tables.")
     spark = open_session("triplelake upgrade")
     store = Store(spark, settings.output)
-    journal = Journal("upgrade", settings)
-    journal.versions = versions(spark)
+    run_row = RunRow("upgrade", settings)
+    run_row.versions = versions(spark)
     if not upgradable(store):
         maintain_messages.upgraded(console, [])
-        return journal
+        return run_row
     if dry_run:
-        maintain_messages.upgraded(console, [words for words, _ in steps(store, journal.run_id)], dry_run=True)
-        return journal
-    lease = Lease(store, journal.run_id, partial(messages.waiting, console))
-    with journal.recorded(store, lease):
+        maintain_messages.upgraded(console, [words for words, _ in steps(store, run_row.run_id)], dry_run=True)
+        return run_row
+    lease = Lease(store, run_row.run_id, partial(messages.waiting, console))
+    with run_row.recorded(store, lease):
         lease.take()
         done = []
-        for words, step in steps(store, journal.run_id):
+        for words, step in steps(store, run_row.run_id):
             step()
             done.append(words)
         create_views(store)
         maintain_messages.upgraded(console, done)
-    return journal
+    return run_row
 
 
 def _check_retention(settings: MaintainSettings) -> None:

@@ -11,7 +11,7 @@ from rich.table import Table as Grid
 from triplelake.console import say
 from triplelake.engine.asking.progress import duration
 from triplelake.engine.asking.tally import Tally
-from triplelake.engine.run_row import Journal
+from triplelake.engine.run_row import RunRow
 from triplelake.tables.lease import LEASE_S
 from triplelake.tables.records import Holder
 from triplelake.tables.store import Store
@@ -33,19 +33,19 @@ def waiting(console: Console, holder: Holder) -> None:
     )
 
 
-def summary(console: Console, store: Store, journal: Journal) -> None:
+def summary(console: Console, store: Store, run_row: RunRow) -> None:
     """What a run did, and three queries to try."""
-    tally = journal.tally
+    tally = run_row.tally
     grid = Grid.grid(padding=(0, 2))
     rows = [
         (
             "documents",
             _counts(
-                (journal.documents, "published"), (journal.rejected, _rejected(journal)), (journal.removed, "removed")
+                (run_row.documents, "published"), (run_row.rejected, _rejected(run_row)), (run_row.removed, "removed")
             ),
         ),
-        ("answers", _counts((tally.answered, "asked"), (tally.failed, "failed"), (journal.reused, "reused"))),
-        ("triples", f"{journal.triples:,}"),
+        ("answers", _counts((tally.answered, "asked"), (tally.failed, "failed"), (run_row.reused, "reused"))),
+        ("triples", f"{run_row.triples:,}"),
     ]
     if tally.seconds:
         rate = (
@@ -72,9 +72,9 @@ def summary(console: Console, store: Store, journal: Journal) -> None:
         say(console, f'  triplelake sql --output {shlex.quote(store.output)} "{query}"')
 
 
-def _rejected(journal: Journal) -> str:
-    lost = journal.lost_lines
-    return f"rejected ({lost:,} lines)" if lost > journal.rejected else "rejected"
+def _rejected(run_row: RunRow) -> str:
+    lost = run_row.lost_lines
+    return f"rejected ({lost:,} lines)" if lost > run_row.rejected else "rejected"
 
 
 def _servers(tally: Tally) -> Grid:

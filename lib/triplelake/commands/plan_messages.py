@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from rich.console import Console
 
 from triplelake.console import say
 from triplelake.engine.planning.changes import Changes
 from triplelake.engine.planning.draft import Draft
 from triplelake.engine.planning.losses import Losses
+from triplelake.tables.current import Decision
 
 
 def draft(console: Console, found: Draft) -> None:
@@ -68,7 +71,7 @@ def _unreadable(lost: Losses) -> str:
     return f"{lost.unreadable:,} {records}{lines} cannot be read{where}; `documents` lists each with its place"
 
 
-_KINDS = {
+_KINDS: Mapping[Decision, str] = {
     "new": "new",
     "changed": "changed",
     "moved": "from another source, changed",

@@ -10,9 +10,9 @@ from triplelake.commands import confidence_messages, messages
 from triplelake.commands.confidence import sift, tell_unlooked
 from triplelake.commands.gold_answers import run_of_keys
 from triplelake.config import Settings
-from triplelake.engine.asking.open_pool import read_question
+from triplelake.engine.asking.open_pool import read_prompt_files
 from triplelake.engine.earlier_runs import last_key
-from triplelake.engine.run_row import Journal
+from triplelake.engine.run_row import RunRow
 from triplelake.errors import UsageError
 from triplelake.evaluate.calibration_file import check_confidence, choose
 from triplelake.idle import idle_for_republish
@@ -22,7 +22,7 @@ from triplelake.tables.publish import Publisher
 from triplelake.tables.store import Store
 
 
-def republish(settings: Settings, console: Console) -> Journal:
+def republish(settings: Settings, console: Console) -> RunRow:
     """Rebuild `triples` from the raw answers with today's parsing and grounding; asks nothing.
 
     Raises:
@@ -30,30 +30,30 @@ def republish(settings: Settings, console: Console) -> Journal:
     """
     if settings.output is None:
         raise UsageError("--output", "is missing", "Name the path, or catalog.schema, of the tables.")
-    question = read_question(settings)
+    prompt_files = read_prompt_files(settings)
     messages.idle(console, idle_for_republish(settings))
     spark = open_session("triplelake republish")
     store = Store(spark, settings.output)
     store.require()
-    journal = Journal("republish", settings)
-    journal.versions = versions(spark)
-    journal.extraction_key = last_key(store, settings)
-    asked = run_of_keys(store, [journal.extraction_key])
+    run_row = RunRow("republish", settings)
+    run_row.versions = versions(spark)
+    run_row.extraction_key = last_key(store, settings)
+    asked = run_of_keys(store, [run_row.extraction_key])
     if asked.model is not None:
-        journal.versions |= {"model": asked.model, "form": asked.form}
+        run_row.versions |= {"model": asked.model, "form": asked.form}
     calibrated = choose(settings.run.calibration, model=asked.model or "", form=asked.form)
     check_confidence(settings, calibrated)
     if calibrated is not None:
-        confidence_messages.confidence(console, calibrated, journal.extraction_key)
-    lease = Lease(store, journal.run_id, partial(messages.waiting, console))
-    with journal.recorded(store, lease):
+        confidence_messages.confidence(console, calibrated, run_row.extraction_key)
+    lease = Lease(store, run_row.run_id, partial(messages.waiting, console))
+    with run_row.recorded(store, lease):
         lease.take()
         publisher = Publisher(
             store,
-            journal.run_id,
-            journal.extraction_key,
-            journal.run_id,
-            question.ontology,
+            run_row.run_id,
+            run_row.extraction_key,
+            run_row.run_id,
+            prompt_files.ontology,
             settings.answer,
             calibrated.calibration if calibrated else None,
             lease.check,
@@ -61,6 +61,6 @@ def republish(settings: Settings, console: Console) -> Journal:
         result = publisher.republish()
         sift(store, settings, calibrated, console)
         tell_unlooked(store, calibrated, console)
-        journal.documents, journal.triples = result.documents, result.triples
-    messages.summary(console, store, journal)
-    return journal
+        run_row.documents, run_row.triples = result.documents, result.triples
+    messages.summary(console, store, run_row)
+    return run_row

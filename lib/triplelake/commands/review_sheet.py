@@ -24,7 +24,7 @@ from triplelake.evaluate.sampling import drawn
 from triplelake.filesystems import locate
 from triplelake.prompt.ontology import Ontology
 from triplelake.spreadsheets import rows_of_cells, without_formula
-from triplelake.tables.schemas import CHUNKS
+from triplelake.tables.schemas import CHUNKS, EXTRACTION_COLUMNS, VERSION_COLUMNS
 from triplelake.tables.store import Store
 from triplelake.tables.views import Views
 from triplelake.types import Lang
@@ -57,8 +57,6 @@ _ELSEWHERE: Mapping[Lang, Mapping[str, str]] = {
 _SHOWN_TEXTS = 5
 _SILENT_ROWS = 20
 """Texts without a triple that a sheet has at most."""
-
-_VERSION = ["doc_id", "doc_version"]
 
 
 def leave_review(
@@ -145,7 +143,7 @@ def _triples(store: Store, documents: DataFrame, ontology: Ontology | None) -> l
     chunks = store.read(CHUNKS).select("chunk_id", F.col("text").alias("chunk_text"))
     rows = (
         Views(store)["current_triples"]
-        .join(documents.select(*_VERSION).distinct(), _VERSION)
+        .join(documents.select(*VERSION_COLUMNS).distinct(), VERSION_COLUMNS)
         .join(chunks, "chunk_id")
         .orderBy("doc_id", "subject_start", "object_start", "triple_id")
         .collect()
@@ -161,8 +159,8 @@ def _silent(store: Store, documents: DataFrame) -> list[dict[str, Any]]:
     views = Views(store)
     rows = (
         store.read(CHUNKS)
-        .join(documents.select(*_VERSION).distinct(), _VERSION)
-        .join(views["current_documents"], [*_VERSION, "extraction_key"], "left_semi")
+        .join(documents.select(*VERSION_COLUMNS).distinct(), VERSION_COLUMNS)
+        .join(views["current_documents"], EXTRACTION_COLUMNS, "left_semi")
         .join(views["answers"].where("status <> 'failed'"), "request_id", "left_semi")
         .join(views["current_triples"], "chunk_id", "left_anti")
         .select(F.col("text").alias("evidence"), "lang", "doc_id")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from functools import reduce
@@ -16,7 +16,7 @@ from rich.console import Console
 from triplelake.codes import Code
 from triplelake.config import Settings
 from triplelake.console import say
-from triplelake.engine.asking.open_pool import Opened, Question, open_pool, read_question
+from triplelake.engine.asking.open_pool import OpenPool, PromptFiles, open_pool, read_prompt_files
 from triplelake.engine.earlier_runs import changes
 from triplelake.errors import OutputError, PoolError, UsageError
 from triplelake.pool.client import LlamaServer
@@ -25,7 +25,7 @@ from triplelake.spark import open_session
 from triplelake.tables.schemas import ATTEMPTS, CHUNKS, REQUESTS, SEQUENCE, TRIPLES
 from triplelake.tables.store import Store
 from triplelake.tables.views import select
-from triplelake.triples.derive import account
+from triplelake.triples.derive import DropReason, account
 from triplelake.types import Request
 
 _SHORTEST = 6
@@ -33,7 +33,7 @@ _SHORTEST = 6
 
 _HEX = frozenset("0123456789abcdef")
 
-_DROPPED = {
+_DROPPED: Mapping[DropReason, str] = {
     "empty": "an argument is blank",
     "too_long": "an argument is longer than answer.max_entity_chars",
     "unknown_predicate": "its relation is not in the ontology",
@@ -59,19 +59,19 @@ def show_request(settings: Settings, wanted: str, console: Console) -> None:
     if len(wanted) < _SHORTEST or not set(wanted) <= _HEX:
         reason = f"is no id: it takes at least the first {_SHORTEST} characters of one, of 0-9 and a-f"
         raise UsageError(f"--show-request {wanted}", reason, "Copy request_id from `failures`, or any triple_id.")
-    question = read_question(settings)
+    prompt_files = read_prompt_files(settings)
     store = Store(open_session("triplelake show-request"), settings.output)
     store.require()
     found = _find(store, wanted)
     say = _Page(console)
     _tell_request(say, found)
-    with _pool(settings, question) as opened:
-        _tell_question(say, found, opened, store)
-    _tell_answer(say, found, settings, question)
+    with _pool(settings, prompt_files) as pool:
+        _tell_question(say, found, pool, store)
+    _tell_answer(say, found, settings, prompt_files)
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
+class _RequestRecord:
     """A request with what the tables hold of it.
 
     Args:
@@ -101,7 +101,7 @@ class _Page:
         say(self._console, text)
 
 
-def _find(store: Store, wanted: str) -> _Found:
+def _find(store: Store, wanted: str) -> _RequestRecord:
     request_id = _request_id(store, wanted)
     chunks = store.read(CHUNKS).where(F.col("request_id") == request_id).orderBy("doc_id", "ordinal").collect()
     own = store.read(ATTEMPTS).where(F.col("request_id") == request_id)
@@ -111,7 +111,7 @@ def _find(store: Store, wanted: str) -> _Found:
     asked = chunks or store.read(REQUESTS).where(F.col("request_id") == request_id).limit(1).collect()
     request = Request(request_id, *(asked[0][name] for name in ("text", "title", "context", "lang")))
     key = next((str(row["extraction_key"]) for row in (*chunks, *attempts)), None)
-    return _Found(request, key, chunks, attempts, answers[0] if answers else None, triples)
+    return _RequestRecord(request, key, chunks, attempts, answers[0] if answers else None, triples)
 
 
 def _request_id(store: Store, wanted: str) -> str:
@@ -137,18 +137,18 @@ def _request_id(store: Store, wanted: str) -> str:
 
 
 @contextmanager
-def _pool(settings: Settings, question: Question) -> Iterator[Opened | PoolError]:
+def _pool(settings: Settings, prompt_files: PromptFiles) -> Iterator[OpenPool | PoolError]:
     """The pool, which knows the template and the grammar engine; or why it cannot be asked."""
     with ExitStack() as stack:
         try:
-            opened = stack.enter_context(open_pool(settings, question))
+            pool = stack.enter_context(open_pool(settings, prompt_files))
         except PoolError as error:
             yield error
             return
-        yield opened
+        yield pool
 
 
-def _tell_request(page: _Page, found: _Found) -> None:
+def _tell_request(page: _Page, found: _RequestRecord) -> None:
     request = found.request
     page.head(f"Request {request.request_id}")
     page.say(f"language  {request.lang}")
@@ -163,27 +163,27 @@ def _tell_request(page: _Page, found: _Found) -> None:
             page.say(f"{name:<9} {value}")
 
 
-def _tell_question(page: _Page, found: _Found, opened: Opened | PoolError, store: Store) -> None:
+def _tell_question(page: _Page, found: _RequestRecord, pool: OpenPool | PoolError, store: Store) -> None:
     page.head("Prompt")
-    if isinstance(opened, PoolError):
-        page.say(f"Not shown: template and grammar engine are the pool's. {opened.subject}: {opened.reason}")
+    if isinstance(pool, PoolError):
+        page.say(f"Not shown: template and grammar engine are the pool's. {pool.subject}: {pool.reason}")
         return
-    if found.key not in (None, opened.key):
+    if found.key not in (None, pool.key):
         page.say("As these settings ask. The answer below was asked with others:")
-        for change in changes(store, found.key, opened.settings, opened.versions):
+        for change in changes(store, found.key, pool.settings, pool.versions):
             page.say(f"  {change}")
-    rendered = opened.renderer.render(found.request)
+    rendered = pool.renderer.render(found.request)
     page.say(rendered.text)
-    with closing(LlamaServer(opened.survey.endpoints[0], opened.settings.asking.timeout_s)) as server:
+    with closing(LlamaServer(pool.survey.endpoints[0], pool.settings.asking.timeout_s)) as server:
         sent = protect(rendered.parts, server.tokenize)
     if not isinstance(sent, str):
         page.say("(A part of it looks like a special token, and is sent as token ids.)")
-    page.head(f"Grammar, {opened.survey.engine}")
-    method = opened.method
+    page.head(f"Grammar, {pool.survey.engine}")
+    method = pool.method
     page.say(method.grammar(found.request))
 
 
-def _tell_answer(page: _Page, found: _Found, settings: Settings, question: Question) -> None:
+def _tell_answer(page: _Page, found: _RequestRecord, settings: Settings, prompt_files: PromptFiles) -> None:
     page.head("Answer")
     row = found.answer
     if row is None:
@@ -207,7 +207,7 @@ def _tell_answer(page: _Page, found: _Found, settings: Settings, question: Quest
         found.request,
         row["completion"],
         truncated=row["error_code"] == Code.TRUNCATED,
-        ontology=question.ontology,
+        ontology=prompt_files.ontology,
         answer=settings.answer,
     )
     if told.derivation.error_code not in (None, Code.TRUNCATED):
@@ -221,7 +221,7 @@ def _tell_answer(page: _Page, found: _Found, settings: Settings, question: Quest
             page.say(f"- {' | '.join(item)}\n    left out: {_DROPPED[outcome]}")
             continue
         stored = published.get((outcome.subject, outcome.predicate, outcome.object))
-        marks = [outcome.grounding, *outcome.flags]
+        marks: list[str] = [outcome.grounding, *outcome.flags]
         if rank < len(looks) and looks[rank] is not None:
             marks.append(f"asked about alone, yes with {math.exp(looks[rank]):.2f}")
         page.say(f"+ {outcome.subject} | {outcome.predicate} | {outcome.object}")

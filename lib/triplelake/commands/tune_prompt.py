@@ -15,7 +15,7 @@ from triplelake.console import say
 from triplelake.engine.asking.gallery import read_gallery
 from triplelake.engine.asking.known import as_shipped
 from triplelake.engine.asking.ladder import Method
-from triplelake.engine.asking.open_pool import Opened, Question, open_servers, prepare
+from triplelake.engine.asking.open_pool import OpenPool, PromptFiles, open_servers, prepare
 from triplelake.engine.asking.places import Place, ask_each, open_places
 from triplelake.errors import PoolError, TooManyFailures, UsageError
 from triplelake.evaluate.calibration_file import NONE
@@ -54,7 +54,7 @@ class Tried:
 
 
 def tune_prompt(
-    settings: Settings, question: Question, texts: Texts, console: Console, names: Sequence[str] | None = None
+    settings: Settings, prompt_files: PromptFiles, texts: Texts, console: Console, names: Sequence[str] | None = None
 ) -> Tried:
     """Ask every arm about every text, one arm after the other, and choose.
 
@@ -70,25 +70,25 @@ def tune_prompt(
     if settings.profile != "auto":
         # What a profile cannot be asked in is told before a server is started.
         arms_of([find_profile(settings.profile, "")], names)
-    gold = read_gallery(settings, question.ontology)
-    with open_servers(settings) as pool:
-        found = _Candidates(settings, question, pool, gold)
+    gold = read_gallery(settings, prompt_files.ontology)
+    with open_servers(settings) as survey:
+        found = _Candidates(settings, prompt_files, survey, gold)
         ready = found.ready(names)
         if len(ready) < _FEWEST_WITHOUT_FACTS and any(each.kind == "own" for each in texts.texts):
             reason = f"leaves {len(ready)} ways of asking; without gold their agreement chooses, which needs three"
             raise UsageError("--arms", reason, "Name more of them, or --arms all; or give gold or a judged sheet.")
         questions = sum(len(each.requests) for each in texts.texts)
-        say(console, f"Pool:     {pool.alias}, {next(iter(ready.values())).slots} slots")
+        say(console, f"Pool:     {survey.alias}, {next(iter(ready.values())).slots} slots")
         say(console, f"Texts:    {len(texts.texts):,}, {questions:,} questions: {texts.told}")
         answered: dict[str, list[Said | Code]] = {}
-        with open_places(pool.endpoints, settings.asking) as places:
-            for rank, (name, opened) in enumerate(ready.items(), start=1):
+        with open_places(survey.endpoints, settings.asking) as places:
+            for rank, (name, pool) in enumerate(ready.items(), start=1):
                 say(console, f"Asking:   {rank} of {len(ready)}: {name}")
-                answered[name] = _try(opened, places, texts.texts)
+                answered[name] = _try(pool, places, texts.texts)
     texts_left, said, lost = _answered_by_all(texts.texts, answered)
     made = tuned(texts_left, said)
     profile = ready[made.chosen.name].profile
-    return Tried(pool.alias, is_known(pool.alias), profile, made, (*texts.notes, *found.notes, *lost))
+    return Tried(survey.alias, is_known(survey.alias), profile, made, (*texts.notes, *found.notes, *lost))
 
 
 @dataclass
@@ -101,14 +101,14 @@ class _Candidates:
     """
 
     settings: Settings
-    question: Question
-    pool: Survey
+    prompt_files: PromptFiles
+    survey: Survey
     gold: tuple[Mapping[Lang, tuple[Example, ...]], str]
     notes: list[str] = field(default_factory=list)
 
-    def ready(self, names: Sequence[str] | None) -> dict[str, Opened]:
+    def ready(self, names: Sequence[str] | None) -> dict[str, OpenPool]:
         """The arms by their names."""
-        given, alias = self.settings.profile, self.pool.alias
+        given, alias = self.settings.profile, self.survey.alias
         unknown = given == "auto" and not is_known(alias)
         # A server without a template of its own falls back to one and does not say so: the answers have to tell.
         bases = [find_profile(name, alias) for name in (["chat", "base"] if unknown else [given])]
@@ -122,7 +122,7 @@ class _Candidates:
 
     def _described(self, arms: Sequence[Arm]) -> list[Arm]:
         """The arms whose form of an answer every prompt describes; one of earlier may lack a form that came later."""
-        prompts = self.question.prompts.values()
+        prompts = self.prompt_files.prompts.values()
         lacked = {arm.profile.answer: prompt for arm in arms for prompt in prompts if not prompt.describes(arm.profile)}
         for form, prompt in lacked.items():
             self.notes.append(f"not tried: {form}, which `forms` in {prompt.file} lacks")
@@ -138,24 +138,24 @@ class _Candidates:
                 return error.reason
         return ""
 
-    def _each(self, arms: Sequence[Arm]) -> Iterator[tuple[str, Opened]]:
+    def _each(self, arms: Sequence[Arm]) -> Iterator[tuple[str, OpenPool]]:
         for arm in arms:
-            opened = self._prepare(arm)
-            if arm.profile.examples == "turns" and opened.template and not opened.template.turns:
+            pool = self._prepare(arm)
+            if arm.profile.examples == "turns" and pool.template and not pool.template.turns:
                 twin = without_turns(arm)
                 self.notes.append(f"{arm.name} is {twin.name}: the server's template does not write every turn alike")
-                arm, opened = twin, self._prepare(twin)
-            yield arm.name, opened
+                arm, pool = twin, self._prepare(twin)
+            yield arm.name, pool
 
-    def _prepare(self, arm: Arm) -> Opened:
-        return prepare(self.settings, self.question, self.pool, arm.profile, self.gold)
+    def _prepare(self, arm: Arm) -> OpenPool:
+        return prepare(self.settings, self.prompt_files, self.survey, arm.profile, self.gold)
 
 
-def _try(opened: Opened, places: Sequence[Place], texts: Sequence[Text]) -> list[Said | Code]:
+def _try(pool: OpenPool, places: Sequence[Place], texts: Sequence[Text]) -> list[Said | Code]:
     """What an arm makes of each text, or the code of a failure."""
     found: dict[int, Said | Code] = {}
     # The known texts are about the shipped ontology, whatever the run has.
-    for method, known in ((opened.method, False), (as_shipped(opened), True)):
+    for method, known in ((pool.method, False), (as_shipped(pool), True)):
         ranks = [rank for rank, text in enumerate(texts) if (text.kind == "known") is known]
         requests = [request for rank in ranks for request in texts[rank].requests]
         answers = iter(ask_each(method, places, requests))
@@ -164,10 +164,10 @@ def _try(opened: Opened, places: Sequence[Place], texts: Sequence[Text]) -> list
             pairs = [(request, next(answers)) for request in texts[rank].requests]
             found[rank] = _said(method, vocabulary, pairs)
     failed = Counter(each for each in found.values() if isinstance(each, Code))
-    most = opened.settings.run.max_failure_rate
+    most = pool.settings.run.max_failure_rate
     if sum(failed.values()) > most * len(texts):
         raise TooManyFailures(
-            opened.survey.alias,
+            pool.survey.alias,
             f"gave no answer about {sum(failed.values())} of {len(texts)} texts ({_told(failed)})",
             "Look at the servers' logs. To go on with fewer texts: --set run.max_failure_rate=0.5",
         )

@@ -34,7 +34,7 @@ _AT_A_TIME = 16  # looking at a file behind a URI is mostly waiting
 
 
 @dataclass(frozen=True)
-class Found:
+class FoundInput:
     """An input as far as it can be seen without Spark.
 
     Args:
@@ -54,7 +54,7 @@ class Found:
     encodings: tuple[str, ...] = ()
 
 
-def find_input(settings: Settings) -> Found:
+def find_input(settings: Settings) -> FoundInput:
     """Find the input, and choose its columns where Spark is not needed to see them.
 
     Raises:
@@ -65,7 +65,7 @@ def find_input(settings: Settings) -> Found:
     if not settings.input:
         raise UsageError("--input", "is missing", "Name files, folders, globs, a Delta path or a table.")
     if settings.corpus.format in SPARK_READS - {"parquet"}:
-        return Found(settings.corpus.format)
+        return FoundInput(settings.corpus.format)
     files = list_files(settings.input)
     formats = {settings.corpus.format} if settings.corpus.format != "auto" else _formats(files)
     if len(formats) > 1:
@@ -77,7 +77,7 @@ def find_input(settings: Settings) -> Found:
     form = formats.pop()
     if form in SPARK_READS:
         refuse_damaged(files)
-        return Found(form)
+        return FoundInput(form)
     looks = look_at(files, form, settings.corpus.encoding)
     splits = plan_splits(looks, settings.corpus.split_mb << 20)
     firsts = [first_records(split) for split in splits[:SAMPLED_SPLITS]]
@@ -98,7 +98,7 @@ def find_input(settings: Settings) -> Found:
         columns = _of_articles(columns, names)
     if settings.corpus.html_to_text is None:
         refuse_html(", ".join(settings.input), texts_of(records, columns.text))
-    return Found(form, tuple(files), tuple(splits), columns, tuple(records), tuple(describe(looks)))
+    return FoundInput(form, tuple(files), tuple(splits), columns, tuple(records), tuple(describe(looks)))
 
 
 def _with_banner(error: InputError, look: Look) -> InputError:

@@ -23,8 +23,8 @@ _FILES = {
     "gold": ("prompt.gold", "the gold that examples are taken from says something else than it did"),
     "template": ("profile", "the model is asked in another form than it was: its profile, or the server's template"),
 }
-"""Of the hashes in `Opened.versions`: the setting that names what is hashed, and what is said if only the hash differs.
-Runs of earlier versions did not keep them."""
+"""Of the hashes in `OpenPool.versions`: the setting that names what is hashed, and what is said if only the hash
+differs. Runs of earlier versions did not keep them."""
 
 
 def newest_key(store: Store) -> str | None:
@@ -45,7 +45,7 @@ def changes(store: Store, key: str, settings: Settings, versions: Mapping[str, s
     """What differs, of all that can change an answer, between the newest run with a key and these settings.
 
     Args:
-        versions: those of the pool and the files now, as `Opened.versions` has them.
+        versions: those of the pool and the files now, as `OpenPool.versions` has them.
 
     Returns:
         A line for each: `answer.max_tokens was 320, is 200`; of a file only that it has changed. Empty if no run had

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any
 
 from triplelake.config import Settings
 from triplelake.engine.asking.tally import Tally
@@ -17,22 +17,21 @@ from triplelake.errors import Interrupted, TriplelakeError, classified
 from triplelake.tables.lease import Lease
 from triplelake.tables.schemas import RUNS, SEQUENCE
 from triplelake.tables.store import Store
+from triplelake.types import RunCommand, RunStatus
 
 log = logging.getLogger(__name__)
 
-Status = Literal["succeeded", "failed", "interrupted"]
-
 
 @dataclass
-class Journal:
-    """Collects what a run did.
+class RunRow:
+    """What a run did, as it is written into its row of `runs`.
 
     Args:
-        command: `extract`, `probe`, `republish` or `maintain`.
+        command: what a person ordered.
         settings: as given.
     """
 
-    command: str
+    command: RunCommand
     settings: Settings
     run_id: str = field(default_factory=lambda: uuid.uuid4().hex)
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
@@ -85,7 +84,9 @@ class Journal:
         """
         if error and not store.exists(RUNS):
             return
-        status: Status = "succeeded" if error is None else "interrupted" if isinstance(error, Interrupted) else "failed"
+        status: RunStatus = (
+            "succeeded" if error is None else "interrupted" if isinstance(error, Interrupted) else "failed"
+        )
         row: dict[str, Any] = {
             "settings": json.dumps(self.settings.public(), ensure_ascii=False),
             "versions": json.dumps(self.versions, ensure_ascii=False),

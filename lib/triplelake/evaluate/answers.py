@@ -9,7 +9,7 @@ from functools import cached_property
 from triplelake.codes import Code
 from triplelake.evaluate.gold import Fact
 from triplelake.triples.parse import AnswerError, parse_answer
-from triplelake.types import Lang
+from triplelake.types import AttemptStatus, Flag, Lang
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Mention:
+class PublishedTriple:
     """A published triple.
 
     Args:
@@ -36,7 +36,7 @@ class Mention:
 
     fact: Fact
     grounded: bool
-    flags: tuple[str, ...]
+    flags: tuple[Flag, ...]
     places: tuple[Place, ...]
     confidence: float | None = None
 
@@ -46,7 +46,6 @@ class Reply:
     """What a request of the document came to.
 
     Args:
-        status: `ok`, `empty` or `failed`.
         error_code: of a failure; `truncated` also where the tail of a good answer was cut.
         completion: the raw answer, if there was one.
         tokens: decoded for it, all tries.
@@ -54,7 +53,7 @@ class Reply:
         lang: that it was asked in.
     """
 
-    status: str
+    status: AttemptStatus
     error_code: str | None
     completion: str | None
     tokens: int
@@ -82,7 +81,7 @@ class Answered:
     text: str
     title: str
     lang: Lang
-    mentions: tuple[Mention, ...]
+    mentions: tuple[PublishedTriple, ...]
     replies: tuple[Reply, ...]
 
     @property
@@ -95,7 +94,7 @@ class Answered:
         """What the view `facts` counts of it."""
         return tuple(mention.fact for mention in self.mentions if mention.grounded and not mention.flags)
 
-    def holds(self, mention: Mention) -> bool:
+    def holds(self, mention: PublishedTriple) -> bool:
         """Whether the offsets of a mention give back what it says."""
         return all(self._slice(place) == place.surface for place in mention.places)
 

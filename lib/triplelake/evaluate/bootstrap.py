@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from triplelake.evaluate.student import two_sided
 
 T = TypeVar("T")
-"""What a document adds: a dataclass of numbers, such as `Tally`, whose sums over documents are meant."""
+"""What a document adds: a dataclass of numbers, such as `DocumentTally`, whose sums over documents are meant."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from triplelake.evaluate.bootstrap import Interval
 from triplelake.evaluate.report import Change, Comparison, GoldReport, ReviewReport
 from triplelake.evaluate.scores import EVERYTHING
 from triplelake.evaluate.shares import newcombe
-from triplelake.evaluate.tally import COLUMNS, FIGURES, Tally
+from triplelake.evaluate.tally import COLUMNS, FIGURES, DocumentTally
 
 
 def compared(
@@ -41,7 +41,7 @@ def _of_gold(report: GoldReport, other: GoldReport, name: str) -> Comparison:
     here, there = _tallies(report, keys), _tallies(other, keys)
     figures: dict[str, Change] = {}
     if keys:
-        sums, other_sums = sum(here, Tally()), sum(there, Tally())
+        sums, other_sums = sum(here, DocumentTally()), sum(there, DocumentTally())
         figures = {
             figure: Change(before=value(other_sums), after=value(sums), difference=value.gain(here, there))
             for figure, value in FIGURES.items()
@@ -60,10 +60,13 @@ def _of_gold(report: GoldReport, other: GoldReport, name: str) -> Comparison:
     )
 
 
-def _tallies(report: GoldReport, keys: list[str]) -> list[Tally]:
+def _tallies(report: GoldReport, keys: list[str]) -> list[DocumentTally]:
     # By name: a report of a later version may have more counts.
     names = list(report.groups[EVERYTHING].sums)
-    return [Tally(**{name: row[names.index(name)] for name in COLUMNS}) for row in map(report.rows.__getitem__, keys)]
+    return [
+        DocumentTally(**{name: row[names.index(name)] for name in COLUMNS})
+        for row in map(report.rows.__getitem__, keys)
+    ]
 
 
 def _of_reviews(report: ReviewReport, other: ReviewReport, name: str) -> Comparison:

@@ -17,7 +17,7 @@ from triplelake.evaluate.review import Review, Verdict
 from triplelake.evaluate.scores import EVERYTHING
 from triplelake.evaluate.shares import Case, weighted_share
 from triplelake.evaluate.sureness import Graded, quality
-from triplelake.evaluate.tally import FIGURES, Tally, tally
+from triplelake.evaluate.tally import FIGURES, DocumentTally, tally
 from triplelake.evaluate.text2kgbench import scorer
 from triplelake.evaluate.vocabulary import Vocabulary
 from triplelake.prompt.ontology import Ontology
@@ -157,8 +157,8 @@ def _groups(judged: Sequence[Judged]) -> dict[str, Sequence[int]]:
     return groups | dict(sorted(languages.items())) if len(languages) > 1 else groups
 
 
-def _group(tallies: Sequence[Tally]) -> Group:
-    sums = sum(tallies, Tally())
+def _group(tallies: Sequence[DocumentTally]) -> Group:
+    sums = sum(tallies, DocumentTally())
     figures = {name: figure.interval(tallies) for name, figure in FIGURES.items()}
     return Group(documents=len(tallies), sums=asdict(sums), figures=figures)
 

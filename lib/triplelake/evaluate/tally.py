@@ -21,7 +21,7 @@ from triplelake.evaluate.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True, slots=True)
-class Tally:
+class DocumentTally:
     """Counts of one document; sums over documents give micro averages.
 
     Args:
@@ -64,8 +64,8 @@ class Tally:
     empty: int = 0
     tokens: int = 0
 
-    def __add__(self, other: Tally) -> Tally:
-        return Tally(*(getattr(self, each.name) + getattr(other, each.name) for each in fields(Tally)))
+    def __add__(self, other: DocumentTally) -> DocumentTally:
+        return DocumentTally(*(getattr(self, each.name) + getattr(other, each.name) for each in fields(DocumentTally)))
 
     @property
     def strict(self) -> Counts:
@@ -84,22 +84,24 @@ class Tally:
         return Counts(self.pairs_right, self.pairs, self.gold_pairs)
 
 
-COLUMNS = tuple(each.name for each in fields(Tally))
+COLUMNS = tuple(each.name for each in fields(DocumentTally))
 """The counts of a tally, in order."""
 
 
-def tally(gold: Iterable[Fact], answered: Answered | None, vocabulary: Vocabulary) -> Tally:
+def tally(gold: Iterable[Fact], answered: Answered | None, vocabulary: Vocabulary) -> DocumentTally:
     """The counts of a document; one that was not answered adds what was there to find."""
     wanted = list(gold)
     if answered is None:
-        return Tally(gold=strict_counts(wanted, ()).gold, gold_pairs=pair_counts(wanted, (), vocabulary.symmetric).gold)
+        return DocumentTally(
+            gold=strict_counts(wanted, ()).gold, gold_pairs=pair_counts(wanted, (), vocabulary.symmetric).gold
+        )
     facts = vocabulary.relations(answered.facts, answered.lang)
     strict = strict_counts(wanted, facts)
     undoubted = strict_counts(wanted, vocabulary.relations(answered.undoubted, answered.lang))
     pairs = pair_counts(wanted, facts, vocabulary.symmetric)
     grounded = [mention for mention in answered.mentions if mention.grounded]
     decoded = list(answered.decoded())
-    return Tally(
+    return DocumentTally(
         gold=strict.gold,
         said=strict.predicted,
         right=strict.correct,
@@ -127,7 +129,7 @@ def tally(gold: Iterable[Fact], answered: Answered | None, vocabulary: Vocabular
     )
 
 
-def _f1(counts: Callable[[Tally], Counts]) -> Ratio[Tally]:
+def _f1(counts: Callable[[DocumentTally], Counts]) -> Ratio[DocumentTally]:
     return Ratio(
         lambda sums: F1.part(counts(sums)),
         lambda sums: F1.whole(counts(sums)),
@@ -135,7 +137,7 @@ def _f1(counts: Callable[[Tally], Counts]) -> Ratio[Tally]:
     )
 
 
-FIGURES: Mapping[str, Ratio[Tally]] = {
+FIGURES: Mapping[str, Ratio[DocumentTally]] = {
     "precision": Ratio(lambda sums: sums.right, lambda sums: sums.said, lambda sums: sums.strict.precision),
     "recall": Ratio(lambda sums: sums.right, lambda sums: sums.gold, lambda sums: sums.strict.recall),
     "f1": _f1(lambda sums: sums.strict),

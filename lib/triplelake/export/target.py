@@ -60,7 +60,7 @@ class Target:
             raise OutputError(self.written, "exists already", "Choose another --to, or replace it: --overwrite.")
 
     @contextmanager
-    def writing(self) -> Iterator[Draft]:
+    def writing(self) -> Iterator[ExportWriter]:
         """Write beside the place, and move it there when the block ends well; else leave nothing.
 
         Raises:
@@ -69,26 +69,26 @@ class Target:
         self.check()
         folder, name = posixpath.split(self.path)
         # Hidden, so that what a killed process leaves is no one's input.
-        draft = Draft(self, posixpath.join(folder, f".{name}.{uuid.uuid4().hex[:8]}.partial"))
+        writer = ExportWriter(self, posixpath.join(folder, f".{name}.{uuid.uuid4().hex[:8]}.partial"))
         try:
             with _told(self.written):
-                self._place.fs.create_dir(draft.path if self.names else folder, recursive=True)
-            yield draft
+                self._place.fs.create_dir(writer.path if self.names else folder, recursive=True)
+            yield writer
             with _told(self.written):
-                self._put(draft)
+                self._put(writer)
         except BaseException:
             with contextlib.suppress(OSError):
-                self._remove(draft.path)
+                self._remove(writer.path)
             raise
 
     def open(self, path: str) -> pa.NativeFile:
         compression = "gzip" if self.path.endswith(".gz") else None
         return self._place.fs.open_output_stream(path, compression=compression)
 
-    def _put(self, draft: Draft) -> None:
+    def _put(self, writer: ExportWriter) -> None:
         if self.names and self._place.fs.get_file_info(self.path).type == FileType.Directory:
             self._place.fs.delete_dir(self.path)  # a folder cannot be moved over another
-        self._place.fs.move(draft.path, self.path)
+        self._place.fs.move(writer.path, self.path)
 
     def _remove(self, path: str) -> None:
         if self.names:
@@ -104,7 +104,7 @@ class Target:
 
 
 @dataclass
-class Draft:
+class ExportWriter:
     """An export that is being written.
 
     Attributes:

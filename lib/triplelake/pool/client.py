@@ -333,7 +333,7 @@ def completion_body(
 
 
 def _retry_after(response: requests.Response) -> float | None:
-    """Seconds, `inf` included: how long a server is really left alone is the lane's to say."""
+    """Seconds, `inf` included: how long a server is really left alone is the backend's to say."""
     value = response.headers.get("Retry-After", "")
     try:
         seconds = float(value)

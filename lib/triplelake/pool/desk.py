@@ -26,7 +26,7 @@ from enum import Enum, auto
 from itertools import groupby
 
 from triplelake.pool.endpoints import Endpoint
-from triplelake.pool.reports import LEASE_S, Counts, Orders, Report, TaskId
+from triplelake.pool.reports import LOST_S, Orders, TaskCounts, TaskId, TaskReport
 from triplelake.pool.shares import capacity
 
 _SILENT_S = 5.0
@@ -41,7 +41,7 @@ class _Holder:
     granted: dict[str, int]
     in_flight: dict[str, int]
     failing: frozenset[str]
-    counts: Counts
+    counts: TaskCounts
     first_seen: float
     seen: float
 
@@ -53,7 +53,7 @@ class _Holder:
 class _Ended:
     """A task that asks no more."""
 
-    counts: Counts
+    counts: TaskCounts
     whole: bool
     at: float
 
@@ -111,7 +111,7 @@ class Desk:
         with self._lock:
             self._known[wave] = frozenset(endpoint.url for endpoint in endpoints)
 
-    def report(self, report: Report) -> Orders:
+    def report(self, report: TaskReport) -> Orders:
         """Take a report and say what the task may do until its next one."""
         with self._lock:
             if report.task.wave in self._closed:
@@ -165,13 +165,13 @@ class Desk:
         with self._lock:
             self._stopped = True
 
-    def counts(self, waves: Iterable[int]) -> Counts:
+    def counts(self, waves: Iterable[int]) -> TaskCounts:
         """What the tasks of these waves have done; of several attempts of a part, the one that asks."""
         wanted = set(waves)
         with self._lock:
             askers = {(task.wave, task.partition): task for task in self._askers.values() if task.wave in wanted}
             found = [self._tasks.get(task) or self._ended.get(task) for task in askers.values()]
-        return sum((each.counts for each in found if each), Counts())
+        return sum((each.counts for each in found if each), TaskCounts())
 
     def returned(self, wave: int) -> int | None:
         """Rows that the tasks of a wave have returned, by their own count; None if Spark tried one of them again.
@@ -206,7 +206,7 @@ class Desk:
             return {url: sum(holder.holds(url) for holder in self._tasks.values()) for url in self._capacity}
 
     def _forget_lost(self, now: float) -> None:
-        for task in [task for task, holder in self._tasks.items() if now - holder.seen > LEASE_S]:
+        for task in [task for task, holder in self._tasks.items() if now - holder.seen > LOST_S]:
             self._forget(task, now)
 
     def _forget(self, task: TaskId, now: float) -> None:
@@ -224,7 +224,7 @@ class Desk:
         ended = self._ended.get(asker)
         if ended and ended.whole:
             # Its rows may be on their way to Spark, or lost with its executor, or in a file that could not be written.
-            if now - ended.at <= LEASE_S:
+            if now - ended.at <= LOST_S:
                 return _Turn.WAITS
             # A task that ran beside the asker need not ask the same requests once more: Spark should have their rows by
             # now, and if it lacks them the next wave asks them. A task that came after the asker's end was started

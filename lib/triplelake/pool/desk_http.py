@@ -21,7 +21,7 @@ from typing import Any
 
 from triplelake.pool.connections import plain_session
 from triplelake.pool.desk import Desk
-from triplelake.pool.reports import Counts, Orders, Report, TaskId
+from triplelake.pool.reports import Orders, TaskCounts, TaskId, TaskReport
 
 _PATH = "/report"
 _MAX_BODY = 1 << 20
@@ -40,7 +40,7 @@ class DeskAddress:
     url: str
     token: str = field(repr=False)
 
-    def report(self, report: Report) -> Orders:
+    def report(self, report: TaskReport) -> Orders:
         """Put a report and take the orders.
 
         Raises:
@@ -151,13 +151,13 @@ class DeskServer:
         return HTTPStatus.OK, asdict(self.desk.report(report))
 
 
-def read_report(body: dict[str, Any]) -> Report:
+def read_report(body: dict[str, Any]) -> TaskReport:
     """A report from its JSON; raises KeyError, TypeError or ValueError if it is none."""
-    return Report(
+    return TaskReport(
         task=TaskId(**body["task"]),
         wants=int(body["wants"]),
         in_flight={str(url): int(count) for url, count in body["in_flight"].items()},
-        counts=Counts(**body["counts"]),
+        counts=TaskCounts(**body["counts"]),
         failing=tuple(map(str, body["failing"])),
         over=bool(body["over"]),
         whole=bool(body["whole"]),

@@ -6,9 +6,6 @@ import importlib.util
 import json
 import os
 import secrets
-import select
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -20,6 +17,7 @@ from triplelake.pool.client import LlamaServer
 from triplelake.pool.endpoints import Endpoint
 from triplelake.pool.failures import ServerFailure
 from triplelake.pool.gguf import declared_alias, lora_file, model_file
+from triplelake.pool.server_process import ServerProcess
 
 _START_S = 600.0
 _STOP_S = 5.0
@@ -64,7 +62,7 @@ class EmbeddedServer:
         self._model = model_file(settings.model)
         self._lora = lora_file(settings.lora, self._model)
         self._key = secrets.token_urlsafe(24)
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: ServerProcess | None = None
         self._url = ""
         self.log_path: Path | None = None
 
@@ -83,14 +81,8 @@ class EmbeddedServer:
         handle, name = tempfile.mkstemp(prefix="triplelake-server-", suffix=".log")
         self.log_path = Path(name)
         with os.fdopen(handle, "wb") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "triplelake.pool.embedded_main"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                env=_environment(),
-                # Ctrl-C in the terminal is for the run; it asks its last questions before the server goes.
-                start_new_session=True,
+            self._process = ServerProcess(
+                "triplelake.pool.embedded_main", environment=_environment(), log=log, stop_s=_STOP_S
             )
         try:
             self._start(self._process, order)
@@ -102,7 +94,7 @@ class EmbeddedServer:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        died = self._process is not None and self._process.poll() is not None
+        died = self._process is not None and self._process.ended
         self._stop()
         if self.log_path and not died:
             self.log_path.unlink(missing_ok=True)
@@ -122,24 +114,21 @@ class EmbeddedServer:
         }
         return json.dumps(order).encode() + b"\n"
 
-    def _start(self, process: subprocess.Popen[bytes], order: bytes) -> None:
-        assert process.stdin and process.stdout  # both are pipes
+    def _start(self, process: ServerProcess, order: bytes) -> None:
         deadline = time.monotonic() + _START_S
         try:
-            process.stdin.write(order)
-            process.stdin.flush()
+            process.write(order)
         except BrokenPipeError:
             raise self._failed("ended at once") from None
-        readable, _, _ = select.select([process.stdout], [], [], _START_S)
-        if not readable:
+        line = process.read_line(_START_S)
+        if line is None:
             raise self._failed(f"did not load its model within {_START_S:g} s")
-        line = process.stdout.readline()
         if not line:
             raise self._failed("ended while it loaded its model")
         self._url = str(json.loads(line)["address"])
         server = LlamaServer(self.endpoint, _HEALTH_TIMEOUT_S)
         while not server.health():
-            if process.poll() is not None:
+            if process.ended:
                 raise self._failed("ended before it was ready")
             if time.monotonic() > deadline:
                 raise self._failed(f"was not ready within {_START_S:g} s")
@@ -159,16 +148,8 @@ class EmbeddedServer:
 
     def _stop(self) -> None:
         process, self._process = self._process, None
-        if process is None:
-            return
-        assert process.stdin and process.stdout  # both are pipes
-        process.stdin.close()
-        try:
-            process.wait(_STOP_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        process.stdout.close()
+        if process:
+            process.stop()
 
     def _failed(self, reason: str) -> PoolError:
         self._stop()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 
-LEASE_S = 15.0
+LOST_S = 15.0
 """A task that has not reported for so long is taken for lost, and its places are given to others."""
 
 Windows = Mapping[str, int]
@@ -13,7 +13,7 @@ Windows = Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Counts:
+class TaskCounts:
     """What a task, or all tasks, have done so far, committed or not."""
 
     answered: int = 0
@@ -22,8 +22,8 @@ class Counts:
     prompt_tokens: int = 0
     completion_tokens: int = 0
 
-    def __add__(self, other: Counts) -> Counts:
-        return Counts(*(getattr(self, each.name) + getattr(other, each.name) for each in fields(Counts)))
+    def __add__(self, other: TaskCounts) -> TaskCounts:
+        return TaskCounts(*(getattr(self, each.name) + getattr(other, each.name) for each in fields(TaskCounts)))
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -36,7 +36,7 @@ class TaskId:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class TaskReport:
     """What a task tells.
 
     Args:
@@ -53,7 +53,7 @@ class Report:
     task: TaskId
     wants: int
     in_flight: Windows
-    counts: Counts = Counts()
+    counts: TaskCounts = TaskCounts()
     failing: Sequence[str] = ()
     over: bool = False
     whole: bool = False

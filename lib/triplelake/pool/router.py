@@ -16,10 +16,10 @@ from tenacity.wait import wait_random_exponential
 
 from triplelake.codes import Code
 from triplelake.config import AskingSettings
+from triplelake.pool.backend import Backend
 from triplelake.pool.client import LlamaServer
 from triplelake.pool.endpoints import Endpoint
 from triplelake.pool.failures import ServerFailure
-from triplelake.pool.lane import Lane
 from triplelake.pool.limits import RateLimits
 from triplelake.pool.protocol import ClientFactory, Prompt, Watch
 from triplelake.pool.reports import Orders, Windows
@@ -93,8 +93,8 @@ class Router:
         self._limits = RateLimits(share.requests_per_s, share.tokens_per_s)
         windows = {part.endpoint: part.window for part in share.endpoints}
         away = [endpoint for endpoint in others if endpoint not in windows]
-        self._lanes = tuple(
-            Lane(
+        self._backends = tuple(
+            Backend(
                 endpoint.url,
                 client_factory(endpoint, asking.timeout_s),
                 window,
@@ -130,26 +130,26 @@ class Router:
     def wants(self) -> int:
         """Questions that could be in flight now; before the first one, as many as ever."""
         with self._changed:
-            asked = self._waiting + sum(lane.in_flight for lane in self._lanes)
+            asked = self._waiting + sum(backend.in_flight for backend in self._backends)
             return min(asked, self._most) if self._begun else self._most
 
     @property
     def hungry(self) -> bool:
         """Whether a question waits although every window is full."""
         with self._changed:
-            return self._waiting > 0 and all(lane.in_flight >= lane.window for lane in self._lanes)
+            return self._waiting > 0 and all(backend.in_flight >= backend.window for backend in self._backends)
 
     @property
     def in_flight(self) -> dict[str, int]:
         """Questions in flight by URL, where there are any."""
         with self._changed:
-            return {lane.url: lane.in_flight for lane in self._lanes if lane.in_flight}
+            return {backend.url: backend.in_flight for backend in self._backends if backend.in_flight}
 
     @property
     def failing(self) -> tuple[str, ...]:
         """URLs of the endpoints of which the circuit breaker is open, or which refuse the key."""
         with self._changed:
-            return tuple(lane.url for lane in self._lanes if lane.broken or lane.refused)
+            return tuple(backend.url for backend in self._backends if backend.broken or backend.refused)
 
     @property
     def stopped(self) -> bool:
@@ -171,8 +171,8 @@ class Router:
 
     def _resize(self, windows: Windows) -> None:
         with self._changed:
-            for lane in self._lanes:
-                lane.resize(windows.get(lane.url, 0))
+            for backend in self._backends:
+                backend.resize(windows.get(backend.url, 0))
             self._changed.notify_all()
 
     def ask(
@@ -224,13 +224,13 @@ class Router:
             ServerFailure: the last one, when every endpoint failed, or one that no other can help.
         """
 
-        def least(lane: Lane) -> tuple[bool, bool, float]:
-            return lane.refused, lane.broken, lane.in_flight / max(lane.window, 1)
+        def least(backend: Backend) -> tuple[bool, bool, float]:
+            return backend.refused, backend.broken, backend.in_flight / max(backend.window, 1)
 
-        *first, last = sorted(self._lanes, key=least)
-        for lane in first:
+        *first, last = sorted(self._backends, key=least)
+        for backend in first:
             try:
-                return lane.client.tokenize(text)
+                return backend.client.tokenize(text)
             except ServerFailure as failure:
                 if not failure.retryable:
                     raise
@@ -238,8 +238,8 @@ class Router:
 
     def close(self) -> None:
         """Let go of the idle connections."""
-        for lane in self._lanes:
-            lane.client.close()
+        for backend in self._backends:
+            backend.client.close()
 
     def _once(
         self,
@@ -251,14 +251,14 @@ class Router:
         new_watch: Callable[[], Watch] | None,
         est_tokens: int,
     ) -> Completion:
-        with self._place(course) as lane:
+        with self._place(course) as backend:
             if not self._limits.acquire(est_tokens, course.deadline):
                 raise course.failure or ServerFailure(
                     Code.TIMEOUT, "the rate limits gave it no turn before its deadline"
                 )
             left_s = max(0.001, course.deadline - time.monotonic())
             try:
-                completion = lane.client.complete(
+                completion = backend.client.complete(
                     prompt,
                     grammar=grammar,
                     max_tokens=max_tokens,
@@ -270,17 +270,17 @@ class Router:
                 self._check_model(completion)
             except ServerFailure as failure:
                 course.failure = failure
-                course.failed_tries.append(FailedTry(lane.url, failure.code))
+                course.failed_tries.append(FailedTry(backend.url, failure.code))
                 self.tried_in_vain(course.failed_tries[-1])
-                course.avoided.add(lane.url)
+                course.avoided.add(backend.url)
                 with self._changed:
-                    lane.failed(failure, time.monotonic())
+                    backend.failed(failure, time.monotonic())
                     self._look_for_light()
                     # Where a key is refused everywhere, all that wait for a place would be refused, too.
-                    self._stopped = self._stopped or all(each.refused for each in self._lanes)
+                    self._stopped = self._stopped or all(each.refused for each in self._backends)
                 raise
             with self._changed:
-                lane.succeeded()
+                backend.succeeded()
                 self._look_for_light()
             return completion
 
@@ -292,24 +292,24 @@ class Router:
             )
 
     @contextmanager
-    def _place(self, course: _Course) -> Iterator[Lane]:
+    def _place(self, course: _Course) -> Iterator[Backend]:
         """A place in the window of the best endpoint, waited for until the deadline."""
         with self._changed:
             self._begun = True
             self._waiting += 1
             try:
-                lane = self._wait_for_place(course)
-                lane.in_flight += 1
+                backend = self._wait_for_place(course)
+                backend.in_flight += 1
             finally:
                 self._waiting -= 1
         try:
-            yield lane
+            yield backend
         finally:
             with self._changed:
-                lane.in_flight -= 1
+                backend.in_flight -= 1
                 self._changed.notify_all()
 
-    def _wait_for_place(self, course: _Course) -> Lane:
+    def _wait_for_place(self, course: _Course) -> Backend:
         while True:
             if self._stopped:
                 raise Stopped
@@ -319,12 +319,12 @@ class Router:
                 if not course.failed_tries:
                     course.deadline = time.monotonic() + self._asking.deadline_s
                 continue
-            if lane := self._choose(course.avoided):
-                return lane
+            if backend := self._choose(course.avoided):
+                return backend
             now = time.monotonic()
             if now >= course.deadline:
                 raise course.failure or ServerFailure(Code.TIMEOUT, "no endpoint had a free place before the deadline")
-            wakes = [lane.rests_until for lane in self._lanes if lane.rests_until > now]
+            wakes = [backend.rests_until for backend in self._backends if backend.rests_until > now]
             if self._dark_since is not None:
                 dark_until = self._dark_since + self._asking.patience_s
                 if now >= dark_until:
@@ -332,32 +332,32 @@ class Router:
                 wakes.append(dark_until)
             self._changed.wait(min([course.deadline, *wakes]) - now)
 
-    def _homes(self) -> list[Lane]:
+    def _homes(self) -> list[Backend]:
         """Where the task may ask."""
-        return [lane for lane in self._lanes if lane.window and not lane.refused]
+        return [backend for backend in self._backends if backend.window and not backend.refused]
 
     def _look_for_light(self) -> None:
         """Note since when every endpoint of the task fails."""
         homes = self._homes()
-        if not homes or not all(lane.broken for lane in homes):
+        if not homes or not all(backend.broken for backend in homes):
             self._dark_since = None
         elif self._dark_since is None:
             self._dark_since = time.monotonic()
 
-    def _choose(self, avoided: set[str]) -> Lane | None:
+    def _choose(self, avoided: set[str]) -> Backend | None:
         """The less loaded of two; None if all are full or rest.
 
         An endpoint that is due for a trial comes first, and then those that are neither broken nor avoided.
         """
         now = time.monotonic()
         homes = self._homes()
-        sound = [lane for lane in homes if not lane.broken]
-        wanted = [lane for lane in sound if lane.url not in avoided] or sound or homes
-        trials = [lane for lane in homes if lane.broken and lane.admits(now) and lane.url not in avoided]
-        free = trials or [lane for lane in wanted if lane.admits(now)]
+        sound = [backend for backend in homes if not backend.broken]
+        wanted = [backend for backend in sound if backend.url not in avoided] or sound or homes
+        trials = [backend for backend in homes if backend.broken and backend.admits(now) and backend.url not in avoided]
+        free = trials or [backend for backend in wanted if backend.admits(now)]
         if not free:
             return None
-        return min(random.sample(free, min(2, len(free))), key=lambda lane: lane.in_flight / lane.window)
+        return min(random.sample(free, min(2, len(free))), key=lambda backend: backend.in_flight / backend.window)
 
 
 def _may_retry(error: BaseException) -> bool:

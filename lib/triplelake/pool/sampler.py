@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,8 +14,7 @@ from triplelake.pool.client import LlamaServer
 from triplelake.pool.endpoints import Endpoint
 from triplelake.pool.failures import ServerFailure
 from triplelake.pool.shares import total_slots
-
-log = logging.getLogger(__name__)
+from triplelake.ticker import Ticker
 
 EVERY_S = 5.0
 """Looks at a busy server more often than this can stall it (llama.cpp #29104)."""
@@ -90,18 +87,20 @@ class Sampler:
         self._look = look or look_at
         self._every_s = every_s
         self._round: Sequence[tuple[Endpoint, Sample]] = ()
-        self._ending = threading.Event()
-        self._thread = threading.Thread(target=self._loop, name="sampler", daemon=True)
+        self._executor = ThreadPoolExecutor(_PARALLEL, thread_name_prefix="sample")
+        self._due = 0.0
+        # Whatever a server may say once, the looks of a run that lasts for days go on: the ticker sees to that.
+        self._ticker = Ticker(self._look_round, lambda: max(0.0, self._due - time.monotonic()), "sampler")
 
     def __enter__(self) -> Sampler:
-        self._thread.start()
+        self._ticker.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._ending.set()
-        self._thread.join()
+        self._ticker.stop()
+        self._executor.shutdown()
 
     @property
     def load(self) -> Load | None:
@@ -117,19 +116,12 @@ class Sampler:
             servers=len(newest),
         )
 
-    def _loop(self) -> None:
-        with ThreadPoolExecutor(_PARALLEL, thread_name_prefix="sample") as executor:
-            while not self._ending.is_set():
-                began = time.monotonic()
-                endpoints = self._endpoints()
-                try:
-                    self._round = list(zip(endpoints, executor.map(self._look, endpoints), strict=True))
-                    for endpoint, sample in self._round:
-                        self._on_sample(endpoint.url, sample)
-                except Exception:
-                    # Whatever a server may say once, the looks of a run that lasts for days go on.
-                    log.exception("sampler")
-                self._ending.wait(max(0.0, began + self._every_s - time.monotonic()))
+    def _look_round(self) -> None:
+        self._due = time.monotonic() + self._every_s
+        endpoints = self._endpoints()
+        self._round = list(zip(endpoints, self._executor.map(self._look, endpoints), strict=True))
+        for endpoint, sample in self._round:
+            self._on_sample(endpoint.url, sample)
 
 
 def look_at(endpoint: Endpoint) -> Sample:

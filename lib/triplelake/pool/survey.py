@@ -74,7 +74,7 @@ class Survey:
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
+class _SurveyedServer:
     endpoint: Endpoint
     fingerprint: str
     alias: str
@@ -111,7 +111,7 @@ def survey(
     candidates: tuple[Engine, ...] = ("llguidance", "gbnf") if wanted_grammar == "auto" else (wanted_grammar,)
     over = threading.Event()
 
-    def look(endpoint: Endpoint) -> _Found | Away:
+    def look(endpoint: Endpoint) -> _SurveyedServer | Away:
         patient = Retrying(
             retry=retry_if_exception(lambda error: isinstance(error, ServerFailure) and error.code == Code.LOADING),
             stop=stop_after_delay(loading_wait_s) | stop_when_event_set(over),
@@ -137,7 +137,7 @@ def survey(
         finally:
             over.set()
     seen = [each.result() for each in looks]
-    found = [each for each in seen if isinstance(each, _Found)]
+    found = [each for each in seen if isinstance(each, _SurveyedServer)]
     away = tuple(each for each in seen if isinstance(each, Away))
     if not found:
         raise _nobody(away)
@@ -160,7 +160,7 @@ def survey(
     )
 
 
-def _settle(looks: Sequence[Future[_Found | Away]], settle_s: float) -> None:
+def _settle(looks: Sequence[Future[_SurveyedServer | Away]], settle_s: float) -> None:
     """Wait until all were looked at; once one is ready, no longer than `settle_s` for the others."""
     pending = set(looks)
     deadline: float | None = None
@@ -169,7 +169,7 @@ def _settle(looks: Sequence[Future[_Found | Away]], settle_s: float) -> None:
         done, pending = wait(pending, left, return_when=FIRST_COMPLETED)
         if not done:
             return
-        if any(isinstance(each.result(), _Found) for each in done) and deadline is None:
+        if any(isinstance(each.result(), _SurveyedServer) for each in done) and deadline is None:
             deadline = time.monotonic() + settle_s
 
 
@@ -192,7 +192,7 @@ def declared_name(alias: str) -> str:
     return re.split(r"[\\/]", alias)[-1] if is_path else alias
 
 
-def _look(endpoint: Endpoint, candidates: Sequence[Engine], timeout_s: float) -> _Found:
+def _look(endpoint: Endpoint, candidates: Sequence[Engine], timeout_s: float) -> _SurveyedServer:
     server = LlamaServer(endpoint, timeout_s)
     try:
         props = server.props()
@@ -216,7 +216,7 @@ def _look(endpoint: Endpoint, candidates: Sequence[Engine], timeout_s: float) ->
         notes.append(f"{url} does not ask for the key: it was started without one, and answers whoever reaches it")
     if declared_name(model.alias) != model.alias:
         notes.append(f"{url} declares no name (`--alias NAME@HASH`): the results remember the name of its file")
-    return _Found(
+    return _SurveyedServer(
         endpoint=replace(endpoint, slots=slots),
         fingerprint=fingerprint(model),
         alias=declared_name(model.alias),
@@ -257,7 +257,7 @@ def _answers_anybody(endpoint: Endpoint, timeout_s: float) -> bool:
     return True
 
 
-def _unlike(found: Sequence[_Found]) -> Iterator[str]:
+def _unlike(found: Sequence[_SurveyedServer]) -> Iterator[str]:
     """What only counts for all where it is the smallest."""
     least, most = (bound(found, key=lambda each: each.n_ctx) for bound in (min, max))
     if least.n_ctx < most.n_ctx:
@@ -278,7 +278,7 @@ def _follows(server: LlamaServer, engine: Engine) -> bool:
     return answer.text == _PROBE_ANSWER
 
 
-def _common_engine(found: Sequence[_Found], candidates: Sequence[Engine]) -> Engine:
+def _common_engine(found: Sequence[_SurveyedServer], candidates: Sequence[Engine]) -> Engine:
     for engine in candidates:
         if all(engine in each.engines for each in found):
             return engine

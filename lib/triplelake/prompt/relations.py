@@ -55,7 +55,7 @@ class Entry:
 
 
 @dataclass(slots=True)
-class _Draft:
+class _RelationBuilder:
     """A relation while its entries are read; `lines` tells which line gave a signature."""
 
     line: int
@@ -72,38 +72,38 @@ def relations_of(entries: Iterable[Entry], file: Path) -> tuple[tuple[Relation, 
             relation that contradict one another, a name of two relations, a pattern that is none, a relation that
             cannot be symmetric or have this inverse.
     """
-    drafts: dict[str, _Draft] = {}
+    builders: dict[str, _RelationBuilder] = {}
     for entry in entries:
-        if not any(entry.one(f"name_{suffix}") for suffix in SUFFIX.values()) and entry.id not in drafts:
+        if not any(entry.one(f"name_{suffix}") for suffix in SUFFIX.values()) and entry.id not in builders:
             raise InputError(f"{file}, line {entry.line}", "a relation without a name", "Give name_zh or name_en.")
-        _add(drafts, entry, file)
+        _add(builders, entry, file)
     derived: dict[tuple[Lang, str], list[str]] = {}
-    relations = tuple(_relation(relation_id, draft, derived) for relation_id, draft in drafts.items())
+    relations = tuple(_relation(relation_id, builder, derived) for relation_id, builder in builders.items())
     relations, paired = with_inverses(
-        relations, {relation_id: draft.line for relation_id, draft in drafts.items()}, file
+        relations, {relation_id: builder.line for relation_id, builder in builders.items()}, file
     )
-    _refuse_shared_names(relations, drafts, file)
+    _refuse_shared_names(relations, builders, file)
     merged = [
         Note(
-            f"relation `{relation_id}` has {len(draft.lines)} signatures, merged from lines "
-            f"{', '.join(str(line) for line in sorted(set(draft.lines.values())))}"
+            f"relation `{relation_id}` has {len(builder.lines)} signatures, merged from lines "
+            f"{', '.join(str(line) for line in sorted(set(builder.lines.values())))}"
         )
-        for relation_id, draft in drafts.items()
-        if len(set(draft.lines.values())) > 1
+        for relation_id, builder in builders.items()
+        if len(set(builder.lines.values())) > 1
     ]
     by_language = [Note(f"{lang} name {how}: {', '.join(names)}", lang) for (lang, how), names in derived.items()]
     return relations, (*merged, *paired, *by_language)
 
 
-def _add(drafts: dict[str, _Draft], entry: Entry, file: Path) -> None:
+def _add(builders: dict[str, _RelationBuilder], entry: Entry, file: Path) -> None:
     relation_id = entry.id
     assert relation_id is not None  # an entry without id has no name either and was refused
-    draft = drafts.setdefault(relation_id, _Draft(entry.line, {}))
+    builder = builders.setdefault(relation_id, _RelationBuilder(entry.line, {}))
     where = f"{file}, line {entry.line}"
     for name in _SINGLE[1:]:
         value = entry.one(name)
-        if value is not None and draft.single.setdefault(name, value) != value:
-            reason = f"relation `{relation_id}` has another {name} than in line {draft.line}"
+        if value is not None and builder.single.setdefault(name, value) != value:
+            reason = f"relation `{relation_id}` has another {name} than in line {builder.line}"
             raise InputError(where, reason, f"Give {name} once, or use another id.")
     if pattern := entry.one("object_pattern"):
         try:
@@ -115,13 +115,13 @@ def _add(drafts: dict[str, _Draft], entry: Entry, file: Path) -> None:
         reason = f"symmetric of `{relation_id}` is `{symmetric}`"
         raise InputError(where, reason, "Write true or false, or leave it out.")
     for lang, suffix in SUFFIX.items():
-        draft.aliases.setdefault(lang, []).extend(entry.many(f"aliases_{suffix}"))
+        builder.aliases.setdefault(lang, []).extend(entry.many(f"aliases_{suffix}"))
     for signature in _signatures(entry):
-        if (first := draft.lines.get(signature)) is not None:
+        if (first := builder.lines.get(signature)) is not None:
             types = f"{signature.subject_type or 'any'} → {signature.object_type or 'any'}"
             reason = f"relation `{relation_id}` with the types {types} stands in line {first} already"
             raise InputError(where, reason, "Remove one of them, or give it other types.")
-        draft.lines[signature] = entry.line
+        builder.lines[signature] = entry.line
 
 
 def _signatures(entry: Entry) -> Iterator[Signature]:
@@ -130,47 +130,48 @@ def _signatures(entry: Entry) -> Iterator[Signature]:
             yield Signature(subject_type, object_type)
 
 
-def _relation(relation_id: str, draft: _Draft, derived: dict[tuple[Lang, str], list[str]]) -> Relation:
-    given = _in_both_scripts(draft, "name")
+def _relation(relation_id: str, builder: _RelationBuilder, derived: dict[tuple[Lang, str], list[str]]) -> Relation:
+    given = _in_both_scripts(builder, "name")
     names: dict[Lang, str] = {lang: given[lang] or given["zh-Hans"] or given["en"] for lang in _LANGS}
     for lang in _LANGS:
-        if f"name_{SUFFIX[lang]}" not in draft.single:
+        if f"name_{SUFFIX[lang]}" not in builder.single:
             how = "made by OpenCC from the other script" if given[lang] else "missing, the other language's is shown"
             derived.setdefault((lang, how), []).append(names[lang])
     aliases = {
-        lang: tuple(dict.fromkeys(alias for alias in _aliases(draft, lang) if alias != names[lang])) for lang in _LANGS
+        lang: tuple(dict.fromkeys(alias for alias in _aliases(builder, lang) if alias != names[lang]))
+        for lang in _LANGS
     }
     return Relation(
         id=relation_id,
         names=names,
         aliases={lang: found for lang, found in aliases.items() if found},
-        description={lang: text for lang, text in _in_both_scripts(draft, "description").items() if text},
-        signatures=tuple(draft.lines),
-        object_pattern=draft.single.get("object_pattern"),
-        symmetric=_TRUTH[draft.single.get("symmetric", "false").casefold()],
-        inverse=draft.single.get("inverse"),
+        description={lang: text for lang, text in _in_both_scripts(builder, "description").items() if text},
+        signatures=tuple(builder.lines),
+        object_pattern=builder.single.get("object_pattern"),
+        symmetric=_TRUTH[builder.single.get("symmetric", "false").casefold()],
+        inverse=builder.single.get("inverse"),
     )
 
 
-def _in_both_scripts(draft: _Draft, field_name: str) -> dict[Lang, str]:
-    simplified = draft.single.get(f"{field_name}_zh", "")
-    traditional = draft.single.get(f"{field_name}_zh_hant", "")
+def _in_both_scripts(builder: _RelationBuilder, field_name: str) -> dict[Lang, str]:
+    simplified = builder.single.get(f"{field_name}_zh", "")
+    traditional = builder.single.get(f"{field_name}_zh_hant", "")
     return {
         "zh-Hans": simplified or _convert("t2s", traditional),
         "zh-Hant": traditional or _convert("s2t", simplified),
-        "en": draft.single.get(f"{field_name}_en", ""),
+        "en": builder.single.get(f"{field_name}_en", ""),
     }
 
 
-def _aliases(draft: _Draft, lang: Lang) -> Iterator[str]:
-    yield from draft.aliases[lang]
+def _aliases(builder: _RelationBuilder, lang: Lang) -> Iterator[str]:
+    yield from builder.aliases[lang]
     if lang == "zh-Hant":
-        yield from (_convert("s2t", alias) for alias in draft.aliases["zh-Hans"])
+        yield from (_convert("s2t", alias) for alias in builder.aliases["zh-Hans"])
     elif lang == "zh-Hans":
-        yield from (_convert("t2s", alias) for alias in draft.aliases["zh-Hant"])
+        yield from (_convert("t2s", alias) for alias in builder.aliases["zh-Hant"])
 
 
-def _refuse_shared_names(relations: tuple[Relation, ...], drafts: Mapping[str, _Draft], file: Path) -> None:
+def _refuse_shared_names(relations: tuple[Relation, ...], builders: Mapping[str, _RelationBuilder], file: Path) -> None:
     for lang in _LANGS:
         owners: dict[str, str] = {}
         for relation in relations:
@@ -178,9 +179,9 @@ def _refuse_shared_names(relations: tuple[Relation, ...], drafts: Mapping[str, _
                 # By key, as an answer is read: of two names that differ in script or by a dot it would find the first.
                 owner = owners.setdefault(comparison_key(name), relation.id)
                 if owner != relation.id:
-                    first = f"in line {drafts[owner].line}, of `{owner}`"
+                    first = f"in line {builders[owner].line}, of `{owner}`"
                     reason = f"`{name}` is a name of `{relation.id}` and, {first}"
-                    where = f"{file}, line {drafts[relation.id].line}"
+                    where = f"{file}, line {builders[relation.id].line}"
                     raise InputError(where, reason, "A name or alias may belong to one relation of a language only.")
 
 

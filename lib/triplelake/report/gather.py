@@ -12,14 +12,13 @@ from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
 
 from triplelake.report import model
-from triplelake.report.model import Cause, Counts, Document, Edge, Mention, Place, RelationCount, Report, Run
-from triplelake.tables.schemas import SEQUENCE
+from triplelake.report.model import Cause, Document, Edge, Mention, OutputCounts, Place, RelationCount, Report, Run
+from triplelake.tables.schemas import EXTRACTION_COLUMNS, SEQUENCE
 from triplelake.tables.store import Store
 from triplelake.tables.views import Views
 
 _USED = "grounding <> 'none' AND size(flags) = 0"
 _SUPPORT = ("documents <= 1", "documents = 2", "documents BETWEEN 3 AND 5", "documents > 5")
-_VERSION = ["doc_id", "doc_version", "extraction_key"]
 _NO_MESSAGE = 300
 
 
@@ -77,13 +76,13 @@ class _Gathering:
     def _runs(self) -> DataFrame:
         return self._views["runs"].orderBy(F.desc(SEQUENCE), F.desc("ended_at"))
 
-    def _counts(self, facts: int) -> Counts:
+    def _counts(self, facts: int) -> OutputCounts:
         published = self._views["current_documents"]
         documents = published.agg(F.count(F.lit(1)), F.sum("chunks"), F.sum("failed")).collect()[0]
         triples = self._views["current_triples"]
         mentions = triples.agg(F.count(F.lit(1)), F.count_if(~F.expr(_USED))).collect()[0]
         rejected = self._views["documents"].where("state = 'rejected'").select("source", "place", "reason")
-        return Counts(
+        return OutputCounts(
             documents=documents[0],
             rejected=rejected.distinct().count(),
             chunks=documents[1] or 0,
@@ -109,7 +108,7 @@ class _Gathering:
         """A sample by hash, each with the beginning of its text and the triples that stand there."""
         published = self._views["current_documents"]
         chosen = published.orderBy(F.xxhash64("doc_id"), "doc_id").limit(self._shown)
-        rows = chosen.select(*_VERSION, "title", "lang").collect()
+        rows = chosen.select(*EXTRACTION_COLUMNS, "title", "lang").collect()
         # By value: a join with the limited rows would sort all documents once more.
         ids = [row["doc_id"] for row in rows]
         texts = self._texts(ids)
@@ -126,7 +125,7 @@ class _Gathering:
     def _texts(self, ids: list[str]) -> Mapping[tuple[str, str, str], str]:
         chunks = self._views["chunks"].where(F.col("doc_id").isin(ids) & (F.col("char_start") <= model.SHOWN_CHARS))
         texts: dict[tuple[str, str, str], str] = defaultdict(str)
-        for row in chunks.select(*_VERSION, "ordinal", "text").distinct().orderBy("ordinal").collect():
+        for row in chunks.select(*EXTRACTION_COLUMNS, "ordinal", "text").distinct().orderBy("ordinal").collect():
             texts[row["doc_id"], row["doc_version"], row["extraction_key"]] += row["text"]
         return texts
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from triplelake.types import RunCommand, RunStatus
+
 SHOWN_DOCUMENTS = 20
 SHOWN_FACTS = 40
 SHOWN_RELATIONS = 30
@@ -15,7 +17,7 @@ SHOWN_CHARS = 3000
 
 
 @dataclass(frozen=True, slots=True)
-class Counts:
+class OutputCounts:
     """Numbers of the whole output, as it stands.
 
     Args:
@@ -39,8 +41,8 @@ class Run:
     """A run that ended; `asking_s` is null where it asked nothing."""
 
     started_at: datetime
-    command: str
-    status: str
+    command: RunCommand
+    status: RunStatus
     documents: int
     answered: int
     failed: int
@@ -145,7 +147,7 @@ class Report:
     model: str
     ontology: str
     input: str
-    counts: Counts
+    counts: OutputCounts
     runs: tuple[Run, ...]
     relations: tuple[RelationCount, ...]
     relations_in_all: int

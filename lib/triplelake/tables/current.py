@@ -11,6 +11,11 @@ against a model of a few lines of Python.
 
 from __future__ import annotations
 
+from typing import Literal
+
+Decision = Literal["new", "changed", "moved", "asked_otherwise", "failed", "relabelled", "known", "rejected"]
+"""What is to be done with a record of the input; see `DECIDED`."""
+
 CURRENT_DOCUMENTS = """
 SELECT * FROM (
   SELECT *, row_number() OVER (PARTITION BY doc_id ORDER BY sequence DESC, state_at DESC) AS state_rank

@@ -18,6 +18,7 @@ from triplelake.errors import OutputError
 from triplelake.tables.process import this_process
 from triplelake.tables.records import Holder, Records, records_of
 from triplelake.tables.store import Store
+from triplelake.ticker import Ticker
 
 log = logging.getLogger(__name__)
 
@@ -63,8 +64,7 @@ class Lease:
         self._renewed = 0.0
         self._lost = False
         self._lock = threading.Lock()
-        self._ending = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._ticker: Ticker | None = None
 
     def __enter__(self) -> Lease:
         return self
@@ -101,16 +101,14 @@ class Lease:
             raise self._in_use(self._records.newest()[0])
         self._lost = False
         self._store.guards.append(self.check)
-        self._ending = threading.Event()
-        self._thread = threading.Thread(target=self._loop, args=(self._ending,), name="lease", daemon=True)
-        self._thread.start()
+        self._ticker = Ticker(self._try_to_renew, _RENEW_S, "lease")
+        self._ticker.start()
 
     def give_back(self) -> None:
         """Let others take it from now on; nothing if it was not taken."""
-        self._ending.set()
-        if self._thread:
-            self._thread.join()
-            self._thread = None
+        if self._ticker:
+            self._ticker.stop()
+            self._ticker = None
         if self.check in self._store.guards:
             self._store.guards.remove(self.check)
         mine, self._mine = self._mine, None
@@ -159,13 +157,12 @@ class Lease:
             if self._clock() - began >= LEASE_S:
                 return number
 
-    def _loop(self, ending: threading.Event) -> None:
-        while not ending.wait(_RENEW_S):
-            try:
-                self.renew()
-            except Exception as error:
-                # A store out of reach for a while: there are two more times before the lease is over.
-                log.info("the lease of %s could not be renewed: %s", self._store.output, error)
+    def _try_to_renew(self) -> None:
+        try:
+            self.renew()
+        except Exception as error:
+            # A store out of reach for a while: there are two more times before the lease is over.
+            log.info("the lease of %s could not be renewed: %s", self._store.output, error)
 
     def renew(self) -> None:
         """Say that this run lives."""

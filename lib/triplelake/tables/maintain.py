@@ -15,7 +15,17 @@ from dataclasses import dataclass
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from triplelake.tables.schemas import ATTEMPTS, CHUNKS, DOCUMENTS, PLANS, REQUESTS, RUNS, TRIPLES, Table
+from triplelake.tables.schemas import (
+    ATTEMPTS,
+    CHUNKS,
+    DOCUMENTS,
+    EXTRACTION_COLUMNS,
+    PLANS,
+    REQUESTS,
+    RUNS,
+    TRIPLES,
+    Table,
+)
 from triplelake.tables.store import Store
 
 PACKED = (DOCUMENTS, CHUNKS, PLANS, ATTEMPTS, TRIPLES, RUNS)
@@ -32,7 +42,6 @@ _VACUUM_LOGGING = "spark.databricks.delta.vacuum.logging.enabled"
 _USER_METADATA = "spark.databricks.delta.commitInfo.userMetadata"
 _PARALLEL_DELETE = "spark.databricks.delta.vacuum.parallelDelete.enabled"
 _LISTING_TASKS = "spark.sql.sources.parallelPartitionDiscovery.parallelism"
-_VERSION = ["doc_id", "doc_version", "extraction_key"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +155,7 @@ def _open_plans(store: Store) -> DataFrame:
     documents = store.read(DOCUMENTS)
     planned = documents.where("state = 'planned'").alias("planned")
     published = documents.where("state = 'published'").alias("published")
-    same_version = [_equal(name) for name in _VERSION]
+    same_version = [_equal(name) for name in EXTRACTION_COLUMNS]
     later = _equal("plan_id") | (F.col("published.sequence") > F.col("planned.sequence"))
     return planned.join(published, [*same_version, later], "left_anti").select("plan_id").distinct()
 

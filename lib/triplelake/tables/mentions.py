@@ -58,7 +58,7 @@ class AnsweredChunk:
 
 
 @dataclass(frozen=True, slots=True)
-class Mention:
+class MentionRow:
     """A row of `triples`, and what is known of how sure it is; `features` is None where probabilities are not."""
 
     row: dict[str, Any]
@@ -87,7 +87,9 @@ def document_rows(
         yield mention.row | {"confidence": sure}
 
 
-def mentions(chunks: Iterable[AnsweredChunk], ontology: Ontology | None, answer: AnswerSettings) -> Iterator[Mention]:
+def mentions(
+    chunks: Iterable[AnsweredChunk], ontology: Ontology | None, answer: AnswerSettings
+) -> Iterator[MentionRow]:
     """The triples of one document version, in the order of the text.
 
     Args:
@@ -110,7 +112,7 @@ def mentions(chunks: Iterable[AnsweredChunk], ontology: Ontology | None, answer:
             same = (row["fact_id"], row["evidence"])
             row["triple_id"] = triple_id(chunk.doc_id, *same, ranks[same])
             ranks[same] += 1
-            yield Mention(row, of_triple)
+            yield MentionRow(row, of_triple)
 
 
 def _row(chunk: AnsweredChunk, triple: Triple, facts: Facts) -> dict[str, Any]:

@@ -22,14 +22,14 @@ from triplelake.config import AnswerSettings
 from triplelake.prompt.ontology import Ontology
 from triplelake.tables.batches import record_batches
 from triplelake.tables.mentions import AnsweredChunk, document_rows
-from triplelake.tables.schemas import ATTEMPTS, CHUNKS, DOCUMENTS, TRIPLES
+from triplelake.tables.schemas import ATTEMPTS, CHUNKS, DOCUMENTS, TRIPLES, VERSION_COLUMNS
+from triplelake.tables.states import in_state, state_column
 from triplelake.tables.store import Store
 from triplelake.tables.views import select
 from triplelake.triples.confidence import Calibration
 from triplelake.triples.derive import derivation_id
 
-_VERSION = ["doc_id", "doc_version"]
-_READING = [*_VERSION, "derivation"]
+_READING = [*VERSION_COLUMNS, "derivation"]
 """What the triples of a document are named by, under one extraction key."""
 
 
@@ -81,20 +81,22 @@ class Publisher:
 
     def _open_documents(self) -> DataFrame:
         mine = self.store.read_now(DOCUMENTS).where(F.col("plan_id") == self.plan_id)
-        published = mine.where(F.col("state") == "published").select(*_VERSION)
-        return mine.where(F.col("state") == "planned").join(published, _VERSION, "left_anti")
+        published = mine.where(in_state("published")).select(*VERSION_COLUMNS)
+        return mine.where(in_state("planned")).join(published, VERSION_COLUMNS, "left_anti")
 
     def _publish(self, documents: DataFrame) -> Published:
         answered = self._answered(documents)
         complete = (
-            answered.groupBy(*_VERSION)
+            answered.groupBy(*VERSION_COLUMNS)
             .agg(
                 F.count(F.when(F.col("status").isNull(), 1)).alias("open"),
                 F.array_sort(F.collect_list(F.when(F.col("status") == "failed", F.col("ordinal")))).alias("lacking"),
             )
             .where(F.col("open") == 0)
             .select(
-                *_VERSION, F.size("lacking").alias("failed"), _reading(self._derivation, "lacking").alias("derivation")
+                *VERSION_COLUMNS,
+                F.size("lacking").alias("failed"),
+                _reading(self._derivation, "lacking").alias("derivation"),
             )
             .persist()
         )
@@ -102,7 +104,7 @@ class Publisher:
             if not complete.count():
                 return Published(0, 0)
             triples = self._append_triples(answered, complete)
-            settled = documents.drop("failed", "derivation").join(complete, _VERSION)
+            settled = documents.drop("failed", "derivation").join(complete, VERSION_COLUMNS)
             count = self._append_documents(settled)
         finally:
             complete.unpersist()
@@ -122,7 +124,9 @@ class Publisher:
             "token_chars",
             "looks",
         )
-        return chunks.join(documents.select(*_VERSION), _VERSION, "left_semi").join(replies, "request_id", "left")
+        return chunks.join(documents.select(*VERSION_COLUMNS), VERSION_COLUMNS, "left_semi").join(
+            replies, "request_id", "left"
+        )
 
     def _append_triples(self, answered: DataFrame, complete: DataFrame) -> int:
         # A run that died between the two commits, or a text that went back to an earlier version,
@@ -133,9 +137,9 @@ class Publisher:
         complete = complete.join(there.select(*_READING).distinct(), _READING, "left_anti")
         count = Observation()
         rows = (
-            answered.join(complete.select(*_READING), _VERSION)
-            .repartition(*_VERSION)
-            .sortWithinPartitions(*_VERSION)
+            answered.join(complete.select(*_READING), VERSION_COLUMNS)
+            .repartition(*VERSION_COLUMNS)
+            .sortWithinPartitions(*VERSION_COLUMNS)
             .select(*dict.fromkeys((*_ANSWERED, *_READING)))
             .mapInArrow(_Deriver(self.ontology, self.answer, self.calibration), schema=from_arrow_schema(_DERIVED))
             .withColumns(
@@ -154,7 +158,7 @@ class Publisher:
         count = Observation()
         rows = settled.withColumns(
             {
-                "state": F.lit("published"),
+                "state": state_column("published"),
                 "run_id": F.lit(self.run_id),
                 "state_at": F.current_timestamp(),
             }

@@ -24,6 +24,12 @@ SEQUENCE = "sequence"
 SCHEMA_VERSION = 5
 """Raised whenever a column changes; kept as a property of each table."""
 
+VERSION_COLUMNS = ["doc_id", "doc_version"]
+"""The columns that name a version of a document."""
+
+EXTRACTION_COLUMNS = [*VERSION_COLUMNS, "extraction_key"]
+"""The columns that name a version of a document as it was extracted under one extraction key."""
+
 
 @dataclass(frozen=True)
 class Column:

@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 import regex
 
@@ -23,10 +24,24 @@ from triplelake.triples.parse import AnswerError, Place, parse_answer
 from triplelake.triples.predicates import Predicates, free_predicate
 from triplelake.triples.pronouns import is_pronoun
 from triplelake.triples.signatures import assign_types
-from triplelake.types import Request, Triple
+from triplelake.types import Flag, Request, Triple
 
 DERIVATION_VERSION = "2"
 """Raised by whoever changes what the rooms' rules make of a given answer."""
+
+
+DropReason = Literal["duplicate", "empty", "not_in_chunk", "over_limit", "self_loop", "too_long", "unknown_predicate"]
+"""Why a triple of an answer is left out.
+
+- `duplicate`: the answer says the same fact earlier, be it by a symmetric relation or by the inverse one with subject
+  and object exchanged.
+- `empty`: an argument shows nothing.
+- `not_in_chunk`: both arguments stand in title or context only.
+- `over_limit`: the answer has more than `answer.max_triples`.
+- `self_loop`: subject and object are the same.
+- `too_long`: an argument is longer than `answer.max_entity_chars`.
+- `unknown_predicate`: the ontology has no such relation.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +53,7 @@ class Derivation:
         error_code: None for a good answer; `truncated` where the tail was cut off and the triples
             before it are kept; else a code of `AnswerError`.
         error_message: the error for a person.
-        dropped: triples of the answer that were left out, by reason: `empty` (an argument that shows nothing),
-            `too_long`, `unknown_predicate`, `self_loop`, `duplicate` (the same fact again, also by a
-            symmetric relation or the inverse one with subject and object exchanged), `not_in_chunk` (both
-            arguments stand in title or context only), `over_limit` (more than `max_triples`).
+        dropped: triples of the answer that were left out, by reason.
         ranks: of each triple, which of the answer's it is, the left out ones counted.
         places: of every triple of the answer, where its strings stand there, as `ParsedAnswer.places`.
     """
@@ -49,13 +61,13 @@ class Derivation:
     triples: tuple[Triple, ...]
     error_code: Code | None
     error_message: str | None
-    dropped: Mapping[str, int]
+    dropped: Mapping[DropReason, int]
     ranks: tuple[int, ...] = field(default=(), compare=False)
     places: tuple[tuple[Place, Place, Place], ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)
-class _Draft:
+class _GroundedTriple:
     """A grounded triple before it is compared with the others of its answer."""
 
     triple: Triple
@@ -90,7 +102,7 @@ class Account:
             none (see `Derivation.dropped`). Empty where the answer is bad as a whole.
     """
 
-    items: tuple[tuple[tuple[str, str, str], Triple | str], ...]
+    items: tuple[tuple[tuple[str, str, str], Triple | DropReason], ...]
     derivation: Derivation
 
 
@@ -148,16 +160,18 @@ def derivation_id(ontology: Ontology | None, answer: AnswerSettings, calibration
 
 def _draft_all(
     request: Request, items: Sequence[tuple[str, str, str]], ontology: Ontology | None, answer: AnswerSettings
-) -> list[_Draft | str]:
-    """Of each triple of the answer a draft, or the reason to leave it out."""
+) -> list[_GroundedTriple | DropReason]:
+    """Each triple of the answer, grounded, or the reason why it is left out."""
     strict = answer.grounding == "constrain"
     grounder = Grounder(request, folding=not strict)
     predicates = Predicates(ontology, request.lang) if ontology else None
     facts = Facts(ontology)
-    outcomes: list[_Draft | str] = []
+    outcomes: list[_GroundedTriple | DropReason] = []
     seen: set[tuple[str, str, str]] = set()
     for item in items:
-        outcome = _draft(item, request, grounder, predicates, strict=strict, max_chars=answer.max_entity_chars)
+        outcome = _grounded_triple(
+            item, request, grounder, predicates, strict=strict, max_chars=answer.max_entity_chars
+        )
         if not isinstance(outcome, str):
             fact = facts.fact(outcome.subject_key, outcome.triple.predicate, outcome.object_key)
             if fact in seen:
@@ -170,7 +184,7 @@ def _draft_all(
     return outcomes
 
 
-def _draft(
+def _grounded_triple(
     item: tuple[str, str, str],
     request: Request,
     grounder: Grounder,
@@ -178,7 +192,7 @@ def _draft(
     *,
     strict: bool,
     max_chars: int,
-) -> _Draft | str:
+) -> _GroundedTriple | DropReason:
     """One triple of the answer, or the reason to leave it out."""
     name = item[1].strip()
     subject, object = (unmarked(join_lines(part.strip())) for part in (item[0], item[2]))
@@ -217,12 +231,12 @@ def _draft(
         grounding=found.grounding,
         flags=_flags(subject, object, relation, in_chunk=found.in_chunk),
     )
-    return _Draft(triple, relation, subject_key, object_key)
+    return _GroundedTriple(triple, relation, subject_key, object_key)
 
 
-def _flags(subject: str, object: str, relation: Relation | None, *, in_chunk: bool) -> tuple[str, ...]:
+def _flags(subject: str, object: str, relation: Relation | None, *, in_chunk: bool) -> tuple[Flag, ...]:
     pattern = relation.object_pattern if relation else None
-    doubts = {
+    doubts: Mapping[Flag, bool] = {
         "not_in_chunk": not in_chunk,
         "pattern_conflict": pattern is not None and regex.fullmatch(pattern, object) is None,
         "pronoun_object": is_pronoun(object),
@@ -231,14 +245,14 @@ def _flags(subject: str, object: str, relation: Relation | None, *, in_chunk: bo
     return tuple(flag for flag, raised in doubts.items() if raised)
 
 
-def _with_types(drafts: Sequence[_Draft]) -> tuple[Triple, ...]:
-    uses = [(draft.subject_key, draft.relation, draft.object_key) for draft in drafts]
+def _with_types(grounded: Sequence[_GroundedTriple]) -> tuple[Triple, ...]:
+    uses = [(each.subject_key, each.relation, each.object_key) for each in grounded]
     return tuple(
         replace(
-            draft.triple,
+            each.triple,
             subject_type=typed.subject_type,
             object_type=typed.object_type,
-            flags=tuple(sorted({*draft.triple.flags, "type_conflict"})) if typed.conflict else draft.triple.flags,
+            flags=tuple(sorted({*each.triple.flags, "type_conflict"})) if typed.conflict else each.triple.flags,
         )
-        for draft, typed in zip(drafts, assign_types(uses), strict=True)
+        for each, typed in zip(grounded, assign_types(uses), strict=True)
     )

@@ -32,7 +32,7 @@ class Grounded:
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
+class _Occurrences:
     """The occurrences of a surface in the first source that has it."""
 
     source: SpanSource
@@ -56,7 +56,7 @@ class Grounder:
         }
         self._texts: dict[SpanSource, str] = {"chunk": request.text, "title": request.title, "context": request.context}
         self._sentences = Sentences(request.text)
-        self._known: dict[str, _Found | None] = {}
+        self._known: dict[str, _Occurrences | None] = {}
 
     def ground(self, subject: str, object: str) -> Grounded:
         """Ground a pair of non-empty surfaces.
@@ -82,7 +82,7 @@ class Grounder:
             in_chunk=bool(in_chunk),
         )
 
-    def _ungrounded(self, found: _Found | None) -> Grounded:
+    def _ungrounded(self, found: _Occurrences | None) -> Grounded:
         in_chunk = [found.intervals[0]] if found and found.source == "chunk" else []
         return Grounded(None, None, self._evidence(in_chunk), False, "none", bool(in_chunk))
 
@@ -91,21 +91,21 @@ class Grounder:
             return trimmed(self._chunk, 0, len(self._chunk))
         return self._sentences.around(min(start for start, _ in arguments), max(end for _, end in arguments))
 
-    def _find(self, surface: str) -> _Found | None:
+    def _find(self, surface: str) -> _Occurrences | None:
         if surface not in self._known:
             self._known[surface] = next(self._candidates(surface), None)
         return self._known[surface]
 
-    def _candidates(self, surface: str) -> Iterator[_Found]:
+    def _candidates(self, surface: str) -> Iterator[_Occurrences]:
         for source, text in self._sources.items():
             if intervals := text.exact(surface):
                 # An occurrence in one line comes before those that go over a line end.
                 same = [(start, end) for start, end in intervals if self._texts[source][start:end] == surface]
-                yield _Found(source, same, "exact") if same else _Found(source, intervals, "normalised")
+                yield _Occurrences(source, same, "exact") if same else _Occurrences(source, intervals, "normalised")
         if self._folding:
             for source, text in self._sources.items():
                 if intervals := text.folded(surface):
-                    yield _Found(source, intervals, "normalised")
+                    yield _Occurrences(source, intervals, "normalised")
 
 
 def span_text(request: Request, span: Span) -> str:
@@ -144,5 +144,5 @@ def nearest_pair(
     return min([*apart, *overlapping], key=cost)
 
 
-def _next_to_chunk(found: _Found) -> Interval:
+def _next_to_chunk(found: _Occurrences) -> Interval:
     return found.intervals[-1 if found.source == "context" else 0]

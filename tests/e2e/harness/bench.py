@@ -19,9 +19,9 @@ from triplelake.commands.maintain import maintain
 from triplelake.commands.republish import republish
 from triplelake.commands.show_request import show_request
 from triplelake.config import Settings, load_settings
-from triplelake.engine.run_row import Journal
+from triplelake.engine.run_row import RunRow
 
-Command = Callable[[Settings, Console], Journal]
+Command = Callable[[Settings, Console], RunRow]
 
 
 @dataclass
@@ -58,11 +58,11 @@ class Bench:
         file.write_text("\n".join(lines) + "\n", encoding="utf-8")
         return file
 
-    def extract(self, file: Path, output: Path | None = None, **overrides: Any) -> Journal:
+    def extract(self, file: Path, output: Path | None = None, **overrides: Any) -> RunRow:
         """Run the job; `run__mode="replace"` sets `run.mode`."""
         return self._run(extract, file, output or self.output, overrides)
 
-    def preview(self, file: Path, output: Path | None = None, *, probe: int = 0, **overrides: Any) -> Journal:
+    def preview(self, file: Path, output: Path | None = None, *, probe: int = 0, **overrides: Any) -> RunRow:
         """A dry run."""
         command = partial(extract, dry_run=True, probe=probe)
         return self._run(command, file, output or self.output, overrides)
@@ -70,25 +70,25 @@ class Bench:
     def show_request(self, wanted: str, **overrides: Any) -> str:
         """What `--show-request` prints."""
 
-        def command(settings: Settings, console: Console) -> Journal:
+        def command(settings: Settings, console: Console) -> RunRow:
             show_request(settings, wanted, console)
-            return Journal("extract", settings)
+            return RunRow("extract", settings)
 
         given = {"output": str(self.output), "pool": self.server.url, "api_key": API_KEY}
         self._with(given, command, overrides)
         return self.said
 
-    def republish(self, file: Path, **overrides: Any) -> Journal:
+    def republish(self, file: Path, **overrides: Any) -> RunRow:
         return self._run(republish, file, self.output, overrides)
 
-    def maintain(self, *, dry_run: bool = False, **overrides: Any) -> Journal:
+    def maintain(self, *, dry_run: bool = False, **overrides: Any) -> RunRow:
         return self._with({"output": str(self.output)}, partial(maintain, dry_run=dry_run), overrides)
 
-    def _run(self, command: Command, file: Path, output: Path, overrides: Mapping[str, Any]) -> Journal:
+    def _run(self, command: Command, file: Path, output: Path, overrides: Mapping[str, Any]) -> RunRow:
         given = {"input": (str(file),), "output": str(output), "pool": self.server.url, "api_key": API_KEY}
         return self._with(given, command, overrides)
 
-    def _with(self, given: Mapping[str, Any], command: Command, overrides: Mapping[str, Any]) -> Journal:
+    def _with(self, given: Mapping[str, Any], command: Command, overrides: Mapping[str, Any]) -> RunRow:
         console = Console(file=io.StringIO(), width=400)
         chosen = {name.replace("__", "."): each for name, each in overrides.items()}
         settings = load_settings(None, {"run.preflight": False, **given, **chosen}, {})

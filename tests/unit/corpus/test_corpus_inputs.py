@@ -11,14 +11,14 @@ import pytest
 from triplelake.cli.extract import extract_parser
 from triplelake.cli.parsing import read_settings
 from triplelake.config import load_settings
-from triplelake.corpus.inputs import Found, find_input
+from triplelake.corpus.inputs import FoundInput, find_input
 from triplelake.errors import InputError
 
 SIMPLIFIED = "林若兰生于临川城，在云梦书院教书。她的父亲是林远山，后来去了北岭。"
 TRADITIONAL = "陳若蘭生於臨川城，在雲夢書院教書。他的父親是陳遠山，後來去了北嶺。"
 
 
-def find(path: Path, **chosen: Any) -> Found:
+def find(path: Path, **chosen: Any) -> FoundInput:
     given = {f"corpus.{name}": value for name, value in chosen.items()}
     return find_input(load_settings(None, {"input": (str(path),), **given}, {}))
 

@@ -14,7 +14,7 @@ from triplelake.config import load_settings
 from triplelake.corpus.columns import Columns
 from triplelake.corpus.encodings import Encoding
 from triplelake.corpus.files import CorpusFile
-from triplelake.corpus.inputs import Found, find_input
+from triplelake.corpus.inputs import FoundInput, find_input
 from triplelake.corpus.looks import Look
 from triplelake.corpus.readers import read_fields, read_split
 from triplelake.corpus.readers.raw import RawRecord
@@ -39,7 +39,7 @@ It made x &lt; y &copy it, and AT&amp;T.
 """
 
 
-def _find(path: Path, **chosen: object) -> Found:
+def _find(path: Path, **chosen: object) -> FoundInput:
     return find_input(load_settings(None, {"input": (str(path),), **chosen}, {}))
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from triplelake.config import load_settings
 from triplelake.engine.asking.tally import EndpointTally, Tally
-from triplelake.engine.run_row import Journal
+from triplelake.engine.run_row import RunRow
 from triplelake.errors import (
     InputError,
     Interrupted,
@@ -46,10 +46,10 @@ class Runs:
         self.rows.append(row)
 
 
-def row_of(error: BaseException | None = None, *, journal: Journal | None = None) -> dict[str, Any]:
+def row_of(error: BaseException | None = None, *, run_row: RunRow | None = None) -> dict[str, Any]:
     """The row of a run that ends like this."""
     runs = Runs()
-    made = journal or Journal("extract", load_settings(None, {}, {}))
+    made = run_row or RunRow("extract", load_settings(None, {}, {}))
     if error is None:
         with made.recorded(cast(Any, runs), NO_LEASE):
             pass
@@ -96,7 +96,7 @@ def test_a_signal_ends_a_run_as_interrupted() -> None:
     runs = Runs()
     with (
         pytest.raises(Interrupted) as caught,
-        Journal("extract", load_settings(None, {}, {})).recorded(cast(Any, runs), NO_LEASE),
+        RunRow("extract", load_settings(None, {}, {})).recorded(cast(Any, runs), NO_LEASE),
     ):
         raise KeyboardInterrupt
     [row] = runs.rows
@@ -108,7 +108,7 @@ def test_a_run_without_tables_leaves_none_behind() -> None:
     runs = Runs(there=False)
     with (
         pytest.raises(InputError),
-        Journal("extract", load_settings(None, {}, {})).recorded(cast(Any, runs), NO_LEASE),
+        RunRow("extract", load_settings(None, {}, {})).recorded(cast(Any, runs), NO_LEASE),
     ):
         raise InputError("x", "y")
     assert runs.rows == []
@@ -118,7 +118,7 @@ def test_what_ended_a_run_is_told_even_where_its_row_cannot_be_written() -> None
     runs = Runs(full=True)
     with (
         pytest.raises(PoolError, match="why"),
-        Journal("extract", load_settings(None, {}, {})).recorded(cast(Any, runs), NO_LEASE),
+        RunRow("extract", load_settings(None, {}, {})).recorded(cast(Any, runs), NO_LEASE),
     ):
         raise PoolError("pool", "why")
 
@@ -128,11 +128,11 @@ def test_what_was_done_stands_in_the_row() -> None:
     servers["http://a"].failed_tries["http_503"] = 3
     tally = Tally(10, 1, prompt_tokens=70, cached_tokens=60, completion_tokens=50, seconds=2.5, endpoints=servers)
     settings = load_settings(None, {"api_key": "geheim", "run.lanes": 1}, {})
-    journal = Journal("probe", settings, versions={"model": "m"}, plan_id="p", extraction_key="k", tally=tally)
-    journal.documents, journal.rejected, journal.removed = 3, 2, 4
-    journal.chunks, journal.requests, journal.reused, journal.triples = 5, 10, 6, 20
-    row = row_of(journal=journal)
-    assert (row["command"], row["run_id"], row["plan_id"], row["extraction_key"]) == ("probe", journal.run_id, "p", "k")
+    run_row = RunRow("probe", settings, versions={"model": "m"}, plan_id="p", extraction_key="k", tally=tally)
+    run_row.documents, run_row.rejected, run_row.removed = 3, 2, 4
+    run_row.chunks, run_row.requests, run_row.reused, run_row.triples = 5, 10, 6, 20
+    row = row_of(run_row=run_row)
+    assert (row["command"], row["run_id"], row["plan_id"], row["extraction_key"]) == ("probe", run_row.run_id, "p", "k")
     assert [row[name] for name in ("documents", "rejected", "removed")] == [3, 2, 4]
     assert [row[name] for name in ("chunks", "requests", "reused", "triples")] == [5, 10, 6, 20]
     assert [row[name] for name in ("answered", "failed", "asking_s")] == [10, 1, 2.5]

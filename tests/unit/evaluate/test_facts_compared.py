@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from triplelake.evaluate.answers import Answered, Mention
+from triplelake.evaluate.answers import Answered, PublishedTriple
 from triplelake.evaluate.gold import Fact, GoldDocument
 from triplelake.evaluate.judge import judge
 from triplelake.evaluate.metrics import pair_counts, relaxed_counts
@@ -24,7 +24,7 @@ TEXT = "张三和李四结婚，生了张大。"
 
 
 def judged(gold: Fact, said: Fact) -> GoldReport:
-    answered = Answered("1", TEXT, "", "zh-Hans", (Mention(said, True, (), ()),), ())
+    answered = Answered("1", TEXT, "", "zh-Hans", (PublishedTriple(said, True, (), ()),), ())
     run = Run(output="kg", model=None, extraction_keys=(), settings={})
     return judge([(GoldDocument("1", TEXT, (gold,)), answered)], FAMILY, run=run, gold="gold", format="jsonl")
 

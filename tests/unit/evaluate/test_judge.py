@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from triplelake.evaluate.answers import Answered, Mention, Place, Reply
+from triplelake.evaluate.answers import Answered, Place, PublishedTriple, Reply
 from triplelake.evaluate.gold import Fact, GoldDocument
 from triplelake.evaluate.judge import judge
 from triplelake.evaluate.metrics import Counts
 from triplelake.evaluate.report import GoldReport, Run
 from triplelake.evaluate.tally import FIGURES, MEANINGS
 from triplelake.prompt.ontology import Ontology, Relation
-from triplelake.types import Lang
+from triplelake.types import AttemptStatus, Flag, Lang
 
 
 def relation(id: str, zh: str, en: str) -> Relation:
@@ -28,7 +28,9 @@ ONTOLOGY = Ontology(
 )
 
 
-def mention(text: str, fact: Fact, *flags: str, off: int = 0, grounded: bool = True, title: bool = False) -> Mention:
+def mention(
+    text: str, fact: Fact, *flags: Flag, off: int = 0, grounded: bool = True, title: bool = False
+) -> PublishedTriple:
     """A mention with its true places, the object's end moved by `off`; the subject may stand in the title."""
     subject, _, object = fact
     places = (
@@ -41,11 +43,11 @@ def mention(text: str, fact: Fact, *flags: str, off: int = 0, grounded: bool = T
         Place(object, False, text.find(object), text.find(object) + len(object) + off),
         Place(text, False, 0, len(text)),
     )
-    return Mention(fact, grounded, flags, places)
+    return PublishedTriple(fact, grounded, flags, places)
 
 
 def reply(
-    completion: str, tokens: int, lang: Lang, shown: str = "", *, status: str = "ok", code: str | None = None
+    completion: str, tokens: int, lang: Lang, shown: str = "", *, status: AttemptStatus = "ok", code: str | None = None
 ) -> Reply:
     return Reply(status, code, completion, tokens, shown, lang)
 

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from triplelake.commands.evaluate_messages import show
 from triplelake.errors import InputError, OutputError, UsageError
-from triplelake.evaluate.answers import Answered, Mention
+from triplelake.evaluate.answers import Answered, PublishedTriple
 from triplelake.evaluate.bootstrap import Interval
 from triplelake.evaluate.compare import compared
 from triplelake.evaluate.gold import GoldDocument
@@ -30,7 +30,9 @@ def report(right: str, names: str = NAMES, *, model: str = "one") -> GoldReport:
 
     def answered(name: str) -> Answered:
         relation = "born_in" if name in right else "died_in"
-        return Answered(name, f"{name}生于云州", "", "zh-Hans", (Mention((name, relation, "云州"), True, (), ()),), ())
+        return Answered(
+            name, f"{name}生于云州", "", "zh-Hans", (PublishedTriple((name, relation, "云州"), True, (), ()),), ()
+        )
 
     documents = [(gold(name), answered(name)) for name in names]
     run = Run(output="kg", model=model, settings={"answer": {"max_tokens": 200}, "ontology": "none"})

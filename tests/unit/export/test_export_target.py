@@ -21,10 +21,10 @@ def broken() -> Iterator[str]:
 
 def test_a_file_is_there_when_it_is_whole(tmp_path: Path) -> None:
     file = tmp_path / "new" / "知识.csv"
-    with Target(str(file)).writing() as draft:
-        draft.write("", iter(["知", "识"]))
+    with Target(str(file)).writing() as writer:
+        writer.write("", iter(["知", "识"]))
         assert not file.exists()
-        assert draft.bytes == 6
+        assert writer.bytes == 6
     assert file.read_text(encoding="utf-8") == "知识"
     assert [each.name for each in file.parent.iterdir()] == [file.name]
 
@@ -32,10 +32,10 @@ def test_a_file_is_there_when_it_is_whole(tmp_path: Path) -> None:
 def test_what_ends_early_leaves_nothing_and_keeps_the_earlier(tmp_path: Path) -> None:
     file = tmp_path / "kg.jsonl"
     file.write_text("earlier")
-    with pytest.raises(KeyboardInterrupt), Target(str(file), overwrite=True).writing() as draft:
-        draft.write("", broken())
-    with pytest.raises(KeyboardInterrupt), Target(str(tmp_path / "kg"), NAMES).writing() as draft:
-        draft.write("nodes.csv", broken())
+    with pytest.raises(KeyboardInterrupt), Target(str(file), overwrite=True).writing() as writer:
+        writer.write("", broken())
+    with pytest.raises(KeyboardInterrupt), Target(str(tmp_path / "kg"), NAMES).writing() as writer:
+        writer.write("nodes.csv", broken())
     assert [each.name for each in tmp_path.iterdir()] == ["kg.jsonl"]
     assert file.read_text() == "earlier"
 
@@ -43,11 +43,11 @@ def test_what_ends_early_leaves_nothing_and_keeps_the_earlier(tmp_path: Path) ->
 def test_an_earlier_export_is_replaced_if_asked(tmp_path: Path) -> None:
     file, folder = tmp_path / "kg.nq", tmp_path / "kg"
     for text in ("one", "two"):
-        with Target(str(file), overwrite=True).writing() as draft:
-            draft.write("", iter([text]))
-        with Target(str(folder), NAMES, overwrite=True).writing() as draft:
+        with Target(str(file), overwrite=True).writing() as writer:
+            writer.write("", iter([text]))
+        with Target(str(folder), NAMES, overwrite=True).writing() as writer:
             for name in NAMES:
-                draft.write(name, iter([text]))
+                writer.write(name, iter([text]))
     assert file.read_text() == "two"
     assert {each.name: each.read_text() for each in folder.iterdir()} == dict.fromkeys(NAMES, "two")
     assert len(list(tmp_path.iterdir())) == 2
@@ -83,6 +83,6 @@ def test_a_place_that_cannot_be_written_is_told(tmp_path: Path) -> None:
 
 def test_a_file_ending_in_gz_is_compressed(tmp_path: Path) -> None:
     file = tmp_path / "kg.jsonl.gz"
-    with Target(str(file)).writing() as draft:
-        draft.write("", iter(["林", "若"]))
+    with Target(str(file)).writing() as writer:
+        writer.write("", iter(["林", "若"]))
     assert gzip.decompress(file.read_bytes()).decode() == "林若"

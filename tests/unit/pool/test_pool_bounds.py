@@ -17,12 +17,12 @@ import pytest
 import requests
 
 from triplelake.codes import Code
+from triplelake.pool.backend import Backend
 from triplelake.pool.bounds import BoundedReader, TooLong, bounded_adapter
 from triplelake.pool.client import LlamaServer
 from triplelake.pool.connections import plain_session
 from triplelake.pool.endpoints import Endpoint
 from triplelake.pool.failures import ServerFailure
-from triplelake.pool.lane import Lane
 
 COMPLETION = json.dumps({"content": "[]", "model": "m", "tokens_evaluated": 1, "tokens_predicted": 1}).encode()
 WHOLE = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(COMPLETION) + COMPLETION
@@ -159,11 +159,11 @@ def test_a_rest_has_a_bound_whatever_a_server_asks_for(asked: str) -> None:
     with saying(busy) as url:
         failure = failure_of(url, session())
     assert failure.retry_after_s is not None
-    lane = Lane("http://a", LlamaServer(Endpoint("http://a"), 1), 4, longest_rest_s=20.0)
-    lane.failed(failure, 100.0)
-    assert lane.rests_until == 120.0
-    assert not lane.admits(119.9)
-    assert lane.admits(120.0)
+    backend = Backend("http://a", LlamaServer(Endpoint("http://a"), 1), 4, longest_rest_s=20.0)
+    backend.failed(failure, 100.0)
+    assert backend.rests_until == 120.0
+    assert not backend.admits(119.9)
+    assert backend.admits(120.0)
 
 
 @pytest.mark.parametrize("asked", ["nan", "soon", "-5", "Fri, 31 Dec 9999 23:59:59 -2300", "Mon, 99 Foo 2026"])

@@ -18,7 +18,7 @@ from triplelake.pool.clerk import Clerk
 from triplelake.pool.desk import Desk
 from triplelake.pool.desk_http import DeskAddress, DeskServer
 from triplelake.pool.endpoints import Endpoint
-from triplelake.pool.reports import LEASE_S, Counts, Orders, Report, TaskId
+from triplelake.pool.reports import LOST_S, Orders, TaskCounts, TaskId, TaskReport
 from triplelake.pool.router import Answer, Router, Stopped
 from triplelake.pool.shares import EndpointShare, Share
 from triplelake.types import Completion
@@ -73,15 +73,15 @@ def server() -> Iterator[DeskServer]:
 
 
 def test_a_report_goes_over_the_wire_as_it_is(server: DeskServer) -> None:
-    report = Report(TASK, 64, {"http://a": 1}, Counts(1, 2, 3, 4, 5))
+    report = TaskReport(TASK, 64, {"http://a": 1}, TaskCounts(1, 2, 3, 4, 5))
     assert server.address.report(report) == Orders({"http://a": 5, "http://b": 3}, 1.0, False)
-    assert server.desk.counts([0]) == Counts(1, 2, 3, 4, 5)
+    assert server.desk.counts([0]) == TaskCounts(1, 2, 3, 4, 5)
 
 
 def test_the_desk_opens_for_its_token_alone(server: DeskServer) -> None:
     address = server.address
     with pytest.raises(OSError, match="401"):
-        DeskAddress(address.url, "wrong").report(Report(TASK, 1, {}))
+        DeskAddress(address.url, "wrong").report(TaskReport(TASK, 1, {}))
     assert requests.get(address.url, timeout=5).status_code == 401
     assert address.token not in repr(address)
     headers = {"Authorization": f"Bearer {address.token}"}
@@ -103,7 +103,7 @@ def test_256_tasks_that_report_at_once_are_all_heard(server: DeskServer) -> None
 
     def report(number: int) -> Orders:
         together.wait(60)
-        return server.address.report(Report(TaskId(0, number, number), 1, {}, Counts(answered=1)))
+        return server.address.report(TaskReport(TaskId(0, number, number), 1, {}, TaskCounts(answered=1)))
 
     with ThreadPoolExecutor(256) as threads:
         assert len(list(threads.map(report, range(256)))) == 256
@@ -120,7 +120,7 @@ def test_whoever_opens_many_connections_keeps_no_task_out(server: DeskServer, mo
     monkeypatch.setattr(desk_http, "_MOST_OPEN", 8)
     idle = [sent(server, b"POST /report HT") for _ in range(40)]
     for number in range(8):
-        server.address.report(Report(TaskId(0, number, 0), 1, {}, Counts(answered=1)))
+        server.address.report(TaskReport(TaskId(0, number, 0), 1, {}, TaskCounts(answered=1)))
     assert server.desk.counts([0]).answered == 8
     # The first ones were cut off.
     for each in idle[:32]:
@@ -162,20 +162,20 @@ def test_a_task_takes_the_windows_that_the_desk_gives(server: DeskServer) -> Non
         for _ in range(3):
             assert task.clients["http://b"].arrived.acquire(timeout=20)
         assert task.router.in_flight == {"http://a": 5, "http://b": 3}
-        clerk.add(Counts(answered=2))
+        clerk.add(TaskCounts(answered=2))
         task.let_all()
     assert server.desk.counts([0]).answered == 2
     assert server.desk.holding() == {"http://a": 0, "http://b": 0}
 
 
 def test_a_task_without_a_place_waits_beyond_its_deadline_and_then_asks(server: DeskServer) -> None:
-    server.desk.report(Report(TaskId(0, 0, 7), 64, {}))
+    server.desk.report(TaskReport(TaskId(0, 0, 7), 64, {}))
     task = Task(deadline_s=0.05)
     with Clerk(TaskId(1, 0, 0), task.router, server.address.report):
         [asked] = task.ask()
         assert task.router.in_flight == {}
         task.let_all()
-        server.desk.report(Report(TaskId(0, 0, 7), 0, {}, over=True))
+        server.desk.report(TaskReport(TaskId(0, 0, 7), 0, {}, over=True))
         assert not asked.result(20).failed_tries
 
 
@@ -202,7 +202,7 @@ def test_a_desk_out_of_reach_leaves_the_last_share_then_the_first() -> None:
     now = 0.0
     reached = True
 
-    def put(report: Report) -> Orders:
+    def put(report: TaskReport) -> Orders:
         if not reached:
             raise ConnectionError("no way")
         return Orders({"http://b": 1}, 0.5, False)
@@ -211,12 +211,12 @@ def test_a_desk_out_of_reach_leaves_the_last_share_then_the_first() -> None:
     clerk = Clerk(TASK, task.router, put, clock=lambda: now)
     clerk._report()
     reached = False
-    now = LEASE_S
+    now = LOST_S
     clerk._report()
     task.ask(9)
     assert task.clients["http://b"].arrived.acquire(timeout=20)
     assert task.router.in_flight == {"http://b": 1}
-    now = LEASE_S + 1
+    now = LOST_S + 1
     clerk._report()
     for _ in range(2):
         assert task.clients["http://a"].arrived.acquire(timeout=20)
@@ -227,7 +227,7 @@ def test_a_desk_out_of_reach_leaves_the_last_share_then_the_first() -> None:
 
 
 def test_a_desk_that_was_never_there_leaves_the_first_share() -> None:
-    def put(report: Report) -> Orders:
+    def put(report: TaskReport) -> Orders:
         raise ConnectionError("no way")
 
     task = Task()

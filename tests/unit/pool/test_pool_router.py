@@ -12,10 +12,10 @@ import pytest
 
 from triplelake.codes import Code
 from triplelake.config import AskingSettings
+from triplelake.pool.backend import STRIKES
 from triplelake.pool.client import LlamaServer
 from triplelake.pool.endpoints import Endpoint
 from triplelake.pool.failures import ServerFailure
-from triplelake.pool.lane import STRIKES
 from triplelake.pool.protocol import Prompt
 from triplelake.pool.router import Answer, Router
 from triplelake.pool.shares import EndpointShare, Share

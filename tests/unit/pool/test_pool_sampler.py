@@ -17,7 +17,7 @@ from fake.pool import FakePool
 from triplelake.pool.client import LlamaServer
 from triplelake.pool.desk import Desk
 from triplelake.pool.endpoints import Endpoint
-from triplelake.pool.reports import Report, TaskId
+from triplelake.pool.reports import TaskId, TaskReport
 from triplelake.pool.sampler import Load, Sample, Sampler, look_at
 
 URLS = ("http://a", "http://b", "http://c")
@@ -90,7 +90,7 @@ def test_a_server_that_others_ask_too_gets_less_and_then_as_much_as_ever() -> No
     task = TaskId(0, 0, 0)
 
     def window() -> int:
-        return desk.report(Report(task, 64, {})).windows.get("http://a", 0)
+        return desk.report(TaskReport(task, 64, {})).windows.get("http://a", 0)
 
     assert window() == 17
     desk.observe("http://a", 1)

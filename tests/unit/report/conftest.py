@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from triplelake.report.model import Cause, Counts, Document, Edge, Mention, Place, RelationCount, Report, Run
+from triplelake.report.model import Cause, Document, Edge, Mention, OutputCounts, Place, RelationCount, Report, Run
 
 AT = datetime(2031, 2, 3, 4, 5, tzinfo=UTC)
 
@@ -48,7 +48,7 @@ def report() -> Callable[..., Report]:
             model="atom-7b-chat@0123456789ab",
             ontology="ontologies/general.yaml",
             input="corpus.jsonl",
-            counts=Counts(4321, 2, 9876, 3, 100_000, 1234, 87_654, 45_678),
+            counts=OutputCounts(4321, 2, 9876, 3, 100_000, 1234, 87_654, 45_678),
             runs=(
                 Run(AT, "extract", "succeeded", 4321, 9876, 3, 100_000, 500_000, 1000.0, None),
                 Run(AT, "maintain", "failed", 0, 0, 0, 0, 0, None, "out/kg: in use"),

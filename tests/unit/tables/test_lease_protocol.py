@@ -73,7 +73,8 @@ def make(run_id: str, files: MemoryFiles, clock: Clock, store: Store | None = No
 
 def drop(lease: Lease) -> None:
     """Its process is killed: no more is heard of it."""
-    lease._ending.set()
+    if lease._ticker:
+        lease._ticker.stop()
 
 
 @pytest.fixture

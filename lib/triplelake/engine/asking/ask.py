@@ -15,7 +15,7 @@ from triplelake.engine.asking import messages
 from triplelake.engine.asking.buckets import Bucket
 from triplelake.engine.asking.first_answers import ENOUGH, suspicion
 from triplelake.engine.asking.known import try_known
-from triplelake.engine.asking.open_pool import Opened
+from triplelake.engine.asking.open_pool import OpenPool
 from triplelake.engine.asking.preflight import preflight
 from triplelake.engine.asking.progress import Reporter
 from triplelake.engine.asking.tally import Tally, WaveResult
@@ -24,15 +24,16 @@ from triplelake.engine.asking.waves import Fleet, Waves
 from triplelake.pool.desk import Desk
 from triplelake.pool.desk_http import DeskServer
 from triplelake.pool.endpoints import Endpoint, load_pool
-from triplelake.pool.repeated import Repeated
-from triplelake.pool.reports import Counts
+from triplelake.pool.reports import TaskCounts
 from triplelake.pool.roster import Roster
 from triplelake.pool.sampler import Sample, Sampler
 from triplelake.pool.shares import split_shares, tasks_for, total_slots
 from triplelake.pool.survey import Away
 from triplelake.spark import driver_host, parallelism
 from triplelake.tables.schemas import DOCUMENTS
+from triplelake.tables.states import in_state
 from triplelake.tables.store import Store
+from triplelake.ticker import Ticker
 
 _LOOK_S = 5.0
 
@@ -43,14 +44,14 @@ class Asking:
 
     Args:
         settings: of the run.
-        opened: the question and the pool.
+        pool: the pool, and what it is asked with.
         store: the output.
         console: where progress is shown.
         plan_id, run_id: what is asked and by whom.
     """
 
     settings: Settings
-    opened: Opened
+    pool: OpenPool
     store: Store
     console: Console
     plan_id: str
@@ -73,25 +74,25 @@ class Asking:
         away: Sequence[Away] = ()
         if self.settings.run.preflight:
             langs = {bucket.lang for bucket in buckets}
-            away = preflight(self.opened, langs)
-            messages.answering(self.console, len(self.opened.survey.endpoints) - len(away), langs)
+            away = preflight(self.pool, langs)
+            messages.answering(self.console, len(self.pool.survey.endpoints) - len(away), langs)
             fresh = langs - self._published_in()
-            if fresh and self.opened.profile.is_tuned:
+            if fresh and self.pool.profile.is_tuned:
                 messages.known_left_out(self.console)
             elif fresh:
-                messages.known(self.console, try_known(self.opened, fresh, away))
+                messages.known(self.console, try_known(self.pool, fresh, away))
         reporter = Reporter(self.console, sum(bucket.open for bucket in buckets))
         with self._desk() as server:
             desk = server.desk if server else None
             tell = partial(messages.pool_changed, self.console)
-            roster = Roster(self.opened.survey, self._named, tell, desk.change if desk else lambda _: None)
+            roster = Roster(self.pool.survey, self._named, tell, desk.change if desk else lambda _: None)
             roster.set_aside(away)
 
             def on_sample(url: str, sample: Sample) -> None:
                 if desk and sample.state == "up":
                     desk.observe(url, sample.deferred)
 
-            def on_tick(live: Counts) -> None:
+            def on_tick(live: TaskCounts) -> None:
                 check()
                 reporter.tick(tally, live, sampler.load)
 
@@ -106,7 +107,7 @@ class Asking:
                     self._judge(tally)
 
             # The roster waits for servers that do not answer, which must not hold up the looks at those that do.
-            looks = Repeated(roster.look, _LOOK_S, "roster")
+            looks = Ticker(roster.look, _LOOK_S, "roster")
             with Sampler(lambda: roster.endpoints, on_sample) as sampler, looks, reporter:
                 waves = Waves(
                     store=self.store,
@@ -125,7 +126,7 @@ class Asking:
 
     def _published_in(self) -> set[str]:
         """The languages in which the output holds documents that were asked about in the same way."""
-        mine = (F.col("extraction_key") == self.opened.key) & (F.col("state") == "published")
+        mine = (F.col("extraction_key") == self.pool.key) & in_state("published")
         return {row["lang"] for row in self.store.read(DOCUMENTS).where(mine).select("lang").distinct().collect()}
 
     def _judge(self, tally: Tally) -> None:
@@ -148,7 +149,7 @@ class Asking:
         if host is None:
             yield None
             return
-        with DeskServer(Desk(self.opened.survey.endpoints), host) as server:
+        with DeskServer(Desk(self.pool.survey.endpoints), host) as server:
             yield server
 
     def _fleet(self, endpoints: tuple[Endpoint, ...]) -> Fleet:
@@ -179,10 +180,10 @@ class Asking:
         return Assignment(
             plan_id=self.plan_id,
             wave=0,
-            key=self.opened.key,
+            key=self.pool.key,
             shares=(),
             endpoints=(),
             desk=server.address if server else None,
             asking=self.settings.asking,
-            method=self.opened.method,
+            method=self.pool.method,
         )

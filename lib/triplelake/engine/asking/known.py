@@ -15,7 +15,7 @@ import yaml
 from triplelake.codes import Code
 from triplelake.config import conf_dir
 from triplelake.engine.asking.ladder import Method
-from triplelake.engine.asking.open_pool import Opened
+from triplelake.engine.asking.open_pool import OpenPool
 from triplelake.engine.asking.places import Place, ask_each, open_places
 from triplelake.engine.asking.preflight import GRAMMAR
 from triplelake.errors import PoolError
@@ -48,7 +48,7 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class KnownAnswers:
     """What a model made of the known texts of a language.
 
     Args:
@@ -83,7 +83,7 @@ def known_models() -> dict[str, dict[Lang, list[float]]]:
     return found
 
 
-def try_known(opened: Opened, langs: Collection[Lang], away: Sequence[Away] = ()) -> list[Found]:
+def try_known(pool: OpenPool, langs: Collection[Lang], away: Sequence[Away] = ()) -> list[KnownAnswers]:
     """Ask the pool about the known texts of each language, each text once, spread over its servers.
 
     Args:
@@ -92,25 +92,25 @@ def try_known(opened: Opened, langs: Collection[Lang], away: Sequence[Away] = ()
     Raises:
         PoolError: hardly an answer of a language holds a triple, though every text states facts.
     """
-    method = as_shipped(opened)
+    method = as_shipped(pool)
     gone = {each.endpoint.url for each in away}
-    there = [endpoint for endpoint in opened.survey.endpoints if endpoint.url not in gone]
-    with open_places(there, opened.settings.asking) as places:
+    there = [endpoint for endpoint in pool.survey.endpoints if endpoint.url not in gone]
+    with open_places(there, pool.settings.asking) as places:
         found = [_of_language(method, places, lang) for lang in sorted(langs)]
     for each in found:
-        _check(each, opened.survey.alias)
+        _check(each, pool.survey.alias)
     return found
 
 
-def as_shipped(opened: Opened) -> Method:
+def as_shipped(pool: OpenPool) -> Method:
     """As the run asks, but with the shipped ontology and examples, which the texts are about."""
     ontology = load_ontology(str(conf_dir() / "ontologies" / "general.yaml"))
     prompts = load_prompts(conf_dir() / "prompts")
-    renderer = Renderer(prompts, ontology, opened.profile, opened.template, shots=opened.settings.prompt.shots)
-    return replace(opened.method, ontology=ontology, renderer=renderer)
+    renderer = Renderer(prompts, ontology, pool.profile, pool.template, shots=pool.settings.prompt.shots)
+    return replace(pool.method, ontology=ontology, renderer=renderer)
 
 
-def _of_language(method: Method, places: Sequence[Place], lang: Lang) -> Found:
+def _of_language(method: Method, places: Sequence[Place], lang: Lang) -> KnownAnswers:
     documents = known_texts(lang)
     requests = [Request(each.id, each.text, "", "", lang) for each in documents]
     answers: list[Answer] = []
@@ -123,10 +123,10 @@ def _of_language(method: Method, places: Sequence[Place], lang: Lang) -> Found:
         derived = method.read(request, completion.text, truncated=completion.truncated)
         facts = tuple((each.subject, each.predicate, each.object) for each in derived.triples)
         answers.append(Answer(document, completion.text, facts, derived.error_code))
-    return Found(lang, tuple(answers), tuple(unanswered))
+    return KnownAnswers(lang, tuple(answers), tuple(unanswered))
 
 
-def _check(found: Found, model: str) -> None:
+def _check(found: KnownAnswers, model: str) -> None:
     asked, without = len(found.answers), found.without
     if asked < ENOUGH or asked - len(without) >= FLOOR * asked:
         return

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from triplelake.console import say
 from triplelake.engine.asking.first_answers import Suspicion
-from triplelake.engine.asking.known import Found, known_models
+from triplelake.engine.asking.known import KnownAnswers, known_models
 from triplelake.types import Lang
 
 _SHOWN_CHARS = 200
@@ -20,7 +20,7 @@ def answering(console: Console, servers: int, langs: Collection[Lang]) -> None:
     say(console, f"Checked:  {each} a known sentence ({', '.join(sorted(langs))})")
 
 
-def known(console: Console, found: Sequence[Found]) -> None:
+def known(console: Console, found: Sequence[KnownAnswers]) -> None:
     """What the model made of the known texts, beside what other models did."""
     for number, each in enumerate(found):
         head = "Known:" if not number else ""

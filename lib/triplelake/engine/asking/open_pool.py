@@ -41,16 +41,16 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Question:
-    """What a run asks with, whomever it asks: checked before any server is needed."""
+class PromptFiles:
+    """The ontology and the prompts that a run asks with: they are checked before any server is needed."""
 
     ontology: Ontology | None
     prompts: Mapping[Lang, Prompt]
 
 
 @dataclass(frozen=True)
-class Opened:
-    """A question and the pool that answers it.
+class OpenPool:
+    """A pool, and all that is needed to ask it in the way of a profile.
 
     Args:
         settings: of the run.
@@ -68,7 +68,7 @@ class Opened:
     """
 
     settings: Settings
-    question: Question
+    prompt_files: PromptFiles
     survey: Survey
     profile: ModelProfile
     template: ServerTemplate | None
@@ -94,7 +94,7 @@ class Opened:
             answer=self.settings.answer,
             engine=self.survey.engine,
             renderer=self.renderer,
-            ontology=self.question.ontology,
+            ontology=self.prompt_files.ontology,
             stop_repeats=self.settings.asking.stop_repeats,
             prefix_tokens={lang: self.prefix_tokens[lang] + self.retrieved_tokens[lang] for lang in LANGS},
             second_look=self.second_look,
@@ -111,7 +111,7 @@ class Opened:
         }
 
 
-def read_question(settings: Settings) -> Question:
+def read_prompt_files(settings: Settings) -> PromptFiles:
     """Read ontology and prompts.
 
     Raises:
@@ -120,21 +120,21 @@ def read_question(settings: Settings) -> Question:
     check_second_look(settings)
     if settings.run.calibration not in (AUTO, NONE):
         read_calibration(find_conf(settings.run.calibration, kind="calibration"))
-    return Question(load_ontology(settings.ontology), load_prompts(settings.prompt.dir))
+    return PromptFiles(load_ontology(settings.ontology), load_prompts(settings.prompt.dir))
 
 
 @contextmanager
-def open_pool(settings: Settings, question: Question) -> Iterator[Opened]:
+def open_pool(settings: Settings, prompt_files: PromptFiles) -> Iterator[OpenPool]:
     """Start or find the servers and make everything ready to ask them; an embedded server ends with the block.
 
     Raises:
         PoolError, UsageError, InputError, SetupError: the pool, its model or its context cannot do the work.
     """
-    gold = read_gallery(settings, question.ontology)
+    gold = read_gallery(settings, prompt_files.ontology)
     with open_servers(settings) as found:
         profile = find_profile(settings.profile, found.alias)
         check_second_look(settings, profile)
-        yield prepare(settings, question, found, profile, gold)
+        yield prepare(settings, prompt_files, found, profile, gold)
 
 
 @contextmanager
@@ -150,11 +150,11 @@ def open_servers(settings: Settings) -> Iterator[Survey]:
 
 def prepare(
     settings: Settings,
-    question: Question,
+    prompt_files: PromptFiles,
     found: Survey,
     profile: ModelProfile,
     gold: tuple[Mapping[Lang, tuple[Example, ...]], str],
-) -> Opened:
+) -> OpenPool:
     """All that asking in the way of a profile needs.
 
     Args:
@@ -165,12 +165,13 @@ def prepare(
         PoolError, InputError: no answer can begin behind the server's template; the prompt does not fit a slot.
     """
     examples, left_out = gold
+    ontology, prompts = prompt_files.ontology, prompt_files.prompts
 
     def ask(server: LlamaServer) -> tuple[ServerTemplate | None, Renderer, Mapping[Lang, int], SecondLook | None]:
         template = server_template(server, profile) if profile.template == "server" else None
         renderer = Renderer(
-            question.prompts,
-            question.ontology,
+            prompts,
+            ontology,
             profile,
             template,
             shots=settings.prompt.shots,
@@ -180,7 +181,7 @@ def prepare(
             template,
             renderer,
             {lang: len(server.tokenize(renderer.prefix(lang), special=True)) for lang in LANGS},
-            second_look(server, LookRenderer(question.prompts, question.ontology, profile, template), found.engine)
+            second_look(server, LookRenderer(prompts, ontology, profile, template), found.engine)
             if is_wanted(settings, profile)
             else None,
         )
@@ -190,12 +191,12 @@ def prepare(
     check_fits(max(prefix_tokens[lang] + retrieved_tokens[lang] for lang in LANGS), found.n_ctx, settings)
     key = extraction_key(settings, fingerprint=found.fingerprint, engine=found.engine, prompt=renderer.identity())
     asked_in = (*template_text(profile, template), *profile.stop)
-    asked = {lang: prompt.filled(profile) for lang, prompt in question.prompts.items()}
-    contents = content_hashes(asked, question.ontology, asked_in, examples)
+    asked = {lang: prompt.filled(profile) for lang, prompt in prompts.items()}
+    contents = content_hashes(asked, ontology, asked_in, examples)
     calibrated = choose(settings.run.calibration, model=found.fingerprint, form=profile.answer)
-    return Opened(
+    return OpenPool(
         settings,
-        question,
+        prompt_files,
         found,
         profile,
         template,

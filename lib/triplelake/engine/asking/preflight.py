@@ -11,7 +11,7 @@ from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_rand
 
 from triplelake.codes import Code
 from triplelake.engine.asking.ladder import Method
-from triplelake.engine.asking.open_pool import Opened
+from triplelake.engine.asking.open_pool import OpenPool
 from triplelake.errors import PoolError
 from triplelake.pool.client import LlamaServer
 from triplelake.pool.endpoints import Endpoint
@@ -42,7 +42,7 @@ SENTENCES: dict[Lang, str] = {
 """What is asked where the prompt has no example."""
 
 
-def preflight(opened: Opened, langs: Collection[Lang]) -> tuple[Away, ...]:
+def preflight(pool: OpenPool, langs: Collection[Lang]) -> tuple[Away, ...]:
     """Ask every server, in each language that the run will ask in, about the first example of its prompt.
 
     The answer stands in the prompt, so that any model which reads it can give one. It must be whole and grounded, and
@@ -53,19 +53,19 @@ def preflight(opened: Opened, langs: Collection[Lang]) -> tuple[Away, ...]:
         PoolError: a server answers, and cannot do the work; or none is there. It names the server and the cause, with
             the raw answer.
     """
-    pairs = list(product(opened.survey.endpoints, sorted(langs)))
+    pairs = list(product(pool.survey.endpoints, sorted(langs)))
     with ThreadPoolExecutor(min(_PARALLEL, len(pairs)), thread_name_prefix="preflight") as executor:
-        outcomes = executor.map(lambda pair: _ask(opened, *pair), pairs)
+        outcomes = executor.map(lambda pair: _ask(pool, *pair), pairs)
         away = {each.endpoint.url: each for each in outcomes if each}
-    if len(away) == len(opened.survey.endpoints):
+    if len(away) == len(pool.survey.endpoints):
         raise next(iter(away.values())).error
     return tuple(away.values())
 
 
-def _ask(opened: Opened, endpoint: Endpoint, lang: Lang) -> Away | None:
-    request, must_find = known(opened, lang)
-    method = opened.method
-    with closing(LlamaServer(endpoint, opened.settings.asking.timeout_s)) as server:
+def _ask(pool: OpenPool, endpoint: Endpoint, lang: Lang) -> Away | None:
+    request, must_find = known(pool, lang)
+    method = pool.method
+    with closing(LlamaServer(endpoint, pool.settings.asking.timeout_s)) as server:
         try:
             completion = ask_patiently(method, server, request)
         except ServerFailure as failure:
@@ -114,14 +114,14 @@ def ask_patiently(method: Method, server: LlamaServer, request: Request) -> Comp
     return patient(complete)
 
 
-def known(opened: Opened, lang: Lang) -> tuple[Request, bool]:
+def known(pool: OpenPool, lang: Lang) -> tuple[Request, bool]:
     """The question of a language, and whether its answer must hold a triple."""
-    prompt, ontology = opened.question.prompts[lang], opened.question.ontology
+    prompt, ontology = pool.prompt_files.prompts[lang], pool.prompt_files.ontology
     example = next((each for each in prompt.examples if each.triples), None)
     if example is None:
         return Request("", SENTENCES[lang], "", "", lang), False
     is_own = _is_of(example, ontology, lang)
-    is_shown = example in fewshot.ordered(fewshot.usable(prompt.examples, opened.profile), opened.settings.prompt.shots)
+    is_shown = example in fewshot.ordered(fewshot.usable(prompt.examples, pool.profile), pool.settings.prompt.shots)
     return Request("", example.text, example.title, example.context, lang), is_own and is_shown
 
 

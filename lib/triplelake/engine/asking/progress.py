@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from triplelake.engine.asking.tally import Tally
-from triplelake.pool.reports import Counts
+from triplelake.pool.reports import TaskCounts
 from triplelake.pool.sampler import Load
 
 _PLAIN_EVERY_S = 10.0
@@ -53,7 +53,7 @@ class Reporter:
         """Show the state after a committed wave."""
         self._show(tally.answered, rates(tally, self._total), final=tally.answered >= self._total)
 
-    def tick(self, tally: Tally, live: Counts, load: Load | None = None) -> None:
+    def tick(self, tally: Tally, live: TaskCounts, load: Load | None = None) -> None:
         """Show the state between commits.
 
         Args:

@@ -19,7 +19,7 @@ from triplelake.engine.asking.ladder import Ladder, Method
 from triplelake.pool.clerk import Clerk
 from triplelake.pool.desk_http import DeskAddress
 from triplelake.pool.endpoints import Endpoint
-from triplelake.pool.reports import Counts, TaskId
+from triplelake.pool.reports import TaskCounts, TaskId
 from triplelake.pool.router import Router
 from triplelake.pool.shares import Share, in_flight_for
 from triplelake.pool.window import windowed
@@ -89,7 +89,7 @@ class Assignment:
         self,
         batches: Iterable[pa.RecordBatch],
         router: Router,
-        count: Callable[[Counts], None],
+        count: Callable[[TaskCounts], None],
         written: Counter[FailedTry],
     ) -> Iterator[dict[str, Any]]:
         ladder = Ladder(self.method, router)
@@ -150,12 +150,12 @@ def unholdable(row: Mapping[str, Any], error: Exception) -> dict[str, Any]:
     return {**kept, **nothing, **counts, "status": "failed", "error_code": Code.BAD_ANSWER, "error_message": message}
 
 
-def _uncounted(counts: Counts) -> None:
+def _uncounted(counts: TaskCounts) -> None:
     """Where there is no desk, what is done is known from the commits alone."""
 
 
-def _counts(attempt: Attempt) -> Counts:
-    return Counts(
+def _counts(attempt: Attempt) -> TaskCounts:
+    return TaskCounts(
         answered=1,
         failed=int(attempt.status == "failed"),
         triples=len(attempt.triples),

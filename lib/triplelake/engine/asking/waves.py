@@ -20,7 +20,7 @@ from triplelake.engine.asking.unwritten import accumulator
 from triplelake.errors import PoolError, TriplelakeError
 from triplelake.pool.desk import Desk
 from triplelake.pool.endpoints import Endpoint
-from triplelake.pool.reports import Counts
+from triplelake.pool.reports import TaskCounts
 from triplelake.pool.shares import Share
 from triplelake.spark import cancel_all, cancellable
 from triplelake.tables.schemas import ATTEMPTS, REQUESTS
@@ -77,7 +77,7 @@ class Waves:
     fleet: Callable[[], Fleet]
     check_pool: Callable[[], None]
     on_wave: Callable[[WaveResult], None]
-    on_tick: Callable[[Counts], None]
+    on_tick: Callable[[TaskCounts], None]
     on_stop: Callable[[], None]
     run_id: str
     desk: Desk | None
@@ -118,7 +118,7 @@ class Waves:
 
     def _tick(self) -> None:
         with self._changed:
-            self.on_tick(self.desk.counts(self._running) if self.desk else Counts())
+            self.on_tick(self.desk.counts(self._running) if self.desk else TaskCounts())
 
     def _end_in_peace(self, lanes: Sequence[Future[None]]) -> bool:
         """Wait for what is in flight; False if that took too long, or a second signal came, or no task can be told."""

@@ -13,6 +13,7 @@ from triplelake.config import Settings
 from triplelake.engine.planning.losses import Losses, guard_ids
 from triplelake.engine.planning.reread import Overlap, Reread, find_overlap, guard_reread
 from triplelake.errors import InputError, TriplelakeError
+from triplelake.tables.current import Decision
 from triplelake.tables.views import select
 
 PLANNED = "decision NOT IN ('known', 'rejected')"
@@ -51,7 +52,7 @@ class Changes:
         renames: some of the renamed.
     """
 
-    decisions: Counter[str]
+    decisions: Counter[Decision]
     lost: Losses = field(default_factory=Losses)
     current: int = 0
     removed: int = 0
@@ -87,7 +88,7 @@ def lacking(documents: DataFrame, current: DataFrame) -> DataFrame:
 
 
 def find_changes(
-    counts: Counter[str], lost: Losses, documents: DataFrame, current: DataFrame, *, replaces: bool
+    counts: Counter[Decision], lost: Losses, documents: DataFrame, current: DataFrame, *, replaces: bool
 ) -> Changes:
     """Look closer where the counts of the decisions say that there is something to look at.
 

@@ -17,11 +17,11 @@ from pyspark.sql import functions as F
 from triplelake.engine.planning.changes import PLANNED, Changes
 from triplelake.engine.planning.chunker import Numberer
 from triplelake.engine.planning.plan import Plan
-from triplelake.tables.schemas import CHUNKS, DOCUMENTS, PLANS, REQUESTS
+from triplelake.tables.schemas import CHUNKS, DOCUMENTS, PLANS, REQUESTS, VERSION_COLUMNS
+from triplelake.tables.states import in_state, state_column
 from triplelake.tables.store import Store
 from triplelake.types import Lang
 
-VERSION = ["doc_id", "doc_version"]
 _MAX_PARTITIONS = 2000
 
 
@@ -85,16 +85,16 @@ class Draft:
 
     def _write_states(self) -> int:
         there = self.store.read(DOCUMENTS)
-        cut = self.chunks.groupBy(*VERSION).agg(
+        cut = self.chunks.groupBy(*VERSION_COLUMNS).agg(
             F.min_by("lang", "ordinal").alias("lang"), F.count(F.lit(1)).cast("int").alias("chunks")
         )
-        states = self.documents.where(PLANNED).join(cut, VERSION).withColumn("state", F.lit("planned"))
+        states = self.documents.where(PLANNED).join(cut, VERSION_COLUMNS).withColumn("state", state_column("planned"))
         rejected = self._rejected(there) if self.changes.rejected else None
         if rejected is not None:
             states = states.unionByName(rejected, allowMissingColumns=True)
         states = states.withColumns({"failed": _null("int"), "derivation": _null("string")})
         if self.removed is not None:
-            removed = self.removed.withColumn("state", F.lit("removed"))
+            removed = self.removed.withColumn("state", state_column("removed"))
             states = states.unionByName(removed, allowMissingColumns=True)
         # Records that cannot be read are mostly those of the last time: only they have to be looked at first.
         if self.removed is not None or self.plan.documents or (rejected is not None and not rejected.isEmpty()):
@@ -111,17 +111,17 @@ class Draft:
 
     def _rejected(self, there: DataFrame) -> DataFrame:
         """Records that cannot be read and are not listed yet."""
-        seen = there.where((F.col("state") == "rejected") & (F.col("extraction_key") == self.key))
+        seen = there.where(in_state("rejected") & (F.col("extraction_key") == self.key))
         return (
             self.documents.where(F.col("reason").isNotNull())
             .join(seen.select("source", "place", "reason"), ["source", "place", "reason"], "left_anti")
-            .withColumns({"state": F.lit("rejected"), "lang": _null("string"), "chunks": _null("int")})
+            .withColumns({"state": state_column("rejected"), "lang": _null("string"), "chunks": _null("int")})
         )
 
     def _write_chunks(self) -> None:
         # A plan that was abandoned may have written a document's chunks already, all in one commit.
-        there = self.store.read(CHUNKS).where(F.col("extraction_key") == self.key).select(*VERSION).distinct()
-        self.store.append(CHUNKS, self.chunks.join(there, VERSION, "left_anti"), run_id=self.run_id)
+        there = self.store.read(CHUNKS).where(F.col("extraction_key") == self.key).select(*VERSION_COLUMNS).distinct()
+        self.store.append(CHUNKS, self.chunks.join(there, VERSION_COLUMNS, "left_anti"), run_id=self.run_id)
 
     def _write_requests(self) -> None:
         if not self.plan.requests:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
 from pyspark.storagelevel import StorageLevel
 
@@ -16,14 +16,15 @@ from triplelake.config import Settings
 from triplelake.corpus.inputs import nothing_readable
 from triplelake.engine.planning.changes import PLANNED, REMOVED, Changes, comparable, find_changes, guard, lacking
 from triplelake.engine.planning.chunker import Chunker
-from triplelake.engine.planning.draft import VERSION, Draft
+from triplelake.engine.planning.draft import Draft
 from triplelake.engine.planning.keys import command_hash
 from triplelake.engine.planning.losses import counted_losses, find_losses
 from triplelake.engine.planning.plan import Plan
 from triplelake.engine.planning.reread import find_reread
 from triplelake.engine.planning.source import Source
 from triplelake.prompt.prompts import LANGS
-from triplelake.tables.schemas import ATTEMPTS, CHUNKS, DOCUMENTS, PLANS, SEQUENCE
+from triplelake.tables.current import Decision
+from triplelake.tables.schemas import ATTEMPTS, CHUNKS, DOCUMENTS, PLANS, SEQUENCE, VERSION_COLUMNS
 from triplelake.tables.store import Store
 from triplelake.tables.views import select
 
@@ -101,13 +102,13 @@ class Planner:
     def _chunks(self, documents: DataFrame) -> DataFrame:
         return (
             documents.where(PLANNED)
-            .select(*VERSION, "title", "text")
+            .select(*VERSION_COLUMNS, "title", "text")
             .mapInArrow(Chunker(self.settings.chunking, self.key), schema=CHUNKS.spark)
         )
 
     def _changes(self, documents: DataFrame, current: DataFrame) -> Changes:
         read = documents.groupBy("decision").agg(F.count(F.lit(1)).alias("records"), *counted_losses()).collect()
-        counted = {row["decision"]: row for row in read}
+        counted: dict[Decision, Row] = {row["decision"]: row for row in read}
         counts = Counter({decision: row["records"] for decision, row in counted.items()})
         if not set(counts) - {"rejected"}:
             order = ("source", F.length("place"), "place")

@@ -16,6 +16,7 @@ from triplelake.corpus.files import detect_format
 from triplelake.engine.planning.source import Source
 from triplelake.errors import InputError
 from triplelake.tables.schemas import DOCUMENTS, PLANS, RUNS, SEQUENCE
+from triplelake.tables.states import in_state
 from triplelake.tables.store import Store
 from triplelake.tables.views import select
 
@@ -77,7 +78,7 @@ def find_reread(store: Store, source: Source, settings: Settings, overlap: Overl
     run = settings.run
     if not overlap.suspects or run.sample is not None:
         return None
-    planned = store.read(DOCUMENTS).where((F.col("doc_id") == overlap.doc_id) & (F.col("state") == "planned"))
+    planned = store.read(DOCUMENTS).where((F.col("doc_id") == overlap.doc_id) & in_state("planned"))
     plans = planned.orderBy(F.desc(SEQUENCE)).select("plan_id").limit(1).collect()
     if not plans:
         return None

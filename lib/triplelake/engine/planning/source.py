@@ -21,7 +21,7 @@ from triplelake.corpus.columns import (
     refuse_html,
 )
 from triplelake.corpus.files import fingerprint, list_files, list_roots
-from triplelake.corpus.inputs import SAMPLED_SPLITS, Found
+from triplelake.corpus.inputs import SAMPLED_SPLITS, FoundInput
 from triplelake.corpus.many import notes_on
 from triplelake.corpus.readers import read_split
 from triplelake.corpus.readers.lines import TEXT
@@ -111,7 +111,7 @@ class Source:
         )
 
 
-def open_source(spark: SparkSession, settings: Settings, found: Found, frame: DataFrame | None = None) -> Source:
+def open_source(spark: SparkSession, settings: Settings, found: FoundInput, frame: DataFrame | None = None) -> Source:
     """Make the input that was found a DataFrame.
 
     Args:
@@ -128,7 +128,7 @@ def open_source(spark: SparkSession, settings: Settings, found: Found, frame: Da
     return replace(source, id_prefix=settings.corpus.id_prefix)
 
 
-def _open_files(spark: SparkSession, found: Found, columns: Columns) -> Source:
+def _open_files(spark: SparkSession, found: FoundInput, columns: Columns) -> Source:
     splits = found.splits
     tasks = min(len(splits), 10 * parallelism(spark))
     seeds = spark.createDataFrame(
@@ -151,7 +151,7 @@ def _open_files(spark: SparkSession, found: Found, columns: Columns) -> Source:
     return Source(description, columns, fingerprint(found.files), records, lambda: sample, found.encodings, "", notes)
 
 
-def _texts(found: Found) -> dict[str, str]:
+def _texts(found: FoundInput) -> dict[str, str]:
     """What was read already of files that are documents, by their paths."""
     if len(found.sample) != min(len(found.splits), SAMPLED_SPLITS):
         return {}  # some could not be read, and the records do not say of which file they are

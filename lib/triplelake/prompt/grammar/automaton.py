@@ -7,7 +7,7 @@ where the entity began counts too, since it decides how far the entity may go.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
@@ -60,6 +60,36 @@ def entity_automaton(material: Material) -> list[State]:
             targets.append((unit, number))
         moves.append(tuple(targets))
     return [State(final, onto) for final, onto in zip(finals, moves, strict=True)]
+
+
+@dataclass(frozen=True, slots=True)
+class Parting:
+    """A state that a grammar has a rule for: the start, or one that entities part at or end at.
+
+    Args:
+        number: of the state.
+        final: whether an entity may end here.
+        ways: each text that leads to the next such state, and that state's number; None where nothing can follow.
+    """
+
+    number: int
+    final: bool
+    ways: tuple[tuple[str, int | None], ...]
+
+
+def partings(states: Sequence[State]) -> Iterator[Parting]:
+    """The states that need a rule of their own; the others are written out in the ways that lead through them."""
+
+    def way(unit: str, to: int) -> tuple[str, int | None]:
+        text = unit
+        while len(states[to].moves) == 1 and not states[to].final:
+            unit, to = states[to].moves[0]
+            text += unit
+        return text, to if states[to].moves else None
+
+    for number, state in enumerate(states):
+        if number == 0 or (state.moves and (state.final or len(state.moves) > 1)):
+            yield Parting(number, state.final, tuple(way(*move) for move in state.moves))
 
 
 def _affordable(material: Material) -> Sequence[int]:

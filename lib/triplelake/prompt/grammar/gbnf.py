@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from triplelake.prompt.answer_form import AnswerForm
-from triplelake.prompt.grammar.automaton import State, entity_automaton
+from triplelake.prompt.grammar.automaton import Parting, entity_automaton, partings
 from triplelake.prompt.grammar.branches import (
     FREE_HAN,
     FREE_HAN_MAX,
@@ -26,7 +26,8 @@ from triplelake.types import Lang
 
 def grounded(material: Material, branches: Sequence[Branch], lang: Lang, max_triples: int, form: AnswerForm) -> str:
     """The grammar whose entities are those of the material."""
-    return _grammar(_automaton_rules(entity_automaton(material)), branches, lang, max_triples, form)
+    rules = [_entity_rule(parting) for parting in partings(entity_automaton(material))]
+    return _grammar(rules, branches, lang, max_triples, form)
 
 
 def static(branches: Sequence[Branch], lang: Lang, max_triples: int, max_chars: int, form: AnswerForm) -> str:
@@ -45,22 +46,10 @@ def _grammar(
     return "\n".join((*rules, *(entity_rules if branches else ()), ""))
 
 
-def _automaton_rules(states: Sequence[State]) -> list[str]:
-    """One rule per state that entities part at or end at; the others are written out where they are reached."""
-
-    def way(unit: str, to: int) -> str:
-        text = unit
-        while len(states[to].moves) == 1 and not states[to].final:
-            unit, to = states[to].moves[0]
-            text += unit
-        return f"{_literal(text)} e{to}" if states[to].moves else _literal(text)
-
-    return [
-        # The empty way comes first: after a last `|` the server would read on into the next line.
-        f"e{number} ::= {'| ' if state.final else ''}{' | '.join(way(*move) for move in state.moves)}"
-        for number, state in enumerate(states)
-        if number == 0 or (state.moves and (state.final or len(state.moves) > 1))
-    ]
+def _entity_rule(parting: Parting) -> str:
+    ways = " | ".join(_literal(text) if to is None else f"{_literal(text)} e{to}" for text, to in parting.ways)
+    # The empty way comes first: after a last `|` the server would read on into the next line.
+    return f"e{parting.number} ::= {'| ' if parting.final else ''}{ways}"
 
 
 def _free_predicate(lang: Lang) -> str:

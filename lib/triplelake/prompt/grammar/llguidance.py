@@ -11,7 +11,7 @@ import json
 from collections.abc import Sequence
 
 from triplelake.prompt.answer_form import AnswerForm
-from triplelake.prompt.grammar.automaton import State, entity_automaton
+from triplelake.prompt.grammar.automaton import Parting, entity_automaton, partings
 from triplelake.prompt.grammar.branches import (
     FREE_HAN,
     FREE_HAN_MAX,
@@ -31,7 +31,8 @@ HEADER = "%llguidance {}\n"
 
 def grounded(material: Material, branches: Sequence[Branch], lang: Lang, max_triples: int, form: AnswerForm) -> str:
     """The grammar whose entities are those of the material."""
-    return _grammar(_automaton_rules(entity_automaton(material)), branches, lang, max_triples, form)
+    rules = [_entity_rule(parting) for parting in partings(entity_automaton(material))]
+    return _grammar(rules, branches, lang, max_triples, form)
 
 
 def static(branches: Sequence[Branch], lang: Lang, max_triples: int, max_chars: int, form: AnswerForm) -> str:
@@ -50,23 +51,10 @@ def _grammar(
     return HEADER + "\n".join((*rules, *(entity_rules if branches else ()), ""))
 
 
-def _automaton_rules(states: Sequence[State]) -> list[str]:
-    """One terminal per state that entities part at or end at; the others are written out where they are reached."""
-
-    def way(unit: str, to: int) -> str:
-        text = unit
-        while len(states[to].moves) == 1 and not states[to].final:
-            unit, to = states[to].moves[0]
-            text += unit
-        literal = f'"{text}"'  # an entity is its own JSON string
-        return f"{literal} E{to}" if states[to].moves else literal
-
-    rules = []
-    for number, state in enumerate(states):
-        if number == 0 or (state.moves and (state.final or len(state.moves) > 1)):
-            ways = " | ".join(way(*move) for move in state.moves)
-            rules.append(f"E{number or ''}: ({ways})?" if state.final else f"E{number or ''}: {ways}")
-    return rules
+def _entity_rule(parting: Parting) -> str:
+    # An entity is its own JSON string.
+    ways = " | ".join(f'"{text}"' if to is None else f'"{text}" E{to}' for text, to in parting.ways)
+    return f"E{parting.number or ''}: ({ways})?" if parting.final else f"E{parting.number or ''}: {ways}"
 
 
 def _free_predicate(lang: Lang) -> str:

@@ -20,7 +20,7 @@ from triplelake.config import load_settings
 from triplelake.engine.asking import known as module
 from triplelake.engine.asking import messages
 from triplelake.engine.asking.known import known_models, known_texts, try_known
-from triplelake.engine.asking.open_pool import Opened, open_pool, read_question
+from triplelake.engine.asking.open_pool import OpenPool, open_pool, read_prompt_files
 from triplelake.errors import PoolError
 from triplelake.evaluate.gold import GoldDocument
 from triplelake.pool.survey import Away
@@ -42,13 +42,13 @@ def pool() -> Iterator[FakePool]:
 
 
 @pytest.fixture
-def opened(pool: FakePool, tmp_path: Path) -> Iterator[Opened]:
+def opened(pool: FakePool, tmp_path: Path) -> Iterator[OpenPool]:
     """With an ontology of its own, which has nothing to do with the known texts."""
     ontology = tmp_path / "own.yaml"
     ontology.write_text(OWN, encoding="utf-8")
     given = {"pool": pool.setting, "profile": "base", "ontology": str(ontology), "asking.timeout_s": 5.0}
     settings = load_settings(None, given, {})
-    with open_pool(settings, read_question(settings)) as found:
+    with open_pool(settings, read_prompt_files(settings)) as found:
         yield found
 
 
@@ -65,7 +65,7 @@ def test_the_texts_state_what_the_grammar_can_say(lang: Lang) -> None:
         assert all(relation in {known.id for known in ontology.relations} for _, relation, _ in each.facts)
 
 
-def test_each_text_is_asked_once_and_the_servers_share_them(pool: FakePool, opened: Opened) -> None:
+def test_each_text_is_asked_once_and_the_servers_share_them(pool: FakePool, opened: OpenPool) -> None:
     found = try_known(opened, ["zh-Hans", "en"])
     assert [each.lang for each in found] == ["en", "zh-Hans"]
     texts = {text.text for lang in ("en", "zh-Hans") for text in known_texts(lang)}
@@ -80,7 +80,7 @@ def test_each_text_is_asked_once_and_the_servers_share_them(pool: FakePool, open
 
 @pytest.mark.parametrize(("silent", "stops"), [(7, False), (8, True)])
 def test_nearly_nothing_but_empty_answers_stops_the_run(
-    opened: Opened, monkeypatch: pytest.MonkeyPatch, silent: int, stops: bool
+    opened: OpenPool, monkeypatch: pytest.MonkeyPatch, silent: int, stops: bool
 ) -> None:
     texts = [*known_texts("zh-Hans")[silent:], *[SILENT] * silent]
     monkeypatch.setattr(module, "known_texts", lambda _: texts)
@@ -95,14 +95,14 @@ def test_nearly_nothing_but_empty_answers_stops_the_run(
     assert "examples" in caught.value.remedy and "run.preflight=false" in caught.value.remedy
 
 
-def test_answers_that_are_no_good_are_told_for_what_they_are(pool: FakePool, opened: Opened) -> None:
+def test_answers_that_are_no_good_are_told_for_what_they_are(pool: FakePool, opened: OpenPool) -> None:
     pool.script(rule("ungrounded"))
     with pytest.raises(PoolError, match=r"no usable answer to 10 of 10 known texts \(en; ungrounded\)") as caught:
         try_known(opened, ["en"])
     assert "grammar" in caught.value.remedy
 
 
-def test_what_a_server_fails_to_answer_is_told(pool: FakePool, opened: Opened) -> None:
+def test_what_a_server_fails_to_answer_is_told(pool: FakePool, opened: OpenPool) -> None:
     pool.script(rule("bad_request", every=2))
     found = try_known(opened, ["en"])
     assert (len(found[0].answers), found[0].unanswered) == (6, (Code.BAD_REQUEST,) * 4)
@@ -115,14 +115,14 @@ def test_what_a_server_fails_to_answer_is_told(pool: FakePool, opened: Opened) -
     assert none == "Known:    nothing is known of how well the model answers (en); 10 not answered: bad_request"
 
 
-def test_a_server_that_is_away_is_not_asked(pool: FakePool, opened: Opened) -> None:
+def test_a_server_that_is_away_is_not_asked(pool: FakePool, opened: OpenPool) -> None:
     gone = opened.survey.endpoints[0]
     try_known(opened, ["en"], [Away(gone, PoolError(gone.url, "is gone"))])
     assert sorted(sum(pool.counts(server).asked.values()) for server in range(2)) == [0, 10]
 
 
 def test_files_of_ones_own_beside_the_run_change_nothing(
-    opened: Opened, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    opened: OpenPool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.copytree(ROOT / "conf" / "init" / "en", tmp_path / "mine")
     (tmp_path / "mine" / "ontologies").mkdir()
@@ -132,7 +132,7 @@ def test_files_of_ones_own_beside_the_run_change_nothing(
     assert all(relation != "owns" for answer in found.answers for _, relation, _ in answer.facts)
 
 
-def test_it_is_told_beside_other_models(opened: Opened) -> None:
+def test_it_is_told_beside_other_models(opened: OpenPool) -> None:
     console = Console(record=True, width=400)
     messages.known(console, try_known(opened, LANGS))
     lines = console.export_text().splitlines()

@@ -18,7 +18,7 @@ from fake.pool import FakePool
 
 from triplelake.config import load_settings
 from triplelake.engine.asking import preflight as module
-from triplelake.engine.asking.open_pool import Opened, open_pool, read_question
+from triplelake.engine.asking.open_pool import OpenPool, open_pool, read_prompt_files
 from triplelake.engine.asking.preflight import ask_patiently, known, preflight
 from triplelake.errors import PoolError
 from triplelake.pool.client import LlamaServer
@@ -48,17 +48,17 @@ def pool(servers: FakePool) -> FakePool:
 
 
 @pytest.fixture
-def opened(pool: FakePool) -> Iterator[Opened]:
+def opened(pool: FakePool) -> Iterator[OpenPool]:
     yield from _opened(pool)
 
 
-def _opened(pool: FakePool, **more: Any) -> Iterator[Opened]:
+def _opened(pool: FakePool, **more: Any) -> Iterator[OpenPool]:
     settings = load_settings(None, {"pool": pool.setting, "profile": "base", "asking.timeout_s": 5.0, **more}, {})
-    with open_pool(settings, read_question(settings)) as found:
+    with open_pool(settings, read_prompt_files(settings)) as found:
         yield found
 
 
-def test_a_try_again_has_a_watch_of_its_own(opened: Opened, pool: FakePool) -> None:
+def test_a_try_again_has_a_watch_of_its_own(opened: OpenPool, pool: FakePool) -> None:
     watches = []
 
     def new_watch() -> Watch:
@@ -75,9 +75,9 @@ def test_a_try_again_has_a_watch_of_its_own(opened: Opened, pool: FakePool) -> N
     assert len(watches) == 2
 
 
-def test_every_server_answers_in_every_language(pool: FakePool, opened: Opened) -> None:
+def test_every_server_answers_in_every_language(pool: FakePool, opened: OpenPool) -> None:
     preflight(opened, LANGS)
-    texts = {opened.question.prompts[lang].examples[0].text for lang in LANGS}
+    texts = {opened.prompt_files.prompts[lang].examples[0].text for lang in LANGS}
     for server in range(2):
         assert set(pool.counts(server).answered) == texts
 
@@ -91,7 +91,9 @@ def test_every_server_answers_in_every_language(pool: FakePool, opened: Opened) 
         ("bad_request", r"does not answer a known sentence \(bad_request: ", "/health"),
     ],
 )
-def test_the_server_that_cannot_is_named(pool: FakePool, opened: Opened, fault: Any, reason: str, remedy: str) -> None:
+def test_the_server_that_cannot_is_named(
+    pool: FakePool, opened: OpenPool, fault: Any, reason: str, remedy: str
+) -> None:
     pool.script(rule(fault), server=1)
     with pytest.raises(PoolError, match=reason) as caught:
         preflight(opened, ["zh-Hans"])
@@ -100,7 +102,7 @@ def test_the_server_that_cannot_is_named(pool: FakePool, opened: Opened, fault: 
 
 
 def test_a_server_that_is_down_by_then_leaves_the_work_to_the_others(
-    pool: FakePool, opened: Opened, monkeypatch: pytest.MonkeyPatch
+    pool: FakePool, opened: OpenPool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "_LONGEST_PAUSE_S", 0.01)
     pool.script(rule("refuse", name="down"), server=1)
@@ -114,7 +116,9 @@ def test_a_server_that_is_down_by_then_leaves_the_work_to_the_others(
     pool.wait("state", equals="up")
 
 
-def test_a_server_in_use_says_no_now_and_then(pool: FakePool, opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_in_use_says_no_now_and_then(
+    pool: FakePool, opened: OpenPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(module, "_LONGEST_PAUSE_S", 0.01)
     pool.script(rule("unavailable", requests=(1,)), rule("too_many", requests=(2,)))
     preflight(opened, ["en"])
@@ -122,7 +126,7 @@ def test_a_server_in_use_says_no_now_and_then(pool: FakePool, opened: Opened, mo
 
 
 def test_nothing_found_where_the_prompt_shows_it(
-    pool: FakePool, opened: Opened, monkeypatch: pytest.MonkeyPatch
+    pool: FakePool, opened: OpenPool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     question = Request("", "。", "", "", "zh-Hans")
     monkeypatch.setattr(module, "known", lambda *_: (question, False))

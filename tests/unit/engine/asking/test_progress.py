@@ -10,7 +10,7 @@ from rich.console import Console
 
 from triplelake.engine.asking.progress import Reporter
 from triplelake.engine.asking.tally import Tally
-from triplelake.pool.reports import Counts
+from triplelake.pool.reports import TaskCounts
 
 
 def test_lines_add_what_is_on_its_way_and_come_at_most_every_ten_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -19,14 +19,14 @@ def test_lines_add_what_is_on_its_way_and_come_at_most_every_ten_seconds(monkeyp
     console = Console(file=io.StringIO(), width=200)
     tally = Tally()
     with Reporter(console, 40) as reporter:
-        reporter.tick(tally, Counts())
+        reporter.tick(tally, TaskCounts())
         now += 10
-        reporter.tick(tally, Counts(answered=10, failed=1, triples=7, completion_tokens=500))
+        reporter.tick(tally, TaskCounts(answered=10, failed=1, triples=7, completion_tokens=500))
         now += 9
-        reporter.tick(tally, Counts(answered=15))
+        reporter.tick(tally, TaskCounts(answered=15))
         now += 1
         tally.answered, tally.failed, tally.triples, tally.completion_tokens, tally.seconds = 20, 1, 15, 900, 19.0
-        reporter.tick(tally, Counts(answered=10, triples=5, completion_tokens=100))
+        reporter.tick(tally, TaskCounts(answered=10, triples=5, completion_tokens=100))
         now += 1
         tally.answered, tally.seconds = 40, 21.0
         reporter.wave(tally)

@@ -19,7 +19,7 @@ from fake.pool import FakePool
 from pytest_httpserver import HTTPServer
 
 from triplelake.config import load_settings
-from triplelake.engine.asking.open_pool import open_pool, read_question
+from triplelake.engine.asking.open_pool import open_pool, read_prompt_files
 from triplelake.engine.asking.task import Assignment
 from triplelake.errors import UsageError
 from triplelake.pool.endpoints import Endpoint
@@ -44,7 +44,7 @@ def wave(pool: FakePool) -> Iterator[Wave]:
     """Makes waves as a run does that found the fake servers, and that no desk can tell anything."""
     pool.forget()
     settings = load_settings(None, {"pool": pool.setting, "api_key": _KEY, "profile": "base"}, {})
-    with open_pool(settings, read_question(settings)) as opened:
+    with open_pool(settings, read_prompt_files(settings)) as opened:
 
         def over(urls: Sequence[str], tasks: int = 1) -> Assignment:
             endpoints = tuple(Endpoint(url, _KEY, slots=4) for url in urls)
@@ -119,7 +119,7 @@ def test_a_second_look_at_each_triple_stands_in_its_row(pool: FakePool) -> None:
     pool.forget()
     asked = {"pool": pool.setting, "api_key": _KEY, "profile": "chat", "asking": {"second_look": "yes_no"}}
     settings = load_settings(None, asked, {})
-    with open_pool(settings, read_question(settings)) as opened:
+    with open_pool(settings, read_prompt_files(settings)) as opened:
         endpoints = tuple(Endpoint(url, _KEY, slots=4) for url in pool.urls)
         shares = tuple(split_shares(endpoints, 1))
         wave = Assignment("plan", 0, "k", shares, endpoints, None, settings.asking, opened.method)
@@ -144,6 +144,6 @@ def test_a_second_look_is_refused_for_a_base_model(pool: FakePool) -> None:
     settings = load_settings(None, asked, {})
     with (
         pytest.raises(UsageError, match="model profile base asks a base model"),
-        open_pool(settings, read_question(settings)),
+        open_pool(settings, read_prompt_files(settings)),
     ):
         raise AssertionError("it is refused before anything is asked")

@@ -17,7 +17,7 @@ from triplelake.engine.asking.waves import Fleet, Waves
 from triplelake.errors import TooManyFailures, TriplelakeError
 from triplelake.pool.desk import Desk
 from triplelake.pool.endpoints import Endpoint
-from triplelake.pool.reports import Counts, Report, TaskId
+from triplelake.pool.reports import TaskCounts, TaskId, TaskReport
 from triplelake.tables.schemas import ATTEMPTS
 from triplelake.types import Lang
 
@@ -114,7 +114,7 @@ def test_a_wave_that_was_computed_twice_is_told(written: int, raised: bool) -> N
     desk = Desk(POOL)
     made = waves(desk=desk)
     desk.open(3, POOL)
-    desk.report(Report(TaskId(3, 0, 0), 0, {}, Counts(answered=5), over=True, whole=True))
+    desk.report(TaskReport(TaskId(3, 0, 0), 0, {}, TaskCounts(answered=5), over=True, whole=True))
     if not raised:
         made._finish(result(written, wave=3))
         return

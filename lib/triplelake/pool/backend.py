@@ -21,7 +21,7 @@ _LONGEST_REST_S = 30.0
 
 
 @dataclass(slots=True)
-class Lane:
+class Backend:
     """One endpoint of a task. Not safe for several threads by itself; times as `time.monotonic()` counts.
 
     Args:
