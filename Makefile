@@ -19,7 +19,7 @@ BARE = tests/benchmarks tests/e2e tests/infra/deploy tests/infra/llama tests/spa
 RUN = env -u SPARK_HOME -u SPARK_CONF_DIR -u PYSPARK_PYTHON -u PYSPARK_DRIVER_PYTHON PATH="$(abspath $(BIN)):$$PATH"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-train demo test test-quick test-infra mutants lint format docs site dist models bench-quality bench-asking bench-by-job bench-second-look bench-own-model bench-confidence bench-sizes bench-grammar bench-sayable bench-pool bench-overhead bench-scale bench-kills bench-card bench-intervals clean
+.PHONY: help setup setup-train demo test test-quick test-infra mutants lint format docs pictures site dist models bench-quality bench-asking bench-by-job bench-second-look bench-own-model bench-confidence bench-sizes bench-grammar bench-sayable bench-pool bench-overhead bench-scale bench-kills bench-card bench-intervals clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -61,6 +61,9 @@ format: setup ## bring the code into its form
 
 docs: setup ## write what docs/ says of options, errors, codes and states anew from the code
 	@$(RUN) python infra/make_docs.py
+
+pictures: demo ## draw the report of the demo for README, with a browser
+	@$(RUN) python infra/pictures.py
 
 site: setup ## build the documentation as a site in build/site; a dead link ends it
 	@$(RUN) NO_MKDOCS_2_WARNING=1 mkdocs build

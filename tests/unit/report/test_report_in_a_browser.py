@@ -17,6 +17,7 @@ from selenium.webdriver.remote.webelement import WebElement
 from triplelake.report.model import Report
 from triplelake.report.page import page
 
+ROOT = Path(__file__).resolve().parents[3]
 _BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 _DRIVER = shutil.which("chromedriver")
 
@@ -112,3 +113,15 @@ def test_a_window_may_be_narrow(shown: Chrome, width: int) -> None:
     shown.set_window_size(width, 900)
     inner = shown.execute_script("return innerWidth")
     assert shown.execute_script("return document.documentElement.scrollWidth") <= inner
+
+
+def test_a_picture_of_it_shows_the_triples_without_the_controls(
+    shown: Chrome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "infra"))
+    import pictures
+
+    pictures.take(shown, tmp_path / "report.html", tmp_path / "report.png")
+    assert (tmp_path / "report.png").read_bytes().startswith(b"\x89PNG")
+    assert documents(shown) == ["卷一/a", "b", "c"] and seen(shown, ".graph")
+    assert not seen(shown, "#filter") and not seen(shown, ".tiles")
