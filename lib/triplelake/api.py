@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from os import PathLike, fspath
 from pathlib import Path
@@ -18,7 +19,7 @@ from triplelake.commands.export import Choice, Exported, What, export
 from triplelake.config import load_settings
 from triplelake.console import terminal
 from triplelake.engine.run_row import RunRow
-from triplelake.errors import UsageError
+from triplelake.errors import UsageError, classified
 from triplelake.evaluate.gold import READERS, gold_format
 from triplelake.evaluate.report import GoldReport
 from triplelake.evaluate.seen import SeenPolicy
@@ -172,7 +173,7 @@ class KnowledgeGraph:
             card=None if card is None else Path(card),
             seen=seen,
         )
-        with lent(self.spark):
+        with _told(self.spark):
             return evaluate(wanted, self.spark)
 
     def export(
@@ -220,7 +221,7 @@ class KnowledgeGraph:
             ontology=None if ontology is None else fspath(ontology),
             overwrite=overwrite,
         )
-        with lent(self.spark):
+        with _told(self.spark):
             return export(choice, _console(progress), self.spark)
 
 
@@ -298,7 +299,7 @@ def extract(
         raise UsageError(f"settings: {', '.join(twice)}", "is given twice", "Leave it out of `settings`.")
     effective = load_settings(None if config is None else Path(config), {**wanted, **(settings or {})})
     session = spark or (frame.sparkSession if frame is not None else None)
-    with lent(session):
+    with _told(session):
         run_row = extraction.extract(effective, _console(progress), frame=frame, spark=session)
         session = open_session("triplelake", session)
     return Run(str(effective.output), session, run_row.run_id, _counts(run_row))
@@ -314,10 +315,23 @@ def open(output: Location, *, spark: SparkSession | None = None) -> KnowledgeGra
     Raises:
         OutputError: there are none, or of another schema version.
     """
-    with lent(spark):
+    with _told(spark):
         session = open_session("triplelake", spark)
         Store(session, fspath(output)).require()
     return KnowledgeGraph(fspath(output), session)
+
+
+@contextmanager
+def _told(given: SparkSession | None) -> Iterator[None]:
+    """A block whose session is as it was afterwards, and whose errors are all of this package."""
+    with lent(given):
+        try:
+            yield
+        except Exception as error:
+            found = classified(error)
+            if found is error:
+                raise
+            raise found from error
 
 
 def _input(texts: DataFrame | Location | Sequence[Location] | None, name: str) -> tuple[str, ...] | None:

@@ -12,6 +12,7 @@ from chispa import assert_df_equality
 from harness.bench import Bench
 from harness.servers import API_KEY
 from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
 
 import triplelake
 
@@ -102,7 +103,7 @@ def test_a_dataframe_becomes_tables_and_its_session_stays_as_it_was(
     assert "白河" in {row.subject for row in more.facts.collect()}
 
 
-def test_what_cannot_be_is_told_by_exceptions(bench: Bench, tmp_path: Path) -> None:
+def test_what_cannot_be_is_told_by_exceptions(bench: Bench, spark: SparkSession, tmp_path: Path) -> None:
     with pytest.raises(triplelake.UsageError) as twice:
         triplelake.extract("news.jsonl", output=tmp_path / "kg", settings={"output": "other"})
     assert (twice.value.subject, twice.value.reason) == ("settings: output", "is given twice")
@@ -110,3 +111,7 @@ def test_what_cannot_be_is_told_by_exceptions(bench: Bench, tmp_path: Path) -> N
         triplelake.extract(tmp_path / "nowhere.jsonl", output=tmp_path / "kg", settings=settings_of(bench))
     with pytest.raises(triplelake.OutputError, match="holds no table"):
         triplelake.open(tmp_path / "kg")
+    broken = spark.range(1).select(F.raise_error(F.lit("no such column in the crawl")).cast("string").alias("text"))
+    with pytest.raises(triplelake.TriplelakeError, match="no such column in the crawl") as unexpected:
+        triplelake.extract(broken, output=tmp_path / "kg", settings=settings_of(bench))
+    assert unexpected.value.__cause__ is not None
