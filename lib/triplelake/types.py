@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
 from triplelake.codes import Code
 
 Lang = Literal["zh-Hans", "zh-Hant", "en"]
 """The language a text is asked in: Simplified Chinese, Traditional Chinese, English."""
+
+LANGS: tuple[Lang, ...] = get_args(Lang)
 
 SpanSource = Literal["chunk", "title", "context"]
 Grounding = Literal["exact", "normalised", "none"]

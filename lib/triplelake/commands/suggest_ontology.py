@@ -11,12 +11,11 @@ from pyspark.sql import functions as F
 
 from triplelake.errors import OutputError
 from triplelake.filesystems import locate
-from triplelake.prompt.prompts import LANGS
 from triplelake.prompt.relations import SUFFIX
 from triplelake.tables.store import Store
 from triplelake.tables.views import Views
 from triplelake.text import comparison_key
-from triplelake.types import Lang
+from triplelake.types import LANGS, Lang
 
 MOST = 50
 """Relations: the model reads all of them with every chunk, so a longer list would have to be cut anyway."""

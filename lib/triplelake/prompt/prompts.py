@@ -34,7 +34,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import get_args
 
 from triplelake.config import conf_dir, find_conf
 from triplelake.errors import InputError
@@ -43,9 +42,8 @@ from triplelake.prompt.fewshot import Example, check_spans
 from triplelake.prompt.files import Section, nearest, read_yaml_as
 from triplelake.prompt.ontology import Ontology, Relation
 from triplelake.prompt.profile import ModelProfile
-from triplelake.types import Lang
+from triplelake.types import LANGS, Lang
 
-LANGS: tuple[Lang, ...] = get_args(Lang)
 _PLACE = "{relations}"
 _SEE = "See conf/prompts/en.yaml."
 FORM, EMPTY = "{form}", "{empty}"

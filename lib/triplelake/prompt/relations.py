@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import get_args
 
 import opencc
 import regex
@@ -15,9 +14,8 @@ from triplelake.errors import InputError
 from triplelake.prompt.inverses import with_inverses
 from triplelake.prompt.ontology import Note, Relation, Signature
 from triplelake.text import comparison_key
-from triplelake.types import Lang
+from triplelake.types import LANGS, Lang
 
-_LANGS: tuple[Lang, ...] = get_args(Lang)
 SUFFIX: Mapping[Lang, str] = {"zh-Hans": "zh", "zh-Hant": "zh_hant", "en": "en"}
 """What the keys of a language end with."""
 _SINGLE = (
@@ -132,14 +130,13 @@ def _signatures(entry: Entry) -> Iterator[Signature]:
 
 def _relation(relation_id: str, builder: _RelationBuilder, derived: dict[tuple[Lang, str], list[str]]) -> Relation:
     given = _in_both_scripts(builder, "name")
-    names: dict[Lang, str] = {lang: given[lang] or given["zh-Hans"] or given["en"] for lang in _LANGS}
-    for lang in _LANGS:
+    names: dict[Lang, str] = {lang: given[lang] or given["zh-Hans"] or given["en"] for lang in LANGS}
+    for lang in LANGS:
         if f"name_{SUFFIX[lang]}" not in builder.single:
             how = "made by OpenCC from the other script" if given[lang] else "missing, the other language's is shown"
             derived.setdefault((lang, how), []).append(names[lang])
     aliases = {
-        lang: tuple(dict.fromkeys(alias for alias in _aliases(builder, lang) if alias != names[lang]))
-        for lang in _LANGS
+        lang: tuple(dict.fromkeys(alias for alias in _aliases(builder, lang) if alias != names[lang])) for lang in LANGS
     }
     return Relation(
         id=relation_id,
@@ -172,7 +169,7 @@ def _aliases(builder: _RelationBuilder, lang: Lang) -> Iterator[str]:
 
 
 def _refuse_shared_names(relations: tuple[Relation, ...], builders: Mapping[str, _RelationBuilder], file: Path) -> None:
-    for lang in _LANGS:
+    for lang in LANGS:
         owners: dict[str, str] = {}
         for relation in relations:
             for name in (relation.names[lang], *relation.aliases.get(lang, ())):

@@ -11,9 +11,8 @@ from hypothesis import strategies as st
 from triplelake.commands.suggest_ontology import Used, as_ontology, merged
 from triplelake.prompt.ontology import Ontology
 from triplelake.prompt.ontology_file import load_ontology
-from triplelake.prompt.prompts import LANGS
 from triplelake.text import comparison_key
-from triplelake.types import Lang
+from triplelake.types import LANGS, Lang
 
 
 def read(used: list[Used]) -> Ontology:

@@ -14,9 +14,9 @@ from triplelake.prompt.fewshot import Example, answer, check_relations, check_sp
 from triplelake.prompt.ontology import Ontology, Relation
 from triplelake.prompt.ontology_file import load_ontology
 from triplelake.prompt.profile import ModelProfile
-from triplelake.prompt.prompts import LANGS, load_prompts
+from triplelake.prompt.prompts import load_prompts
 from triplelake.text import detect_language
-from triplelake.types import Lang
+from triplelake.types import LANGS, Lang
 
 CONF = Path(__file__).parents[3] / "conf"
 

@@ -26,11 +26,11 @@ from triplelake.prompt.look import LookRenderer
 from triplelake.prompt.ontology import Ontology
 from triplelake.prompt.ontology_file import load_ontology
 from triplelake.prompt.profile import MARKER, ModelProfile, find_profile, split_template
-from triplelake.prompt.prompts import LANGS, Prompt, load_prompts
+from triplelake.prompt.prompts import Prompt, load_prompts
 from triplelake.prompt.render import Renderer, check_fits, template_text
 from triplelake.prompt.template import HISTORY, KWARGS, check_turns, read_template
 from triplelake.prompt.turns import ServerTemplate, conversation, read_turns
-from triplelake.types import Lang
+from triplelake.types import LANGS, Lang
 
 _SURVEY_TIMEOUT_S = 30.0
 _TEMPLATE_TRIES = 3

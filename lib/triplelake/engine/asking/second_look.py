@@ -20,9 +20,8 @@ from triplelake.pool.router import Router, Stopped
 from triplelake.prompt.grammar import Engine, literal_grammar
 from triplelake.prompt.look import LookRenderer
 from triplelake.prompt.profile import ModelProfile
-from triplelake.prompt.prompts import LANGS
 from triplelake.triples.derive import Derivation
-from triplelake.types import Completion, Lang, Request
+from triplelake.types import LANGS, Completion, Lang, Request
 
 log = logging.getLogger(__name__)
 
