@@ -13,6 +13,28 @@ Lang = Literal["zh-Hans", "zh-Hant", "en"]
 
 LANGS: tuple[Lang, ...] = get_args(Lang)
 
+
+@dataclass(frozen=True, slots=True)
+class LanguageTraits:
+    """What every room may ask about a language.
+
+    Args:
+        suffix: what its keys in an ontology file end with.
+        twin: the same language in its other script; None where it is written in one.
+        from_twin: OpenCC's name of the conversion from the twin; empty where there is none.
+    """
+
+    suffix: str
+    twin: Lang | None = None
+    from_twin: str = ""
+
+
+TRAITS: Mapping[Lang, LanguageTraits] = {
+    "zh-Hans": LanguageTraits("zh", twin="zh-Hant", from_twin="t2s"),
+    "zh-Hant": LanguageTraits("zh_hant", twin="zh-Hans", from_twin="s2t"),
+    "en": LanguageTraits("en"),
+}
+
 SpanSource = Literal["chunk", "title", "context"]
 Grounding = Literal["exact", "normalised", "none"]
 AttemptStatus = Literal["ok", "empty", "failed"]
