@@ -34,13 +34,6 @@ _TEMPLATE = (
     "of the server), or it is too weak. To run all the same: --set run.preflight=false"
 )
 
-SENTENCES: dict[Lang, str] = {
-    "zh-Hans": "霍听澜1987年4月12日生于沅澜市。",
-    "zh-Hant": "霍聽瀾1987年4月12日生於沅瀾市。",
-    "en": "Bram Oskeld was born in Tarvenhold on 12 April 1987.",
-}
-"""What is asked where the prompt has no example."""
-
 
 def preflight(pool: OpenPool, langs: Collection[Lang]) -> tuple[Away, ...]:
     """Ask every server, in each language that the run will ask in, about the first example of its prompt.
@@ -119,7 +112,7 @@ def known(pool: OpenPool, lang: Lang) -> tuple[Request, bool]:
     prompt, ontology = pool.prompt_files.prompts[lang], pool.prompt_files.ontology
     example = next((each for each in prompt.examples if each.triples), None)
     if example is None:
-        return Request("", SENTENCES[lang], "", "", lang), False
+        return Request("", prompt.known_sentence, "", "", lang), False
     is_own = _is_of(example, ontology, lang)
     is_shown = example in fewshot.ordered(fewshot.usable(prompt.examples, pool.profile), pool.settings.prompt.shots)
     return Request("", example.text, example.title, example.context, lang), is_own and is_shown
