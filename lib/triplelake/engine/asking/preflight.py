@@ -13,10 +13,11 @@ from triplelake.codes import Code
 from triplelake.engine.asking.ladder import Method
 from triplelake.engine.asking.open_pool import OpenPool
 from triplelake.errors import PoolError
-from triplelake.pool.client import LlamaServer
+from triplelake.pool.client_factory import new_client
 from triplelake.pool.endpoints import Endpoint
 from triplelake.pool.failures import ServerFailure
 from triplelake.pool.protect import protect
+from triplelake.pool.protocol import CompletionClient
 from triplelake.pool.survey import Away
 from triplelake.prompt import fewshot
 from triplelake.prompt.fewshot import Example
@@ -58,7 +59,7 @@ def preflight(pool: OpenPool, langs: Collection[Lang]) -> tuple[Away, ...]:
 def _ask(pool: OpenPool, endpoint: Endpoint, lang: Lang) -> Away | None:
     request, must_find = known(pool, lang)
     method = pool.method
-    with closing(LlamaServer(endpoint, pool.settings.asking.timeout_s)) as server:
+    with closing(new_client(endpoint, pool.settings.asking.timeout_s)) as server:
         try:
             completion = ask_patiently(method, server, request)
         except ServerFailure as failure:
@@ -80,7 +81,7 @@ def _ask(pool: OpenPool, endpoint: Endpoint, lang: Lang) -> Away | None:
     return None
 
 
-def ask_patiently(method: Method, server: LlamaServer, request: Request) -> Completion:
+def ask_patiently(method: Method, server: CompletionClient, request: Request) -> Completion:
     """The answer of a server; trouble that passes is waited for.
 
     Raises:
