@@ -23,7 +23,7 @@ from triplelake.prompt.profile import Template
 from triplelake.tables.current import DECIDED, Decision
 from triplelake.tables.schemas import ATTEMPTS, CHUNKS, DOCUMENTS, PLANS, REQUESTS, RUNS, TABLES, TRIPLES, Table
 from triplelake.tables.views import VIEWS
-from triplelake.types import AttemptStatus, DocumentState, Grounding, Lang, RunCommand, RunStatus
+from triplelake.types import LANGS, AttemptStatus, DocumentState, Grounding, RunCommand, RunStatus
 
 ROOT = Path(__file__).resolve().parents[1]
 LIBRARY = ROOT / "lib" / "triplelake"
@@ -286,7 +286,7 @@ def _setting_table(of: Callable[[Words], str]) -> str:
 def _kind_table(of: Callable[[Words], str]) -> str:
     known: Mapping[str, Iterable[str]] = {
         "format": (each for each in FORMATS if each != "auto"),
-        "lang": get_args(Lang),
+        "lang": LANGS,
         "engine": get_args(Engine),
         "form": get_args(FormName),
         "template": get_args(Template),

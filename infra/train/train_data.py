@@ -10,11 +10,11 @@ from typing import Any
 from triplelake.errors import InputError
 from triplelake.prompt.ontology import Ontology
 from triplelake.prompt.profile import ModelProfile
-from triplelake.prompt.prompts import LANGS, load_prompts
+from triplelake.prompt.prompts import load_prompts
 from triplelake.prompt.render import Renderer
 from triplelake.training.files import read_training
 from triplelake.training.lines import Line
-from triplelake.types import Request
+from triplelake.types import LANGS, Request
 
 FEWEST = 20
 """Texts from which on a training is worth its time."""

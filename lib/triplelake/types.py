@@ -4,12 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
 from triplelake.codes import Code
 
 Lang = Literal["zh-Hans", "zh-Hant", "en"]
 """The language a text is asked in: Simplified Chinese, Traditional Chinese, English."""
+
+LANGS: tuple[Lang, ...] = get_args(Lang)
+
+
+@dataclass(frozen=True, slots=True)
+class LanguageTraits:
+    """What every room may ask about a language.
+
+    Args:
+        suffix: what its keys in an ontology file end with.
+        twin: the same language in its other script; None where it is written in one.
+        from_twin: OpenCC's name of the conversion from the twin; empty where there is none.
+    """
+
+    suffix: str
+    twin: Lang | None = None
+    from_twin: str = ""
+
+
+TRAITS: Mapping[Lang, LanguageTraits] = {
+    "zh-Hans": LanguageTraits("zh", twin="zh-Hant", from_twin="t2s"),
+    "zh-Hant": LanguageTraits("zh_hant", twin="zh-Hans", from_twin="s2t"),
+    "en": LanguageTraits("en"),
+}
 
 SpanSource = Literal["chunk", "title", "context"]
 Grounding = Literal["exact", "normalised", "none"]

@@ -52,13 +52,13 @@ from triplelake.prompt.grammar import triple_limit
 from triplelake.prompt.grammar.spans import material
 from triplelake.prompt.ontology import Ontology
 from triplelake.prompt.profile import Empty, Examples, ModelProfile
-from triplelake.prompt.prompts import LANGS, Prompt, load_prompts
+from triplelake.prompt.prompts import Prompt, load_prompts
 from triplelake.prompt.render import Renderer
 from triplelake.prompt.retrieval import Gallery
 from triplelake.prompt.turns import Turns
 from triplelake.triples.parse import parse_answer
 from triplelake.triples.repeats import Repeats
-from triplelake.types import Completion, Request
+from triplelake.types import LANGS, Completion, Request
 
 PLAIN = "plain"
 EMBEDDED = "embedded"

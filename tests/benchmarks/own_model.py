@@ -45,9 +45,9 @@ from triplelake.pool.window import windowed
 from triplelake.prompt.ontology import Ontology
 from triplelake.prompt.ontology_file import ontology_yaml
 from triplelake.prompt.profile import load_profile
-from triplelake.prompt.prompts import LANGS, load_prompts
+from triplelake.prompt.prompts import load_prompts
 from triplelake.prompt.render import Renderer
-from triplelake.types import Completion
+from triplelake.types import LANGS, Completion
 
 matplotlib.use("Agg")
 

@@ -21,9 +21,8 @@ from tasks import hard_task
 from triplelake.config import AnswerSettings
 from triplelake.prompt.grammar import FIRST_TRIPLES, WORDS_PER_TRIPLE
 from triplelake.prompt.grammar.spans import material
-from triplelake.prompt.prompts import LANGS
 from triplelake.text import detect_language
-from triplelake.types import Request
+from triplelake.types import LANGS, Request
 
 Sentence = tuple[str, list[str]]
 """A text, and the arguments of its facts, two of each."""

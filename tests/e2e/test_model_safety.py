@@ -15,11 +15,11 @@ from triplelake.prompt.grammar import Engine, build_grammar
 from triplelake.prompt.ontology import Ontology
 from triplelake.prompt.ontology_file import load_ontology
 from triplelake.prompt.profile import find_profile
-from triplelake.prompt.prompts import LANGS, load_prompts
+from triplelake.prompt.prompts import load_prompts
 from triplelake.prompt.render import Renderer
 from triplelake.text import detect_language
 from triplelake.triples.derive import derive
-from triplelake.types import Request
+from triplelake.types import LANGS, Request
 
 pytestmark = pytest.mark.model
 

@@ -94,7 +94,7 @@ def extract(
         extract_messages.suggested(console, *suggested)
     if settings.run.sample:
         drawn = source.documents(settings.run.limit, settings.run.sample, settings.run.seed)
-        leave_review(store, drawn, prompt_files.ontology, settings.run, console)
+        leave_review(store, drawn, prompt_files, settings.run, console)
     return run_row
 
 

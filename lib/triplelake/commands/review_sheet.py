@@ -18,11 +18,13 @@ from rich.console import Console
 
 from triplelake.config import RunSettings
 from triplelake.console import say
+from triplelake.engine.asking.open_pool import PromptFiles
 from triplelake.errors import OutputError
 from triplelake.evaluate.review import ENCODING
 from triplelake.evaluate.sampling import drawn
 from triplelake.filesystems import locate
 from triplelake.prompt.ontology import Ontology
+from triplelake.prompt.prompts import Prompt
 from triplelake.spreadsheets import rows_of_cells, without_formula
 from triplelake.tables.schemas import CHUNKS, EXTRACTION_COLUMNS, VERSION_COLUMNS
 from triplelake.tables.store import Store
@@ -48,19 +50,13 @@ _WRITTEN = (
 spreadsheet may save a long `doc_id` as 1.2E+17. `weight` and `confidence` stand last: who reads first how sure a triple
 is judges by it, and a row of a large weight is one of those whose confidence is near 0 or 1."""
 
-_ELSEWHERE: Mapping[Lang, Mapping[str, str]] = {
-    "zh-Hans": {"title": "标题", "context": "上文"},
-    "zh-Hant": {"title": "標題", "context": "上文"},
-    "en": {"title": "title", "context": "text before"},
-}
-
 _SHOWN_TEXTS = 5
 _SILENT_ROWS = 20
 """Texts without a triple that a sheet has at most."""
 
 
 def leave_review(
-    store: Store, documents: DataFrame, ontology: Ontology | None, settings: RunSettings, console: Console
+    store: Store, documents: DataFrame, prompt_files: PromptFiles, settings: RunSettings, console: Console
 ) -> None:
     """Write `review.csv` beside the tables, or for a catalog into this folder, and show five texts of the sample.
 
@@ -68,11 +64,12 @@ def leave_review(
 
     Args:
         documents: of the sample: `doc_id`, `doc_version`.
-        ontology: of the run.
+        prompt_files: of the run.
         settings: of the run: `sheet_rows`, `seed`.
     """
-    found = _triples(store, documents, ontology)
-    _show(found, console)
+    found = _triples(store, documents, prompt_files.ontology)
+    prompts = prompt_files.prompts
+    _show(found, prompts, console)
     confidences = {triple["triple_id"]: triple["confidence"] for triple in found}
     weights = drawn(confidences, settings.sheet_rows or len(found), settings.seed)
     # In the order of the documents, so that the triples of a sentence are judged together.
@@ -82,7 +79,7 @@ def leave_review(
     places = (locate(store.beside(name), OutputError) for name in names)
     place = next(each for each in places if each.fs.get_file_info(each.path).type == FileType.NotFound)
     with place.fs.open_output_stream(place.path) as out:
-        out.write(sheet(triples, silent).encode(ENCODING))
+        out.write(sheet(triples, prompts, silent).encode(ENCODING))
     written = place.written(place.path)
     of = f", drawn from {len(found):,} (run.sheet_rows)," if len(triples) < len(found) else ""
     say(console, f"Review:   {len(triples):,} triples{of} to judge: fill in `verdict` in {written}, then:")
@@ -97,10 +94,13 @@ def leave_review(
     say(console, f"          triplelake calibrate --output {output} --review {shlex.quote(written)}")
 
 
-def sheet(triples: Iterable[dict[str, Any]], silent: Iterable[dict[str, Any]] = ()) -> str:
+def sheet(
+    triples: Iterable[dict[str, Any]], prompts: Mapping[Lang, Prompt], silent: Iterable[dict[str, Any]] = ()
+) -> str:
     """The sheet's text: a line for each triple, with an empty verdict, and one for each text without any.
 
     Args:
+        prompts: have the words for title and context.
         silent: such texts, each with `evidence`, `lang` and `doc_id`.
     """
     numbers: dict[str, int] = {}
@@ -108,7 +108,7 @@ def sheet(triples: Iterable[dict[str, Any]], silent: Iterable[dict[str, Any]] = 
         {
             **triple,
             "verdict": "",
-            "marked": marked(triple),
+            "marked": marked(triple, prompts),
             "document": numbers.setdefault(triple["doc_id"], len(numbers) + 1),
             "weight": f"{triple['weight']:.10g}",
             "confidence": None if triple["confidence"] is None else round(triple["confidence"], 2),
@@ -119,14 +119,14 @@ def sheet(triples: Iterable[dict[str, Any]], silent: Iterable[dict[str, Any]] = 
     return rows_of_cells([_WRITTEN, *([without_formula(row.get(name, "")) for name in _WRITTEN] for row in rows)])
 
 
-def marked(triple: Mapping[str, Any]) -> str:
+def marked(triple: Mapping[str, Any], prompts: Mapping[Lang, Prompt]) -> str:
     """The evidence with a triple's subject in 【】 and its object in 〖〗; before it the one that stands elsewhere."""
     text, first = triple["evidence"], triple["evidence_start"]
     found: list[tuple[int, bool, int, str]] = []
     elsewhere = []
     for role, before, after in (("subject", "【", "】"), ("object", "〖", "〗")):
         low, high = triple[f"{role}_start"], triple[f"{role}_end"]
-        if (place := _ELSEWHERE[triple["lang"]].get(triple[f"{role}_from"])) is not None:
+        if (place := prompts[triple["lang"]].review.get(triple[f"{role}_from"])) is not None:
             elsewhere.append(f"（{place}：{before}{triple[role]}{after}）")
         elif low is not None and first <= low < high <= first + len(text):
             # Sorted, a closing mark stands before an opening one at the same offset. Of two entities that begin or end
@@ -172,12 +172,12 @@ def _silent(store: Store, documents: DataFrame) -> list[dict[str, Any]]:
     return [row.asDict() for row in rows]
 
 
-def _show(triples: Sequence[dict[str, Any]], console: Console) -> None:
+def _show(triples: Sequence[dict[str, Any]], prompts: Mapping[Lang, Prompt], console: Console) -> None:
     for number, (_, same) in zip(count(1), _texts(triples), strict=False):
         rows = list(same)
         say(console, f"\n{number}. {rows[0]['chunk_text']}")
         for row in rows:
-            say(console, f"   {row['subject']} | {row['relation']} | {row['object']}\n      {marked(row)}")
+            say(console, f"   {row['subject']} | {row['relation']} | {row['object']}\n      {marked(row, prompts)}")
     console.print("")
 
 

@@ -19,7 +19,7 @@ from triplelake.console import say
 from triplelake.engine.asking.open_pool import OpenPool, PromptFiles, open_pool, read_prompt_files
 from triplelake.engine.earlier_runs import changes
 from triplelake.errors import OutputError, PoolError, UsageError
-from triplelake.pool.client import LlamaServer
+from triplelake.pool.client_factory import new_client
 from triplelake.pool.protect import protect
 from triplelake.spark import open_session
 from triplelake.tables.schemas import ATTEMPTS, CHUNKS, REQUESTS, SEQUENCE, TRIPLES
@@ -174,7 +174,7 @@ def _tell_question(page: _Page, found: _RequestRecord, pool: OpenPool | PoolErro
             page.say(f"  {change}")
     rendered = pool.renderer.render(found.request)
     page.say(rendered.text)
-    with closing(LlamaServer(pool.survey.endpoints[0], pool.settings.asking.timeout_s)) as server:
+    with closing(new_client(pool.survey.endpoints[0], pool.settings.asking.timeout_s)) as server:
         sent = protect(rendered.parts, server.tokenize)
     if not isinstance(sent, str):
         page.say("(A part of it looks like a special token, and is sent as token ids.)")

@@ -11,12 +11,11 @@ from pyspark.sql import functions as F
 
 from triplelake.errors import OutputError
 from triplelake.filesystems import locate
-from triplelake.prompt.prompts import LANGS
 from triplelake.prompt.relations import SUFFIX
 from triplelake.tables.store import Store
 from triplelake.tables.views import Views
 from triplelake.text import comparison_key
-from triplelake.types import Lang
+from triplelake.types import LANGS, TRAITS, Lang
 
 MOST = 50
 """Relations: the model reads all of them with every chunk, so a longer list would have to be cut anyway."""
@@ -85,10 +84,14 @@ def most_used(store: Store) -> list[Used]:
 
 
 def _mostly(row: Row) -> Lang:
-    """The language of most mentions; Chinese where it is half of them, of its scripts the one with more."""
-    if row["en"] * 2 > row["mentions"]:
-        return "en"
-    return "zh-Hant" if row["zh-Hant"] > row["zh-Hans"] else "zh-Hans"
+    """The language of most mentions, of its scripts the one with more; the first of `LANGS` of what is even."""
+    most = max(LANGS, key=lambda lang: sum(row[script] for script in _scripts(lang)))
+    return max(_scripts(most), key=lambda script: row[script])
+
+
+def _scripts(lang: Lang) -> tuple[Lang, ...]:
+    twin = TRAITS[lang].twin
+    return (lang, twin) if twin else (lang,)
 
 
 def merged(used: Iterable[Used]) -> list[Used]:

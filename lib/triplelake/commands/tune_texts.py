@@ -22,9 +22,8 @@ from triplelake.evaluate.review import Review
 from triplelake.evaluate.tuning import Kind, Text, drawn_texts
 from triplelake.evaluate.vocabulary import Vocabulary
 from triplelake.prompt.ontology import Ontology
-from triplelake.prompt.prompts import LANGS
 from triplelake.text import detect_language
-from triplelake.types import Chunk, Record, Request
+from triplelake.types import LANGS, Chunk, Record, Request
 
 FEWEST = 5
 """Texts of each half, with facts where they are known: with fewer nothing can be told."""

@@ -25,7 +25,7 @@ from triplelake.corpus.pieces import Piece, context_start, pieces
 from triplelake.corpus.sentences import paragraph_ends
 from triplelake.corpus.tokens import PARTS, estimate_tokens
 from triplelake.text import detect_language
-from triplelake.types import Chunk, Lang
+from triplelake.types import TRAITS, Chunk, Lang
 
 _HAN = regex.compile(r"\p{Han}")
 _SCRIPT_SAMPLE = 20_000  # Han characters that decide between Simplified and Traditional
@@ -58,13 +58,14 @@ def chunk_document(text: str, title: str | None, settings: ChunkingSettings) -> 
 
 def _chunk(text: str, ordinal: int, context_start: int, start: int, end: int, script: Lang) -> Chunk:
     body = text[start:end]
+    told = detect_language(body)
     return Chunk(
         ordinal=ordinal,
         char_start=start,
         char_end=end,
         text=body,
         context=text[context_start:start],
-        lang="en" if detect_language(body) == "en" else script,
+        lang=script if TRAITS[told].twin else told,
         est_tokens=estimate_tokens(text[context_start:end]),
     )
 

@@ -10,9 +10,9 @@ from pyspark.sql import functions as F
 
 from triplelake.config import Settings, leaves
 from triplelake.errors import OutputError
-from triplelake.prompt.prompts import LANGS
 from triplelake.tables.schemas import ATTEMPTS, RUNS, SEQUENCE
 from triplelake.tables.store import Store
+from triplelake.types import LANGS
 
 _CHANGE_ANSWERS = ("ontology", "profile", "chunking", "prompt", "answer")
 """Sections of the settings that can change an answer."""

@@ -6,14 +6,13 @@ import csv
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import get_args
 
 from triplelake.errors import InputError
 from triplelake.evaluate.gold import READERS, json_lines
 from triplelake.filesystems import local_file
 from triplelake.prompt.ontology import Note, Ontology, Relation, Signature
 from triplelake.prompt.ontology_file import load_ontology
-from triplelake.types import Lang
+from triplelake.types import LANGS
 
 
 def by_predicates(name: str, predicates: Mapping[str, Iterable[Signature]]) -> Ontology:
@@ -25,7 +24,7 @@ def by_predicates(name: str, predicates: Mapping[str, Iterable[Signature]]) -> O
     relations = tuple(
         Relation(
             id=predicate,
-            names={lang: predicate for lang in _languages()},
+            names={lang: predicate for lang in LANGS},
             signatures=tuple(dict.fromkeys(signatures)) or (Signature(),),
         )
         for predicate, signatures in predicates.items()
@@ -118,8 +117,3 @@ def write_ontology(ontology: Ontology, path: Path) -> None:
             csv.writer(out).writerows([("id", "name_zh", "name_en", "subject_type", "object_type"), *rows])
     except OSError as error:
         raise InputError(str(path), error.strerror or "cannot be written", "Choose another file.") from None
-
-
-def _languages() -> tuple[Lang, ...]:
-    languages: tuple[Lang, ...] = get_args(Lang)
-    return languages

@@ -7,11 +7,11 @@ from pathlib import PurePath
 
 from triplelake.codes import Code
 from triplelake.pool.answers import LoraAdapter
-from triplelake.pool.client import LlamaServer
 from triplelake.pool.failures import ServerFailure
+from triplelake.pool.protocol import ServerClient
 
 
-def loaded_adapters(server: LlamaServer) -> tuple[LoraAdapter, ...]:
+def loaded_adapters(server: ServerClient) -> tuple[LoraAdapter, ...]:
     """The adapters of a server; none of one that knows no `/lora-adapters`.
 
     Raises:

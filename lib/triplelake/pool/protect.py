@@ -25,7 +25,7 @@ def protect(parts: Iterable[PromptPart], tokenize: Callable[[str], list[int]]) -
     of its place. Parts that are marked are sent as token ids, the others as text; who makes the parts decides.
 
     Args:
-        tokenize: ids of a text with special tokens left as text: `LlamaServer.tokenize`.
+        tokenize: ids of a text with special tokens left as text: `CompletionClient.tokenize`.
     """
     mixed: list[str | int] = []
     for part in parts:

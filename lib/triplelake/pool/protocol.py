@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
+from triplelake.pool.answers import LoraAdapter, ModelInfo, Props
 from triplelake.pool.endpoints import Endpoint
 from triplelake.types import Completion
 
@@ -66,6 +67,32 @@ class CompletionClient(Protocol):
 
     def close(self) -> None:
         """Let go of the connections that are idle."""
+
+
+class ServerClient(CompletionClient, Protocol):
+    """What a run asks of a server besides completions: before its first wave, and how busy it is.
+
+    Every method raises `ServerFailure`.
+    """
+
+    def props(self) -> Props:
+        """Slots and context of the server."""
+
+    def model(self) -> ModelInfo:
+        """What identifies its model."""
+
+    def lora_adapters(self) -> tuple[LoraAdapter, ...]:
+        """The adapters that it has loaded, and how much of each it adds."""
+
+    def apply_template(self, messages: Sequence[Mapping[str, str]], kwargs: Mapping[str, object] | None = None) -> str:
+        """The prompt that its chat template makes of messages (`role`, `content`).
+
+        Args:
+            kwargs: variables for the template.
+        """
+
+    def metrics(self) -> dict[str, float]:
+        """Counters and gauges by name; `requests_processing` and `requests_deferred` tell how busy it is."""
 
 
 ClientFactory: TypeAlias = Callable[[Endpoint, float], CompletionClient]

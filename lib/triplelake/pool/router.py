@@ -17,7 +17,7 @@ from tenacity.wait import wait_random_exponential
 from triplelake.codes import Code
 from triplelake.config import AskingSettings
 from triplelake.pool.backend import Backend
-from triplelake.pool.client import LlamaServer
+from triplelake.pool.client_factory import new_client
 from triplelake.pool.endpoints import Endpoint
 from triplelake.pool.failures import ServerFailure
 from triplelake.pool.limits import RateLimits
@@ -79,7 +79,7 @@ class Router:
         self,
         share: Share,
         asking: AskingSettings,
-        client_factory: ClientFactory = LlamaServer,
+        client_factory: ClientFactory = new_client,
         sleep: Callable[[float], None] = time.sleep,
         *,
         others: Sequence[Endpoint] = (),

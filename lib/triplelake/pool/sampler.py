@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Literal
 
 from triplelake.codes import Code
-from triplelake.pool.client import LlamaServer
+from triplelake.pool.client_factory import new_client
 from triplelake.pool.endpoints import Endpoint
 from triplelake.pool.failures import ServerFailure
 from triplelake.pool.shares import total_slots
@@ -126,7 +126,7 @@ class Sampler:
 
 def look_at(endpoint: Endpoint) -> Sample:
     """One look at one server; never raises for it."""
-    server = LlamaServer(endpoint, _TIMEOUT_S)
+    server = new_client(endpoint, _TIMEOUT_S)
     try:
         metrics = server.metrics()
         busy, deferred = (metrics.get(f"requests_{name}", -1.0) for name in ("processing", "deferred"))

@@ -20,9 +20,11 @@ from triplelake.errors import PoolError
 from triplelake.pool.adapters import loaded_adapters, wrong_adapters
 from triplelake.pool.addresses import of_plain
 from triplelake.pool.answers import ModelInfo, Props
-from triplelake.pool.client import LlamaServer, WrongAddress
+from triplelake.pool.client import WrongAddress
+from triplelake.pool.client_factory import new_client
 from triplelake.pool.endpoints import Endpoint
 from triplelake.pool.failures import ServerFailure
+from triplelake.pool.protocol import CompletionClient
 
 Engine = Literal["llguidance", "gbnf"]
 
@@ -193,7 +195,7 @@ def declared_name(alias: str) -> str:
 
 
 def _look(endpoint: Endpoint, candidates: Sequence[Engine], timeout_s: float) -> _SurveyedServer:
-    server = LlamaServer(endpoint, timeout_s)
+    server = new_client(endpoint, timeout_s)
     try:
         props = server.props()
         model = server.model()
@@ -232,7 +234,7 @@ def _check_single(endpoint: Endpoint, first: Props, timeout_s: float) -> None:
     Raises:
         PoolError: one does. Servers that are alike cannot be told apart by this.
     """
-    again = LlamaServer(endpoint, timeout_s)
+    again = new_client(endpoint, timeout_s)
     try:
         second = again.props()
     finally:
@@ -249,7 +251,7 @@ def _check_single(endpoint: Endpoint, first: Props, timeout_s: float) -> None:
 
 def _answers_anybody(endpoint: Endpoint, timeout_s: float) -> bool:
     """Whether a server tells its properties to one who has no key."""
-    with closing(LlamaServer(replace(endpoint, api_key=None), timeout_s)) as server:
+    with closing(new_client(replace(endpoint, api_key=None), timeout_s)) as server:
         try:
             server.props()
         except ServerFailure:
@@ -267,7 +269,7 @@ def _unlike(found: Sequence[_SurveyedServer]) -> Iterator[str]:
         )
 
 
-def _follows(server: LlamaServer, engine: Engine) -> bool:
+def _follows(server: CompletionClient, engine: Engine) -> bool:
     """Whether a server obeys a grammar of an engine; a refused (400) and an ignored one are both a no."""
     try:
         answer = server.complete("1 + 1 =", grammar=_PROBES[engine], max_tokens=_PROBE_TOKENS)

@@ -12,10 +12,10 @@ from collections.abc import Iterator, Mapping
 from triplelake.prompt.ontology import Ontology
 from triplelake.prompt.parts import Part, RenderedPrompt, document_text, joined, question
 from triplelake.prompt.profile import BLANK_LINE, ModelProfile
-from triplelake.prompt.prompts import LANGS, LOOK_PLACES, LookWords, Prompt
+from triplelake.prompt.prompts import LOOK_PLACES, LookWords, Prompt
 from triplelake.prompt.turns import ServerTemplate, Turns
 from triplelake.readings import readings
-from triplelake.types import Lang, Request, Triple
+from triplelake.types import LANGS, Lang, Request, Triple
 
 _PLACES = re.compile("|".join(f"({re.escape(place)})" for place in LOOK_PLACES))
 

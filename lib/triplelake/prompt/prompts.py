@@ -23,6 +23,8 @@
       question: …               # holds {text} (the lines of title, context and text), {subject}, {relation}, {object}
       word: "Yes"               # what a model says where the text states the triple, and what ends its answer
       end: "."
+    known_sentence: …           # what a server is asked about where there is no example; if missing, as shipped
+    review: {title: …, context: …}   # what a sheet for people calls the two; if missing, as shipped
 
 The relation of an example is written as the model is to see it, so that the open mode needs no other file.
 """
@@ -34,7 +36,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import get_args
 
 from triplelake.config import conf_dir, find_conf
 from triplelake.errors import InputError
@@ -43,9 +44,8 @@ from triplelake.prompt.fewshot import Example, check_spans
 from triplelake.prompt.files import Section, nearest, read_yaml_as
 from triplelake.prompt.ontology import Ontology, Relation
 from triplelake.prompt.profile import ModelProfile
-from triplelake.types import Lang
+from triplelake.types import LANGS, Lang
 
-LANGS: tuple[Lang, ...] = get_args(Lang)
 _PLACE = "{relations}"
 _SEE = "See conf/prompts/en.yaml."
 FORM, EMPTY = "{form}", "{empty}"
@@ -110,6 +110,8 @@ class Prompt:
         look: how single triples are asked about. It changes no answer, so that it is no part of what tells a changed
             prompt.
         tuned: what a tuned model is told; where it is used it becomes the instructions.
+        known_sentence: what a server is asked about before it gets work, where there is no example.
+        review: what a sheet for people calls title and context. Like `look` and the sentence it changes no answer.
         relation_separator: between two relations of the list.
         relation_with_description: form of a relation that has a description.
         examples: as in the file.
@@ -126,6 +128,8 @@ class Prompt:
     examples: tuple[Example, ...]
     look: LookWords = field(repr=False)
     tuned: TunedWords = field(repr=False)
+    known_sentence: str = field(repr=False)
+    review: Mapping[str, str] = field(repr=False)
     forms: Mapping[FormName, str] = field(default_factory=dict, repr=False)
     empty: str = field(default="", repr=False)
 
@@ -205,6 +209,11 @@ class _TunedForm(Section):
     line: str
 
 
+class _ReviewForm(Section):
+    title: str
+    context: str
+
+
 class _PromptForm(Section):
     instructions: str
     open_instructions: str
@@ -216,6 +225,8 @@ class _PromptForm(Section):
     examples: tuple[_ExampleForm, ...] = ()
     second_look: _LookForm | None = None
     tuned: _TunedForm | None = None
+    known_sentence: str = ""
+    review: _ReviewForm | None = None
 
 
 def load_prompts(folder: str | Path) -> Mapping[Lang, Prompt]:
@@ -260,12 +271,15 @@ def _load(lang: Lang, home: Path, shipped: Path) -> Prompt:
     for number, example in enumerate(examples, start=1):
         check_spans(example, f"{file}, example {number}")
     look, tuned = _look_words(file, form), _tuned_words(file, form)
-    if look is None or tuned is None:
+    sentence, review = form.known_sentence.strip(), _review_words(form)
+    if look is None or tuned is None or not sentence or review is None:
         shown = shipped / file.name
         of_project = read_yaml_as(shown, _PromptForm, "prompt")
         look, tuned = look or _look_words(shown, of_project), tuned or _tuned_words(shown, of_project)
-    if look is None or tuned is None:
-        raise InputError(str(shipped / file.name), "lacks `second_look` or `tuned`", "Install triplelake anew.")
+        sentence, review = sentence or of_project.known_sentence.strip(), review or _review_words(of_project)
+    if look is None or tuned is None or not sentence or review is None:
+        lacking = "lacks `second_look`, `tuned`, `known_sentence` or `review`"
+        raise InputError(str(shipped / file.name), lacking, "Install triplelake anew.")
     return Prompt(
         lang=lang,
         file=file,
@@ -278,6 +292,8 @@ def _load(lang: Lang, home: Path, shipped: Path) -> Prompt:
         examples=examples,
         look=look,
         tuned=tuned,
+        known_sentence=sentence,
+        review=review,
         forms=form.forms,
         empty=form.empty,
     )
@@ -285,6 +301,10 @@ def _load(lang: Lang, home: Path, shipped: Path) -> Prompt:
 
 def _labels(form: _PromptForm) -> Labels:
     return Labels(form.labels.title, form.labels.context, form.labels.text, form.labels.answer)
+
+
+def _review_words(form: _PromptForm) -> Mapping[str, str] | None:
+    return form.review.model_dump() if form.review else None
 
 
 def _tuned_words(file: Path, form: _PromptForm) -> TunedWords | None:

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import get_args
 
 import opencc
 import regex
@@ -15,10 +14,9 @@ from triplelake.errors import InputError
 from triplelake.prompt.inverses import with_inverses
 from triplelake.prompt.ontology import Note, Relation, Signature
 from triplelake.text import comparison_key
-from triplelake.types import Lang
+from triplelake.types import LANGS, TRAITS, Lang
 
-_LANGS: tuple[Lang, ...] = get_args(Lang)
-SUFFIX: Mapping[Lang, str] = {"zh-Hans": "zh", "zh-Hant": "zh_hant", "en": "en"}
+SUFFIX: Mapping[Lang, str] = {lang: traits.suffix for lang, traits in TRAITS.items()}
 """What the keys of a language end with."""
 _SINGLE = (
     "id",
@@ -131,21 +129,21 @@ def _signatures(entry: Entry) -> Iterator[Signature]:
 
 
 def _relation(relation_id: str, builder: _RelationBuilder, derived: dict[tuple[Lang, str], list[str]]) -> Relation:
-    given = _in_both_scripts(builder, "name")
-    names: dict[Lang, str] = {lang: given[lang] or given["zh-Hans"] or given["en"] for lang in _LANGS}
-    for lang in _LANGS:
+    given = _in_each_script(builder, "name")
+    shown = next(filter(None, given.values()))
+    names: dict[Lang, str] = {lang: given[lang] or shown for lang in LANGS}
+    for lang in LANGS:
         if f"name_{SUFFIX[lang]}" not in builder.single:
             how = "made by OpenCC from the other script" if given[lang] else "missing, the other language's is shown"
             derived.setdefault((lang, how), []).append(names[lang])
     aliases = {
-        lang: tuple(dict.fromkeys(alias for alias in _aliases(builder, lang) if alias != names[lang]))
-        for lang in _LANGS
+        lang: tuple(dict.fromkeys(alias for alias in _aliases(builder, lang) if alias != names[lang])) for lang in LANGS
     }
     return Relation(
         id=relation_id,
         names=names,
         aliases={lang: found for lang, found in aliases.items() if found},
-        description={lang: text for lang, text in _in_both_scripts(builder, "description").items() if text},
+        description={lang: text for lang, text in _in_each_script(builder, "description").items() if text},
         signatures=tuple(builder.lines),
         object_pattern=builder.single.get("object_pattern"),
         symmetric=_TRUTH[builder.single.get("symmetric", "false").casefold()],
@@ -153,26 +151,26 @@ def _relation(relation_id: str, builder: _RelationBuilder, derived: dict[tuple[L
     )
 
 
-def _in_both_scripts(builder: _RelationBuilder, field_name: str) -> dict[Lang, str]:
-    simplified = builder.single.get(f"{field_name}_zh", "")
-    traditional = builder.single.get(f"{field_name}_zh_hant", "")
-    return {
-        "zh-Hans": simplified or _convert("t2s", traditional),
-        "zh-Hant": traditional or _convert("s2t", simplified),
-        "en": builder.single.get(f"{field_name}_en", ""),
-    }
+def _in_each_script(builder: _RelationBuilder, field_name: str) -> dict[Lang, str]:
+    """A field's text in each language, made from that of its twin where it has none of its own; else empty."""
+    said = {lang: builder.single.get(f"{field_name}_{suffix}", "") for lang, suffix in SUFFIX.items()}
+    return {lang: text or _from_twin(lang, said) for lang, text in said.items()}
+
+
+def _from_twin(lang: Lang, said: Mapping[Lang, str]) -> str:
+    traits = TRAITS[lang]
+    return _convert(traits.from_twin, said[traits.twin]) if traits.twin else ""
 
 
 def _aliases(builder: _RelationBuilder, lang: Lang) -> Iterator[str]:
     yield from builder.aliases[lang]
-    if lang == "zh-Hant":
-        yield from (_convert("s2t", alias) for alias in builder.aliases["zh-Hans"])
-    elif lang == "zh-Hans":
-        yield from (_convert("t2s", alias) for alias in builder.aliases["zh-Hant"])
+    traits = TRAITS[lang]
+    if traits.twin:
+        yield from (_convert(traits.from_twin, alias) for alias in builder.aliases[traits.twin])
 
 
 def _refuse_shared_names(relations: tuple[Relation, ...], builders: Mapping[str, _RelationBuilder], file: Path) -> None:
-    for lang in _LANGS:
+    for lang in LANGS:
         owners: dict[str, str] = {}
         for relation in relations:
             for name in (relation.names[lang], *relation.aliases.get(lang, ())):

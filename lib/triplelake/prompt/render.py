@@ -25,11 +25,11 @@ from triplelake.prompt.answer_form import ARRAYS, AnswerForm
 from triplelake.prompt.ontology import Note, Ontology
 from triplelake.prompt.parts import Part, RenderedPrompt, answer_text, joined, question
 from triplelake.prompt.profile import BLANK_LINE, ModelProfile
-from triplelake.prompt.prompts import EMPTY, FORM, LANGS, Labels, Prompt
+from triplelake.prompt.prompts import EMPTY, FORM, Labels, Prompt
 from triplelake.prompt.retrieval import Gallery
 from triplelake.prompt.turns import ServerTemplate, Turns
 from triplelake.readings import readings
-from triplelake.types import Lang, Request
+from triplelake.types import LANGS, Lang, Request
 
 _TITLE_TOKENS = 64
 

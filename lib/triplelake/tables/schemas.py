@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from triplelake.types import LANGS
+
 if TYPE_CHECKING:
     from pyspark.sql.types import StructType
 
@@ -80,7 +82,7 @@ _KEY = Column("extraction_key", STRING, "Hash of everything that can change an a
 _REQUEST_ID = Column("request_id", STRING, "Hash of extraction key, language, text, title and context")
 _PLAN_ID = Column("plan_id", STRING, "The plan that this belongs to")
 _RUN_ID = Column("run_id", STRING, "The run that wrote this row")
-_LANG = Column("lang", STRING, "Language asked in: zh-Hans, zh-Hant or en")
+_LANG = Column("lang", STRING, f"Language asked in: {', '.join(LANGS[:-1])} or {LANGS[-1]}")
 _SEQUENCE = Column(SEQUENCE, LONG, "Rank of the commit that wrote it: a later one is newer, whatever clocks say")
 _DERIVATION = Column("derivation", STRING, "Version of parsing, grounding and normalising, and the answers that lacked")
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import unicodedata
-from typing import get_args
 
 from triplelake.forms import visible
 from triplelake.prompt.ontology import Ontology, Relation
 from triplelake.text import comparison_key
-from triplelake.types import Lang
+from triplelake.types import LANGS, Lang
 
 
 class Predicates:
@@ -30,7 +29,7 @@ class Predicates:
 
     def _by_key(self) -> dict[str, Relation]:
         found: dict[str, Relation] = {}
-        for lang in sorted(get_args(Lang), key=lambda other: other != self._lang):
+        for lang in sorted(LANGS, key=lambda other: other != self._lang):
             for name, relation in self._ontology.by_name(lang, aliases=True).items():
                 found.setdefault(comparison_key(name), relation)
         return found

@@ -21,9 +21,9 @@ from triplelake.pool.endpoints import Endpoint
 from triplelake.prompt.ontology import Ontology
 from triplelake.prompt.ontology_file import load_ontology
 from triplelake.prompt.profile import ModelProfile
-from triplelake.prompt.prompts import LANGS, Labels, load_prompts
+from triplelake.prompt.prompts import Labels, load_prompts
 from triplelake.prompt.render import Renderer
-from triplelake.types import Lang, Request
+from triplelake.types import LANGS, Lang, Request
 
 API_KEY = "a key of the tests"
 _PAIR = regex.compile(r"\p{Han}{2}|[\p{Lu}][\p{L}]+")

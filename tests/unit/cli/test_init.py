@@ -15,9 +15,9 @@ from triplelake.cli.init import InitLang, init, locale_lang
 from triplelake.config import load_settings
 from triplelake.prompt.ontology_file import load_ontology
 from triplelake.prompt.profile import find_profile, load_profile
-from triplelake.prompt.prompts import LANGS, Prompt, load_prompts
+from triplelake.prompt.prompts import Prompt, load_prompts
 from triplelake.prompt.render import Renderer
-from triplelake.types import Lang, Request
+from triplelake.types import LANGS, Lang, Request
 
 BOTH = pytest.mark.parametrize(("lang", "asked"), [("zh", "zh-Hans"), ("zh-Hant", "zh-Hant"), ("en", "en")])
 

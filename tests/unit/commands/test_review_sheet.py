@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 
 from triplelake.commands.review_sheet import marked, sheet
 from triplelake.evaluate.review import COLUMNS, ENCODING, read_review
+from triplelake.prompt.prompts import load_prompts
 
+PROMPTS = load_prompts("prompts")
 TEXT = "陶霁言于2009年创立岚砚科技。"
 
 
@@ -47,16 +49,16 @@ def triple(text: str, subject: tuple[int, int], object: tuple[int, int], **more:
     ],
 )
 def test_both_are_marked_where_they_stand(subject: tuple[int, int], object: tuple[int, int], said: str) -> None:
-    assert marked(triple(TEXT, subject, object)) == said
+    assert marked(triple(TEXT, subject, object), PROMPTS) == said
 
 
 def test_what_stands_elsewhere_is_told_before_the_text() -> None:
     found = triple(TEXT, (11, 15), (0, 3), subject_from="title")
-    assert marked(found) == "（标题：【岚砚科技】）〖陶霁言〗于2009年创立岚砚科技。"
+    assert marked(found, PROMPTS) == "（标题：【岚砚科技】）〖陶霁言〗于2009年创立岚砚科技。"
     found = triple(TEXT, (11, 15), (0, 3), object_from="context", lang="zh-Hant")
-    assert marked(found) == "（上文：〖陶霁言〗）陶霁言于2009年创立【岚砚科技】。"
+    assert marked(found, PROMPTS) == "（上文：〖陶霁言〗）陶霁言于2009年创立【岚砚科技】。"
     # The place of a surface is not known where it is not grounded.
-    assert marked({**found, "object_from": None, "object_start": None}) == "陶霁言于2009年创立【岚砚科技】。"
+    assert marked({**found, "object_from": None, "object_start": None}, PROMPTS) == "陶霁言于2009年创立【岚砚科技】。"
 
 
 @given(st.data())
@@ -65,7 +67,7 @@ def test_without_its_marks_it_is_the_text(data: st.DataObject) -> None:
     ends = st.lists(st.integers(0, len(text)), min_size=2, max_size=2, unique=True)
     cuts = ends.map(lambda two: (min(two), max(two)))
     subject, object = data.draw(cuts), data.draw(cuts)
-    said = marked(triple(text, subject, object))
+    said = marked(triple(text, subject, object), PROMPTS)
     assert said.translate(dict.fromkeys(map(ord, "【】〖〗"))) == text
     assert len(said) == len(text) + 4
 
@@ -75,7 +77,7 @@ def test_it_is_read_again_and_computes_nothing(tmp_path: Path) -> None:
         triple(TEXT, (11, 15), (0, 3), confidence=0.6249, weight=60 / 19),
         triple("=1+1 is a sum", (0, 4), (10, 13), triple_id="t2"),
     ]
-    text = sheet(rows)
+    text = sheet(rows, PROMPTS)
     cells = list(csv.DictReader(StringIO(text)))
     assert set(COLUMNS) < set(cells[0])
     assert [cells[0][name] for name in ("subject", "relation", "verdict")] == ["岚砚科技", "创始人", ""]
@@ -93,7 +95,7 @@ def test_it_is_read_again_and_computes_nothing(tmp_path: Path) -> None:
 
 def test_texts_in_which_nothing_was_found_come_last_and_without_a_triple(tmp_path: Path) -> None:
     silent = [{"evidence": "雨落在街上。", "lang": "zh-Hans", "doc_id": doc_id} for doc_id in ("d1", "d2")]
-    text = sheet([triple(TEXT, (11, 15), (0, 3))], silent)
+    text = sheet([triple(TEXT, (11, 15), (0, 3))], PROMPTS, silent)
     rows = list(csv.DictReader(StringIO(text)))
     assert [(row["triple_id"], row["evidence"], row["document"]) for row in rows] == [
         ("t1", TEXT, "1"),
@@ -111,7 +113,7 @@ def test_the_sheet_says_which_triples_are_of_one_document(tmp_path: Path) -> Non
     ids = ["4100000000000001", "4100000000000002", "4100000000000001"]
     rows = [triple(TEXT, (11, 15), (0, 3), triple_id=f"t{rank}", doc_id=doc_id) for rank, doc_id in enumerate(ids)]
     # As Excel saves it, which keeps six digits of a long number.
-    text = sheet(rows).replace(",,", ",对,")
+    text = sheet(rows, PROMPTS).replace(",,", ",对,")
     for doc_id in set(ids):
         text = text.replace(f",{doc_id},", ",4.1E+15,")
     path = tmp_path / "review.csv"

@@ -5,15 +5,16 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pyspark.sql import Row
 
-from triplelake.commands.suggest_ontology import Used, as_ontology, merged
+from triplelake.commands.suggest_ontology import Used, _mostly, as_ontology, merged
 from triplelake.prompt.ontology import Ontology
 from triplelake.prompt.ontology_file import load_ontology
-from triplelake.prompt.prompts import LANGS
 from triplelake.text import comparison_key
-from triplelake.types import Lang
+from triplelake.types import LANGS, Lang
 
 
 def read(used: list[Used]) -> Ontology:
@@ -40,6 +41,20 @@ def test_it_is_in_order_and_in_the_languages_of_the_texts() -> None:
     assert (relations[0].names["zh-Hant"], relations[0].names["zh-Hans"]) == ("創始人", "创始人")
     assert relations[2].names["en"] == "works for"
     assert "# 4 mentions, as in: Bram – Pendrith Media\n" in as_ontology(used)
+
+
+@pytest.mark.parametrize(
+    ("mentions", "lang"),
+    [
+        ((1, 1, 3), "en"),
+        ((1, 1, 2), "zh-Hans"),
+        ((1, 2, 2), "zh-Hant"),
+        ((2, 1, 2), "zh-Hans"),
+        ((0, 1, 0), "zh-Hant"),
+    ],
+)
+def test_scripts_count_together_and_then_the_one_with_more(mentions: tuple[int, ...], lang: Lang) -> None:
+    assert _mostly(Row(**dict(zip(LANGS, mentions, strict=True)))) == lang
 
 
 TEXTS = st.text(st.characters(codec="utf-8"))

@@ -10,10 +10,11 @@ from triplelake.evaluate.judge import judge
 from triplelake.evaluate.metrics import pair_counts, relaxed_counts
 from triplelake.evaluate.report import GoldReport, Run
 from triplelake.prompt.ontology import Ontology, Relation
+from triplelake.types import LANGS
 
 
 def relation(id: str, *, symmetric: bool = False, inverse: str | None = None) -> Relation:
-    return Relation(id, dict.fromkeys(("zh-Hans", "zh-Hant", "en"), id), symmetric=symmetric, inverse=inverse)
+    return Relation(id, dict.fromkeys(LANGS, id), symmetric=symmetric, inverse=inverse)
 
 
 FAMILY = Ontology(

@@ -14,10 +14,9 @@ from triplelake.evaluate.metrics import by_relation
 from triplelake.prompt.fewshot import Example, check_relations, check_spans
 from triplelake.prompt.ontology import Ontology
 from triplelake.prompt.ontology_file import load_ontology
-from triplelake.prompt.prompts import LANGS
 from triplelake.text import comparison_key, detect_language, fold
 from triplelake.triples.signatures import assign_types
-from triplelake.types import Lang
+from triplelake.types import LANGS, Lang
 
 ROOT = Path(__file__).parents[3]
 FOLDER = ROOT / "tests/benchmarks/hard"

@@ -19,7 +19,7 @@ from triplelake.prompt.grammar.spans import material
 from triplelake.prompt.ontology import Ontology, Relation, Signature
 from triplelake.prompt.profile import ModelProfile
 from triplelake.triples.parse import parse_answer
-from triplelake.types import Lang, Request
+from triplelake.types import LANGS, Lang, Request
 
 YEAR = r"\d{4}年?"
 ONTOLOGY = Ontology(
@@ -42,8 +42,7 @@ PIECES = [
     *("😀", "👩‍🚀", "🇨🇳", "é", "e\u0301", "!\u0301", "ก็", "नि", "العربية", "かな", "\ue000", "\uffff", "𠀀"),
 ]
 TEXTS = st.lists(st.sampled_from(PIECES) | st.characters(exclude_categories=["Cs"]), max_size=25).map("".join)
-LANGS: st.SearchStrategy[Lang] = st.sampled_from(["zh-Hans", "zh-Hant", "en"])
-REQUESTS = st.builds(Request, st.just("r"), TEXTS, TEXTS, TEXTS, LANGS)
+REQUESTS = st.builds(Request, st.just("r"), TEXTS, TEXTS, TEXTS, st.sampled_from(LANGS))
 EntitiesOf = Callable[[Request, int], set[str]]
 
 

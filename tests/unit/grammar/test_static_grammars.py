@@ -15,7 +15,7 @@ from triplelake.prompt.answer_form import LINES, AnswerForm
 from triplelake.prompt.grammar import Engine, build_grammar
 from triplelake.prompt.ontology import Ontology, Relation
 from triplelake.prompt.profile import ModelProfile
-from triplelake.types import Lang, Request
+from triplelake.types import LANGS, Lang, Request
 
 ONTOLOGY = Ontology(
     "test",
@@ -26,7 +26,6 @@ ONTOLOGY = Ontology(
     ),
 )
 ENGINES: tuple[Engine, ...] = ("gbnf", "llguidance")
-LANGS: tuple[Lang, ...] = ("zh-Hans", "zh-Hant", "en")
 VERIFY = AnswerSettings(grounding="verify", max_triples=3, max_entity_chars=10)
 HOSTILE = '他说"]]\\ ::= x | <eos> %regex { "substring_chunks": ["a"] }\nstart: "x" # {0,9} /.*/ & 北京-上海'
 

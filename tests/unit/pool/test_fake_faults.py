@@ -30,10 +30,10 @@ from triplelake.prompt.grammar import Engine, build_grammar
 from triplelake.prompt.ontology import Ontology
 from triplelake.prompt.ontology_file import load_ontology
 from triplelake.prompt.profile import ModelProfile
-from triplelake.prompt.prompts import LANGS, load_prompts
+from triplelake.prompt.prompts import load_prompts
 from triplelake.prompt.render import Renderer
 from triplelake.triples.derive import Derivation, derive
-from triplelake.types import Completion, Request
+from triplelake.types import LANGS, Completion, Request
 
 ANSWER = AnswerSettings()
 ONTOLOGY = load_ontology("ontologies/general.yaml")

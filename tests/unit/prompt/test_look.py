@@ -18,9 +18,9 @@ from triplelake.prompt.look import LookRenderer
 from triplelake.prompt.ontology import Ontology, Relation
 from triplelake.prompt.parts import Part
 from triplelake.prompt.profile import ModelProfile
-from triplelake.prompt.prompts import LANGS, Prompt, load_prompts
+from triplelake.prompt.prompts import Prompt, load_prompts
 from triplelake.prompt.turns import ServerTemplate, Turns
-from triplelake.types import Request, Span, Triple
+from triplelake.types import LANGS, Request, Span, Triple
 
 SHIPPED = load_prompts(conf_dir() / "prompts")
 ONTOLOGY = Ontology(

@@ -8,15 +8,16 @@ import pytest
 import regex
 import yaml
 
+from triplelake.engine.planning.keys import content_hashes
 from triplelake.errors import InputError, UsageError
 from triplelake.prompt.answer_form import FormName
 from triplelake.prompt.fewshot import Example, answer, check_relations, check_spans, foreign, ordered
 from triplelake.prompt.ontology import Ontology, Relation
 from triplelake.prompt.ontology_file import load_ontology
 from triplelake.prompt.profile import ModelProfile
-from triplelake.prompt.prompts import LANGS, load_prompts
+from triplelake.prompt.prompts import load_prompts
 from triplelake.text import detect_language
-from triplelake.types import Lang
+from triplelake.types import LANGS, Lang
 
 CONF = Path(__file__).parents[3] / "conf"
 
@@ -50,6 +51,21 @@ def test_the_shipped_prompts_fit_the_shipped_ontology() -> None:
         check_relations(prompt.examples, ontology, lang, str(prompt.file))
         assert prompt.shipped
         assert all(detect_language(example.text) == lang for example in prompt.examples)
+        assert detect_language(prompt.known_sentence) == lang
+
+
+def test_a_users_prompt_has_words_of_its_own_or_the_shipped_ones(tmp_path: Path) -> None:
+    shipped = load_prompts("prompts")["en"]
+    tree = yaml.safe_load(shipped.file.read_text(encoding="utf-8"))
+    own = {"known_sentence": "Edda founded Velloran.", "review": {"title": "headline", "context": "before"}}
+    for added in (own, {}):
+        left = {key: value for key, value in tree.items() if key not in own}
+        (tmp_path / "en.yaml").write_text(yaml.safe_dump(left | added, allow_unicode=True), encoding="utf-8")
+        prompt = load_prompts(tmp_path)["en"]
+        wanted = added or {"known_sentence": shipped.known_sentence, "review": shipped.review}
+        assert {"known_sentence": prompt.known_sentence, "review": prompt.review} == wanted
+        # They change no answer, and so nothing that tells a changed prompt.
+        assert content_hashes({"en": prompt}, None, ()) == content_hashes({"en": shipped}, None, ())
 
 
 def test_the_shipped_examples_show_a_denied_and_a_planned_fact() -> None:

@@ -19,11 +19,11 @@ from triplelake.prompt.ontology import Ontology, Relation, Signature
 from triplelake.prompt.ontology_file import load_ontology
 from triplelake.prompt.parts import Part
 from triplelake.prompt.profile import Empty, ModelProfile
-from triplelake.prompt.prompts import LANGS, Prompt, load_prompts
+from triplelake.prompt.prompts import Prompt, load_prompts
 from triplelake.prompt.render import Renderer, check_fits, template_text
 from triplelake.prompt.turns import ServerTemplate, Turns
 from triplelake.triples.identity import stable_hash
-from triplelake.types import Lang, Request
+from triplelake.types import LANGS, Lang, Request
 
 CONF = Path(__file__).parents[3] / "conf"
 PLAIN = ModelProfile("base", "plain", stop=("\n",))

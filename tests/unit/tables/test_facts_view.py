@@ -14,12 +14,13 @@ from triplelake.prompt.ontology import Ontology, Relation
 from triplelake.tables.mentions import AnsweredChunk, document_rows
 from triplelake.tables.schemas import TRIPLES
 from triplelake.tables.views import VIEWS, render
+from triplelake.types import LANGS
 
 ANSWER = AnswerSettings()
 
 
 def relation(id: str, **more: Any) -> Relation:
-    return Relation(id=id, names=dict.fromkeys(("zh-Hans", "zh-Hant", "en"), id), **more)
+    return Relation(id=id, names=dict.fromkeys(LANGS, id), **more)
 
 
 FAMILY = Ontology(

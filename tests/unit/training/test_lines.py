@@ -20,7 +20,7 @@ from triplelake.training.texts import cut_document, merged
 from triplelake.training.traditional import traditional
 from triplelake.triples.derive import derive
 from triplelake.triples.parse import AnswerReader
-from triplelake.types import Request
+from triplelake.types import LANGS, Request
 
 Make = Callable[..., LineMaker]
 
@@ -120,7 +120,7 @@ RELATIONS = ["director", "导演", "author", "birth_date", "spouse", "population
     st.lists(st.sampled_from([*NAMES, "是", "和", " of ", "，", "。", "\n"]), min_size=1, max_size=12).map("".join),
     st.lists(st.tuples(st.sampled_from(NAMES), st.sampled_from(RELATIONS), st.sampled_from(NAMES)), max_size=12),
     st.sampled_from([*FORMS]),
-    st.sampled_from(["zh-Hans", "zh-Hant", "en"]),
+    st.sampled_from(LANGS),
 )
 def test_the_product_reads_back_what_a_line_answers(
     maker: Make, text: str, facts: list[tuple[str, str, str]], form: Any, lang: Any

@@ -12,13 +12,13 @@ from triplelake.config import AnswerSettings
 from triplelake.prompt.ontology import Ontology, Relation
 from triplelake.triples.derive import derivation_id, derive
 from triplelake.triples.facts import Facts, Reading
-from triplelake.types import Request
+from triplelake.types import LANGS, Request
 
 ANSWER = AnswerSettings()
 
 
 def relation(id: str, **more: Any) -> Relation:
-    return Relation(id=id, names=dict.fromkeys(("zh-Hans", "zh-Hant", "en"), id), **more)
+    return Relation(id=id, names=dict.fromkeys(LANGS, id), **more)
 
 
 FAMILY = Ontology(

@@ -15,10 +15,11 @@ from triplelake.engine.asking.second_look import SecondLook, check_second_look, 
 from triplelake.engine.planning.keys import content_hashes, extraction_key
 from triplelake.errors import UsageError
 from triplelake.evaluate.calibration_file import AUTO, NONE, CalibrationFile, choose, read_calibration
-from triplelake.pool.client import LlamaServer
+from triplelake.pool.client_factory import new_client
 from triplelake.pool.embedded import EmbeddedServer
 from triplelake.pool.endpoints import Endpoint, load_pool
 from triplelake.pool.failures import ServerFailure
+from triplelake.pool.protocol import ServerClient
 from triplelake.pool.shares import total_slots
 from triplelake.pool.survey import Survey, explained, survey
 from triplelake.prompt.fewshot import Example
@@ -26,11 +27,11 @@ from triplelake.prompt.look import LookRenderer
 from triplelake.prompt.ontology import Ontology
 from triplelake.prompt.ontology_file import load_ontology
 from triplelake.prompt.profile import MARKER, ModelProfile, find_profile, split_template
-from triplelake.prompt.prompts import LANGS, Prompt, load_prompts
+from triplelake.prompt.prompts import Prompt, load_prompts
 from triplelake.prompt.render import Renderer, check_fits, template_text
 from triplelake.prompt.template import HISTORY, KWARGS, check_turns, read_template
 from triplelake.prompt.turns import ServerTemplate, conversation, read_turns
-from triplelake.types import Lang
+from triplelake.types import LANGS, Lang
 
 _SURVEY_TIMEOUT_S = 30.0
 _TEMPLATE_TRIES = 3
@@ -167,7 +168,7 @@ def prepare(
     examples, left_out = gold
     ontology, prompts = prompt_files.ontology, prompt_files.prompts
 
-    def ask(server: LlamaServer) -> tuple[ServerTemplate | None, Renderer, Mapping[Lang, int], SecondLook | None]:
+    def ask(server: ServerClient) -> tuple[ServerTemplate | None, Renderer, Mapping[Lang, int], SecondLook | None]:
         template = server_template(server, profile) if profile.template == "server" else None
         renderer = Renderer(
             prompts,
@@ -211,7 +212,7 @@ def prepare(
     )
 
 
-def server_template(server: LlamaServer, profile: ModelProfile) -> ServerTemplate:
+def server_template(server: ServerClient, profile: ModelProfile) -> ServerTemplate:
     """What the server's chat template does, as far as the profile needs it.
 
     Raises:
@@ -229,7 +230,7 @@ def server_template(server: LlamaServer, profile: ModelProfile) -> ServerTemplat
     return ServerTemplate(before, after)
 
 
-def _if_accepted(server: LlamaServer, messages: Sequence[Mapping[str, str]]) -> str | None:
+def _if_accepted(server: ServerClient, messages: Sequence[Mapping[str, str]]) -> str | None:
     """What the template makes of messages; None if it refuses them, as it may what it is not made for.
 
     It says so with 400 or 500. A 500 may be the trouble of a moment, so only one that stays is believed: another
@@ -257,7 +258,7 @@ def _endpoints(settings: Settings) -> Iterator[tuple[Endpoint, ...]]:
     yield load_pool(settings.pool, settings.api_key, settings.asking.ca_file)
 
 
-def _of_any(endpoints: Sequence[Endpoint], timeout_s: float, ask: Callable[[LlamaServer], T]) -> T:
+def _of_any(endpoints: Sequence[Endpoint], timeout_s: float, ask: Callable[[ServerClient], T]) -> T:
     """What the first server says that answers: all serve the same model.
 
     Raises:
@@ -265,7 +266,7 @@ def _of_any(endpoints: Sequence[Endpoint], timeout_s: float, ask: Callable[[Llam
     """
     *first, last = endpoints
     for endpoint in (*first, last):
-        with closing(LlamaServer(endpoint, timeout_s)) as server:
+        with closing(new_client(endpoint, timeout_s)) as server:
             try:
                 return ask(server)
             except ServerFailure as failure:

@@ -13,10 +13,11 @@ from triplelake.codes import Code
 from triplelake.config import AskingSettings
 from triplelake.engine.asking.ladder import Method
 from triplelake.engine.asking.preflight import ask_patiently
-from triplelake.pool.client import LlamaServer
+from triplelake.pool.client_factory import new_client
 from triplelake.pool.endpoints import Endpoint
 from triplelake.pool.failures import ServerFailure
 from triplelake.pool.limits import RateLimits
+from triplelake.pool.protocol import CompletionClient
 from triplelake.pool.window import windowed
 from triplelake.types import Completion, Request
 
@@ -28,7 +29,7 @@ class Place:
         limits: of all places together.
     """
 
-    def __init__(self, client: LlamaServer, slots: int, asking: AskingSettings, limits: RateLimits) -> None:
+    def __init__(self, client: CompletionClient, slots: int, asking: AskingSettings, limits: RateLimits) -> None:
         self.slots = slots
         self._client = client
         self._asking = asking
@@ -54,7 +55,7 @@ def open_places(endpoints: Sequence[Endpoint], asking: AskingSettings) -> Iterat
     with ExitStack() as stack:
         servers = [
             Place(
-                stack.enter_context(closing(LlamaServer(endpoint, asking.timeout_s))),
+                stack.enter_context(closing(new_client(endpoint, asking.timeout_s))),
                 endpoint.slots or 1,
                 asking,
                 limits,

@@ -13,10 +13,11 @@ from triplelake.codes import Code
 from triplelake.engine.asking.ladder import Method
 from triplelake.engine.asking.open_pool import OpenPool
 from triplelake.errors import PoolError
-from triplelake.pool.client import LlamaServer
+from triplelake.pool.client_factory import new_client
 from triplelake.pool.endpoints import Endpoint
 from triplelake.pool.failures import ServerFailure
 from triplelake.pool.protect import protect
+from triplelake.pool.protocol import CompletionClient
 from triplelake.pool.survey import Away
 from triplelake.prompt import fewshot
 from triplelake.prompt.fewshot import Example
@@ -33,13 +34,6 @@ _TEMPLATE = (
     "Either the model is asked in another form than it was trained on (--profile; `--profile chat` takes the template "
     "of the server), or it is too weak. To run all the same: --set run.preflight=false"
 )
-
-SENTENCES: dict[Lang, str] = {
-    "zh-Hans": "霍听澜1987年4月12日生于沅澜市。",
-    "zh-Hant": "霍聽瀾1987年4月12日生於沅瀾市。",
-    "en": "Bram Oskeld was born in Tarvenhold on 12 April 1987.",
-}
-"""What is asked where the prompt has no example."""
 
 
 def preflight(pool: OpenPool, langs: Collection[Lang]) -> tuple[Away, ...]:
@@ -65,7 +59,7 @@ def preflight(pool: OpenPool, langs: Collection[Lang]) -> tuple[Away, ...]:
 def _ask(pool: OpenPool, endpoint: Endpoint, lang: Lang) -> Away | None:
     request, must_find = known(pool, lang)
     method = pool.method
-    with closing(LlamaServer(endpoint, pool.settings.asking.timeout_s)) as server:
+    with closing(new_client(endpoint, pool.settings.asking.timeout_s)) as server:
         try:
             completion = ask_patiently(method, server, request)
         except ServerFailure as failure:
@@ -87,7 +81,7 @@ def _ask(pool: OpenPool, endpoint: Endpoint, lang: Lang) -> Away | None:
     return None
 
 
-def ask_patiently(method: Method, server: LlamaServer, request: Request) -> Completion:
+def ask_patiently(method: Method, server: CompletionClient, request: Request) -> Completion:
     """The answer of a server; trouble that passes is waited for.
 
     Raises:
@@ -119,7 +113,7 @@ def known(pool: OpenPool, lang: Lang) -> tuple[Request, bool]:
     prompt, ontology = pool.prompt_files.prompts[lang], pool.prompt_files.ontology
     example = next((each for each in prompt.examples if each.triples), None)
     if example is None:
-        return Request("", SENTENCES[lang], "", "", lang), False
+        return Request("", prompt.known_sentence, "", "", lang), False
     is_own = _is_of(example, ontology, lang)
     is_shown = example in fewshot.ordered(fewshot.usable(prompt.examples, pool.profile), pool.settings.prompt.shots)
     return Request("", example.text, example.title, example.context, lang), is_own and is_shown

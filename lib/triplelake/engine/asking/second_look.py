@@ -13,16 +13,15 @@ from functools import cache
 
 from triplelake.config import Settings
 from triplelake.errors import UsageError
-from triplelake.pool.client import LlamaServer
 from triplelake.pool.failures import ServerFailure
 from triplelake.pool.protect import protect
+from triplelake.pool.protocol import CompletionClient
 from triplelake.pool.router import Router, Stopped
 from triplelake.prompt.grammar import Engine, literal_grammar
 from triplelake.prompt.look import LookRenderer
 from triplelake.prompt.profile import ModelProfile
-from triplelake.prompt.prompts import LANGS
 from triplelake.triples.derive import Derivation
-from triplelake.types import Completion, Lang, Request
+from triplelake.types import LANGS, Completion, Lang, Request
 
 log = logging.getLogger(__name__)
 
@@ -110,7 +109,7 @@ def spelled(completion: Completion, word: str) -> float | None:
     return round(total, _DIGITS) if begun >= len(word) else None
 
 
-def second_look(server: LlamaServer, renderer: LookRenderer, engine: Engine) -> SecondLook:
+def second_look(server: CompletionClient, renderer: LookRenderer, engine: Engine) -> SecondLook:
     """How the triples are asked about at a pool of which a server counts the tokens.
 
     Raises:

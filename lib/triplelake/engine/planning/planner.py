@@ -22,11 +22,11 @@ from triplelake.engine.planning.losses import counted_losses, find_losses
 from triplelake.engine.planning.plan import Plan
 from triplelake.engine.planning.reread import find_reread
 from triplelake.engine.planning.source import Source
-from triplelake.prompt.prompts import LANGS
 from triplelake.tables.current import Decision
 from triplelake.tables.schemas import ATTEMPTS, CHUNKS, DOCUMENTS, PLANS, SEQUENCE, VERSION_COLUMNS
 from triplelake.tables.store import Store
 from triplelake.tables.views import select
+from triplelake.types import LANGS
 
 _PLAN = tuple(field.name for field in fields(Plan))
 _SHOWN = 3

@@ -71,7 +71,7 @@ def build_grammar(
         engine: the language that the server reads.
         request: with `constrain`, subject and object are spans of its chunk, title or context.
         ontology: its relations' names in the request's language are the predicates, and its patterns limit the
-            objects; None admits free predicates: up to 12 characters in Chinese, up to 4 words else.
+            objects; None admits free predicates, as long as `FREE_PREDICATES` says.
         answer: with `verify` the grammar depends on the request's language only.
         form: how the answer is written.
     """

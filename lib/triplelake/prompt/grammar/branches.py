@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from triplelake.prompt.grammar.objects import matching_objects
@@ -10,19 +11,32 @@ from triplelake.prompt.grammar.spans import Material
 from triplelake.prompt.ontology import Ontology
 from triplelake.types import Lang
 
-FREE_LETTERS = "A-Za-zÀ-ÖØ-öø-ɏΑ-ΡΣ-ώА-яЁёҐґІіЇїЄєぁ-ゖァ-ヺ가-힣"
-"""Letters of a free predicate's words (Latin, Greek, Cyrillic, Kana, Hangul), in ranges that both languages read."""
-
-FREE_HAN = "㐀-䶿一-鿿々〇"
-"""Characters of a free predicate in Chinese."""
-
-FREE_HAN_MAX = 12
-FREE_WORDS_MAX = 4
-FREE_WORD_CHARS_MAX = 20
-
 PLAIN_CLASS_EXCLUDES = r'"\\<>\[\]{}|\x00-\x1F\x7F-\x9F'
 """What no entity of a static grammar holds, as both grammar languages write it in a class: what JSON would escape,
 and the brackets and bars of which control tokens are made."""
+
+
+@dataclass(frozen=True, slots=True)
+class FreePredicate:
+    """What a free predicate is made of: words with a space between them.
+
+    Args:
+        chars: of its words, in ranges that both grammar languages read in a class.
+        most_chars: of a word.
+        most_words: 1 in a language that writes no spaces.
+    """
+
+    chars: str
+    most_chars: int
+    most_words: int = 1
+
+
+_HAN = FreePredicate("㐀-䶿一-鿿々〇", most_chars=12)
+# Latin, Greek, Cyrillic, Kana, Hangul.
+_WORDS = FreePredicate("A-Za-zÀ-ÖØ-öø-ɏΑ-ΡΣ-ώА-яЁёҐґІіЇїЄєぁ-ゖァ-ヺ가-힣", most_chars=20, most_words=4)
+
+FREE_PREDICATES: Mapping[Lang, FreePredicate] = {"zh-Hans": _HAN, "zh-Hant": _HAN, "en": _WORDS}
+"""What a free predicate is made of in each language."""
 
 
 @dataclass(frozen=True, slots=True)

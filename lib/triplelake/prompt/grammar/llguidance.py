@@ -12,15 +12,7 @@ from collections.abc import Sequence
 
 from triplelake.prompt.answer_form import AnswerForm
 from triplelake.prompt.grammar.automaton import Parting, entity_automaton, partings
-from triplelake.prompt.grammar.branches import (
-    FREE_HAN,
-    FREE_HAN_MAX,
-    FREE_LETTERS,
-    FREE_WORD_CHARS_MAX,
-    FREE_WORDS_MAX,
-    PLAIN_CLASS_EXCLUDES,
-    Branch,
-)
+from triplelake.prompt.grammar.branches import FREE_PREDICATES, PLAIN_CLASS_EXCLUDES, Branch
 from triplelake.prompt.grammar.skeleton import Language, answer_rules
 from triplelake.prompt.grammar.spans import Material
 from triplelake.types import Lang
@@ -58,10 +50,9 @@ def _entity_rule(parting: Parting) -> str:
 
 
 def _free_predicate(lang: Lang) -> str:
-    if lang == "en":
-        word = f"[{FREE_LETTERS}]{{1,{FREE_WORD_CHARS_MAX}}}"
-        return f"/{word}( {word}){{0,{FREE_WORDS_MAX - 1}}}/"
-    return f"/[{FREE_HAN}]{{1,{FREE_HAN_MAX}}}/"
+    free = FREE_PREDICATES[lang]
+    word = f"[{free.chars}]{{1,{free.most_chars}}}"
+    return f"/{word}/" if free.most_words == 1 else f"/{word}( {word}){{0,{free.most_words - 1}}}/"
 
 
 def _literal(text: str) -> str:

@@ -26,8 +26,8 @@ from triplelake.evaluate.gold import GoldDocument
 from triplelake.pool.survey import Away
 from triplelake.prompt.fewshot import Example, check_spans
 from triplelake.prompt.ontology_file import load_ontology
-from triplelake.prompt.prompts import LANGS, load_prompts
-from triplelake.types import Lang
+from triplelake.prompt.prompts import load_prompts
+from triplelake.types import LANGS, Lang
 
 ROOT = Path(__file__).parents[4]
 OWN = "relations:\n  - {id: owns, name_zh: 拥有, name_en: owns}\n"

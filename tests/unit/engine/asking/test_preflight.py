@@ -23,10 +23,9 @@ from triplelake.engine.asking.preflight import ask_patiently, known, preflight
 from triplelake.errors import PoolError
 from triplelake.pool.client import LlamaServer
 from triplelake.pool.protocol import Watch
-from triplelake.prompt.prompts import LANGS
 from triplelake.triples.parse import parse_answer
 from triplelake.triples.repeats import Repeats
-from triplelake.types import Request
+from triplelake.types import LANGS, Request
 
 OWN = """\
 relations:

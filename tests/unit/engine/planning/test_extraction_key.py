@@ -12,8 +12,8 @@ from triplelake.config import Settings, load_settings
 from triplelake.engine.planning.keys import command_hash, content_hashes, extraction_key
 from triplelake.prompt.fewshot import Example
 from triplelake.prompt.ontology_file import load_ontology
-from triplelake.prompt.prompts import LANGS, load_prompts
-from triplelake.types import Lang
+from triplelake.prompt.prompts import load_prompts
+from triplelake.types import LANGS, Lang
 
 SAME: dict[str, Any] = {"fingerprint": "a model", "engine": "gbnf", "prompt": ("relations", "prefix")}
 ONTOLOGY = load_ontology("ontologies/general.yaml")
