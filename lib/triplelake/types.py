@@ -11,6 +11,9 @@ from triplelake.codes import Code
 Lang = Literal["zh-Hans", "zh-Hant", "en"]
 """The language a text is asked in: Simplified Chinese, Traditional Chinese, English."""
 
+PageLang = Literal["zh", "en"]
+"""The language in which a page or a plot speaks to people; Chinese is Simplified there."""
+
 SpanSource = Literal["chunk", "title", "context"]
 Grounding = Literal["exact", "normalised", "none"]
 AttemptStatus = Literal["ok", "empty", "failed"]
