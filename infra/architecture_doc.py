@@ -18,12 +18,11 @@ from triplelake.codes import CODES, Words
 from triplelake.config import FORMATS, Settings, leaves
 from triplelake.export.choice import ENDINGS
 from triplelake.prompt.answer_form import FormName
-from triplelake.prompt.grammar import Engine
 from triplelake.prompt.profile import Template
 from triplelake.tables.current import DECIDED, Decision
 from triplelake.tables.schemas import ATTEMPTS, CHUNKS, DOCUMENTS, PLANS, REQUESTS, RUNS, TABLES, TRIPLES, Table
 from triplelake.tables.views import VIEWS
-from triplelake.types import AttemptStatus, DocumentState, Grounding, Lang, RunCommand, RunStatus
+from triplelake.types import AttemptStatus, DocumentState, GrammarEngine, Grounding, Lang, RunCommand, RunStatus
 
 ROOT = Path(__file__).resolve().parents[1]
 LIBRARY = ROOT / "lib" / "triplelake"
@@ -287,7 +286,7 @@ def _kind_table(of: Callable[[Words], str]) -> str:
     known: Mapping[str, Iterable[str]] = {
         "format": (each for each in FORMATS if each != "auto"),
         "lang": get_args(Lang),
-        "engine": get_args(Engine),
+        "engine": get_args(GrammarEngine),
         "form": get_args(FormName),
         "template": get_args(Template),
         "export": ENDINGS,

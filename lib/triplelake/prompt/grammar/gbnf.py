@@ -19,7 +19,7 @@ from triplelake.prompt.grammar.branches import (
     PLAIN_CLASS_EXCLUDES,
     Branch,
 )
-from triplelake.prompt.grammar.skeleton import Language, answer_rules
+from triplelake.prompt.grammar.skeleton import Dialect, Language, answer_rules
 from triplelake.prompt.grammar.spans import Material
 from triplelake.types import Lang
 
@@ -67,3 +67,4 @@ def _literal(text: str) -> str:
 
 
 GBNF = Language("root", "e0", "{} ::= {}".format, str, _literal, _free_predicate)
+DIALECT = Dialect(GBNF, grounded, static)
