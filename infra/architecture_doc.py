@@ -16,7 +16,7 @@ import networkx as nx
 
 from triplelake.codes import CODES, Words
 from triplelake.config import FORMATS, Settings, leaves
-from triplelake.export.choice import ENDINGS
+from triplelake.export.choice import FORMS
 from triplelake.prompt.answer_form import FormName
 from triplelake.prompt.profile import Template
 from triplelake.tables.current import DECIDED, Decision
@@ -289,7 +289,7 @@ def _kind_table(of: Callable[[Words], str]) -> str:
         "engine": get_args(GrammarEngine),
         "form": get_args(FormName),
         "template": get_args(Template),
-        "export": ENDINGS,
+        "export": FORMS,
     }
     rows = [(of(_KINDS[name]), ", ".join(f"`{value}`" for value in values)) for name, values in known.items()]
     return _table([of(_HEADS[name]) for name in ("kind", "known")], rows)
