@@ -16,14 +16,13 @@ import networkx as nx
 
 from triplelake.codes import CODES, Words
 from triplelake.config import FORMATS, Settings, leaves
-from triplelake.export.choice import ENDINGS
+from triplelake.export.choice import FORMS
 from triplelake.prompt.answer_form import FormName
-from triplelake.prompt.grammar import Engine
 from triplelake.prompt.profile import Template
 from triplelake.tables.current import DECIDED, Decision
 from triplelake.tables.schemas import ATTEMPTS, CHUNKS, DOCUMENTS, PLANS, REQUESTS, RUNS, TABLES, TRIPLES, Table
 from triplelake.tables.views import VIEWS
-from triplelake.types import LANGS, AttemptStatus, DocumentState, Grounding, RunCommand, RunStatus
+from triplelake.types import LANGS, AttemptStatus, DocumentState, GrammarEngine, Grounding, RunCommand, RunStatus
 
 ROOT = Path(__file__).resolve().parents[1]
 LIBRARY = ROOT / "lib" / "triplelake"
@@ -287,10 +286,10 @@ def _kind_table(of: Callable[[Words], str]) -> str:
     known: Mapping[str, Iterable[str]] = {
         "format": (each for each in FORMATS if each != "auto"),
         "lang": LANGS,
-        "engine": get_args(Engine),
+        "engine": get_args(GrammarEngine),
         "form": get_args(FormName),
         "template": get_args(Template),
-        "export": ENDINGS,
+        "export": FORMS,
     }
     rows = [(of(_KINDS[name]), ", ".join(f"`{value}`" for value in values)) for name, values in known.items()]
     return _table([of(_HEADS[name]) for name in ("kind", "known")], rows)

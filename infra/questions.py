@@ -31,8 +31,8 @@ from triplelake.engine.asking.open_pool import OpenPool, open_pool, read_prompt_
 from triplelake.errors import InputError
 from triplelake.pool.client import LlamaServer, completion_body
 from triplelake.pool.protect import protect
-from triplelake.prompt.grammar import Engine, build_grammar
-from triplelake.types import Record, Request
+from triplelake.prompt.grammar import build_grammar
+from triplelake.types import GrammarEngine, Record, Request
 
 _READ_FOR_EACH = 20
 """Chunks to draw one from: a corpus of terabytes is not read for a few hundred."""
@@ -93,7 +93,7 @@ def questions(settings: Settings, pool: OpenPool, count: int) -> Iterator[dict[s
                 ),
                 "grammars": {
                     engine: build_grammar(engine, request, method.ontology, method.answer, method.renderer.form)
-                    for engine in get_args(Engine)
+                    for engine in get_args(GrammarEngine)
                 },
             }
 

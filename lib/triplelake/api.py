@@ -190,12 +190,12 @@ class KnowledgeGraph:
         overwrite: bool = False,
         progress: bool = False,
     ) -> Exported:
-        """Write facts or triples for other tools, whole or not at all: CSV, JSON Lines, RDF, GraphML, Neo4j.
+        """Write facts or triples for other tools, whole or not at all; docs/export.md says what each format is for.
 
         Args:
-            to: file to write, also `.gz` or a URI; for `neo4j` a folder.
+            to: file to write, also `.gz` or a URI; a folder where the format is one.
             what: `facts`, or `triples`: every mention.
-            format: if the ending of `to` does not tell (docs/export.md has the formats).
+            format: if the ending of `to` does not tell; docs/options.md has the names, at `--format`.
             where: a condition of Spark SQL over the columns: `"documents > 1"`.
             predicates: only these relations.
             plain: CSV for programs: no byte order mark, no apostrophe before =, +, - and @.

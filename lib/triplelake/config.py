@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from triplelake.errors import UsageError
 from triplelake.filesystems import SECRETS_BELONG, local_file, masked
+from triplelake.types import GrammarEngine
 
 ENV_PREFIX = "TRIPLELAKE__"
 _SECRETS = frozenset({"api_key"})
@@ -24,7 +25,7 @@ CorpusFormat = Literal["auto", "json", "jsonl", "csv", "tsv", "text", "lines", "
 SPARK_READS: frozenset[CorpusFormat] = frozenset({"parquet", "delta", "table"})
 """Formats that Spark reads by itself; all others have readers of the project."""
 CorpusEncoding = Literal["auto", "utf-8", "gb18030", "big5", "utf-16"]
-GrammarEngine = Literal["auto", "llguidance", "gbnf"]
+WantedEngine = Literal["auto", GrammarEngine]
 LookKind = Literal["none", "yes_no"]
 
 
@@ -98,7 +99,7 @@ class AnswerSettings(_Section):
     grounding: Literal["constrain", "verify"] = Field(
         "constrain", description="`constrain`: the grammar admits only what the text holds; `verify`: align afterwards"
     )
-    grammar: GrammarEngine = Field("auto", description="grammar engine; `auto` probes the servers")
+    grammar: WantedEngine = Field("auto", description="grammar engine; `auto` probes the servers")
     max_triples: int = Field(8, ge=1, le=64, description="triples per chunk at most")
     max_entity_chars: int = Field(64, ge=4, le=200, description="code points of a subject or object at most")
     max_tokens: int = Field(320, ge=16, description="decoded tokens per answer at most")

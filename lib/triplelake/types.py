@@ -35,6 +35,12 @@ TRAITS: Mapping[Lang, LanguageTraits] = {
     "en": LanguageTraits("en"),
 }
 
+PageLang = Literal["zh", "en"]
+"""The language in which a page or a plot speaks to people; Chinese is Simplified there."""
+
+GrammarEngine = Literal["llguidance", "gbnf"]
+"""What makes a llama.cpp server keep to a grammar. A run uses the first of them that all its servers have."""
+
 SpanSource = Literal["chunk", "title", "context"]
 Grounding = Literal["exact", "normalised", "none"]
 AttemptStatus = Literal["ok", "empty", "failed"]

@@ -11,13 +11,13 @@ from triplelake.config import AnswerSettings
 from triplelake.evaluate.gold import Fact
 from triplelake.pool.client import LlamaServer
 from triplelake.pool.protect import protect
-from triplelake.prompt.grammar import Engine, build_grammar
+from triplelake.prompt.grammar import build_grammar
 from triplelake.prompt.ontology import Ontology
 from triplelake.prompt.render import Renderer
 from triplelake.triples.derive import derive
 from triplelake.triples.parse import AnswerError, parse_answer
 from triplelake.triples.repeats import Repeats
-from triplelake.types import Completion, Request
+from triplelake.types import Completion, GrammarEngine, Request
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class Ours:
     """An answer under a grammar of ours, parsed and grounded as a run does it."""
 
     def __init__(
-        self, server: LlamaServer, renderer: Renderer, ontology: Ontology, answer: AnswerSettings, engine: Engine
+        self, server: LlamaServer, renderer: Renderer, ontology: Ontology, answer: AnswerSettings, engine: GrammarEngine
     ) -> None:
         self._server = server
         self._renderer = renderer

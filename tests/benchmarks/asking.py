@@ -45,7 +45,7 @@ from triplelake.evaluate.ratios import f1, f1_gain
 from triplelake.evaluate.vocabulary import Vocabulary
 from triplelake.pool.client import LlamaServer
 from triplelake.pool.embedded import EmbeddedServer
-from triplelake.pool.survey import Engine, survey
+from triplelake.pool.survey import survey
 from triplelake.pool.window import windowed
 from triplelake.prompt.answer_form import FORMS, FormName, Listed
 from triplelake.prompt.grammar import triple_limit
@@ -58,7 +58,7 @@ from triplelake.prompt.retrieval import Gallery
 from triplelake.prompt.turns import Turns
 from triplelake.triples.parse import parse_answer
 from triplelake.triples.repeats import Repeats
-from triplelake.types import LANGS, Completion, Request
+from triplelake.types import LANGS, Completion, GrammarEngine, Request
 
 PLAIN = "plain"
 EMBEDDED = "embedded"
@@ -85,7 +85,7 @@ class Asker:
     """One model on an embedded server, asked with as many requests in flight as it has slots."""
 
     server: LlamaServer
-    engine: Engine
+    engine: GrammarEngine
     slots: int
     is_chat: bool
 

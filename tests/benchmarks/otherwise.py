@@ -31,7 +31,7 @@ from triplelake.pool.protect import protect
 from triplelake.pool.protocol import Finished
 from triplelake.prompt.answer_form import ARRAYS, AnswerForm, Listed
 from triplelake.prompt.fewshot import Example, answer, find_relation, ordered, usable
-from triplelake.prompt.grammar import Engine, gbnf, llguidance, names_works, triple_limit
+from triplelake.prompt.grammar import DIALECTS, names_works, triple_limit
 from triplelake.prompt.grammar.branches import branches
 from triplelake.prompt.grammar.spans import material
 from triplelake.prompt.ontology import Ontology
@@ -41,7 +41,7 @@ from triplelake.prompt.prompts import Prompt
 from triplelake.prompt.retrieval import Gallery
 from triplelake.prompt.turns import ServerTemplate, Turns
 from triplelake.triples.repeats import Repeats
-from triplelake.types import Completion, Lang, Request
+from triplelake.types import Completion, GrammarEngine, Lang, Request
 
 SIGN = "~"
 """Between the keys of a profile and the way, in the name of an arm."""
@@ -195,7 +195,7 @@ class Otherwise:
         self,
         way: Way,
         server: LlamaServer,
-        engine: Engine,
+        engine: GrammarEngine,
         prompt: Prompt,
         ontology: Ontology,
         profile: ModelProfile,
@@ -330,22 +330,22 @@ class Otherwise:
         spans = material(request, self._settings.max_entity_chars, quoted=names_works(self._ontology))
         allowed = branches(allowed_ontology, self._lang, spans) if any(spans.reaches) else []
         most = self._way.most(spans.words, self._lang, self._settings)
-        write = {"gbnf": gbnf.grounded, "llguidance": llguidance.grounded}[self._engine]
-        return write(spans, allowed, self._lang, most, self._form)
+        return DIALECTS[self._engine].grounded(spans, allowed, self._lang, most, self._form)
 
 
-def _names_grammar(engine: Engine, ontology: Ontology, lang: Lang) -> str:
+def _names_grammar(engine: GrammarEngine, ontology: Ontology, lang: Lang) -> str:
     """The grammar of a JSON array of relations, each at most once, in their order."""
-    literal = (llguidance.LARK if engine == "llguidance" else gbnf.GBNF).literal
-    names = [literal(json.dumps(relation.names[lang], ensure_ascii=False)) for relation in ontology.relations]
-    define = llguidance.LARK.define if engine == "llguidance" else gbnf.GBNF.define
-    rules = [define(llguidance.LARK.start if engine == "llguidance" else gbnf.GBNF.start, '"[" names? "]"')]
+    language = DIALECTS[engine].language
+    names = [language.literal(json.dumps(relation.names[lang], ensure_ascii=False)) for relation in ontology.relations]
+    rules = [language.define(language.start, '"[" names? "]"')]
     following = [*(f" more{rank}" for rank in range(1, len(names))), ""]
-    rules.append(define("names", " | ".join(f"{name}{then}" for name, then in zip(names, following, strict=True))))
+    rules.append(
+        language.define("names", " | ".join(f"{name}{then}" for name, then in zip(names, following, strict=True)))
+    )
     for rank, (name, then) in enumerate(zip(names, following, strict=True)):
         if rank:
-            rules.append(define(f"more{rank}", f'("," {name})?{then}'))
-    return (llguidance.HEADER if engine == "llguidance" else "") + "\n".join((*rules, ""))
+            rules.append(language.define(f"more{rank}", f'("," {name})?{then}'))
+    return language.header + "\n".join((*rules, ""))
 
 
 def _only(ontology: Ontology, wanted: Callable[[str], bool], lang: Lang) -> Ontology:

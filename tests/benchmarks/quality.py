@@ -35,12 +35,11 @@ from triplelake.pool.embedded import EmbeddedServer
 from triplelake.pool.survey import survey
 from triplelake.pool.window import windowed
 from triplelake.prompt.fewshot import Example
-from triplelake.prompt.grammar import Engine
 from triplelake.prompt.ontology import Ontology
 from triplelake.prompt.profile import ModelProfile, find_profile
 from triplelake.prompt.prompts import Prompt, load_prompts
 from triplelake.prompt.render import Renderer
-from triplelake.types import Completion, Lang, Request
+from triplelake.types import Completion, GrammarEngine, Lang, Request
 
 PLAIN = "json-schema"
 ARMS = (PLAIN, "constrain-llguidance", "constrain-gbnf", "verify")
@@ -70,7 +69,7 @@ class Bench:
     server: LlamaServer
     model: str
     slots: int
-    engine: Engine
+    engine: GrammarEngine
     profile: ModelProfile
     prompts: Mapping[Lang, Prompt]
     own_shots: Mapping[Lang, tuple[Example, ...]]
@@ -86,7 +85,7 @@ class Bench:
         if name == "verify":
             answer = self.answer.model_copy(update={"grounding": "verify"})
             return Ours(self.server, renderer, ontology, answer, self.engine)
-        engine: Engine = "gbnf" if name == "constrain-gbnf" else "llguidance"
+        engine: GrammarEngine = "gbnf" if name == "constrain-gbnf" else "llguidance"
         return Ours(self.server, renderer, ontology, self.answer, engine)
 
     def run(self, name: str, task: Task) -> tuple[Result, list[Counts]]:

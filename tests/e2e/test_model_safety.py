@@ -11,7 +11,7 @@ from triplelake.config import AnswerSettings, conf_dir
 from triplelake.pool.client import LlamaServer
 from triplelake.pool.endpoints import Endpoint
 from triplelake.pool.protect import protect
-from triplelake.prompt.grammar import Engine, build_grammar
+from triplelake.prompt.grammar import build_grammar
 from triplelake.prompt.ontology import Ontology
 from triplelake.prompt.ontology_file import load_ontology
 from triplelake.prompt.profile import find_profile
@@ -19,7 +19,7 @@ from triplelake.prompt.prompts import load_prompts
 from triplelake.prompt.render import Renderer
 from triplelake.text import detect_language
 from triplelake.triples.derive import derive
-from triplelake.types import LANGS, Request
+from triplelake.types import LANGS, GrammarEngine, Request
 
 pytestmark = pytest.mark.model
 
@@ -56,7 +56,9 @@ def test_no_text_of_a_document_becomes_a_special_token(llama_server: Endpoint, t
 
 @pytest.mark.parametrize("engine", ["llguidance", "gbnf"])
 @pytest.mark.parametrize("text", HOSTILE)
-def test_a_hostile_document_is_answered_like_any_other(llama_server: Endpoint, text: str, engine: Engine) -> None:
+def test_a_hostile_document_is_answered_like_any_other(
+    llama_server: Endpoint, text: str, engine: GrammarEngine
+) -> None:
     client = LlamaServer(llama_server, 120)
     asked = request(text)
     prompt = protect(renderer().render(asked).parts, client.tokenize)

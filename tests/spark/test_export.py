@@ -14,6 +14,7 @@ from rich.console import Console
 
 from triplelake.commands.export import Choice, export
 from triplelake.errors import UsageError
+from triplelake.export.choice import FORMS
 from triplelake.tables.schemas import DOCUMENTS, TRIPLES, Table
 from triplelake.tables.store import Store
 
@@ -61,13 +62,13 @@ def test_what_is_selected_is_written_whole(store: Store, tmp_path: Path) -> None
     said = Console(file=io.StringIO(), width=400)
 
     facts = tmp_path / "facts.csv"
-    export(Choice(store.output, str(facts), "csv", where="mentions > 1"), said)
+    export(Choice(store.output, str(facts), FORMS["csv"], where="mentions > 1"), said)
     (fact,) = _read(facts, "utf-8-sig")
     assert list(fact)[:3] == ["subject", "predicate", "object"]
     assert (fact["subject"], fact["mentions"], fact["documents"]) == ("林若兰", "2", "1")
 
     folder = tmp_path / "知识 图"
-    export(Choice(store.output, str(folder), "neo4j", what="triples"), said)
+    export(Choice(store.output, str(folder), FORMS["neo4j"], what="triples"), said)
     nodes, relationships = _read(folder / "nodes.csv"), _read(folder / "relationships.csv")
     assert sorted(node["entity_id:ID"] for node in nodes) == ["id 临川", "id 云梦", "id 他", "id 林若兰"]
     assert {node["name"]: node[":LABEL"] for node in nodes}["云梦"] == "Entity;place"
@@ -77,7 +78,7 @@ def test_what_is_selected_is_written_whole(store: Store, tmp_path: Path) -> None
     }
 
     quads = tmp_path / "kg.nq"
-    export(Choice(store.output, str(quads), "nquads", predicates=("located_in",)), said)
+    export(Choice(store.output, str(quads), FORMS["nquads"], predicates=("located_in",)), said)
     assert "relation:located_in" in quads.read_text() and "relation:born_in" not in quads.read_text()
 
     assert isinstance(said.file, io.StringIO)
@@ -87,7 +88,7 @@ def test_what_is_selected_is_written_whole(store: Store, tmp_path: Path) -> None
     assert "--ontology names it" in told
 
     with pytest.raises(UsageError, match="--where mention > 1") as caught:
-        export(Choice(store.output, str(tmp_path / "no.csv"), "csv", where="mention > 1"), said)
+        export(Choice(store.output, str(tmp_path / "no.csv"), FORMS["csv"], where="mention > 1"), said)
     assert "mentions" in caught.value.remedy
     assert sorted(each.name for each in tmp_path.iterdir() if str(each) != store.output) == [
         "facts.csv",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import get_args
 
 from rich.console import Console
 
@@ -14,6 +15,7 @@ from triplelake.evaluate.calibrate import need_libraries
 from triplelake.evaluate.gold import READERS, gold_format
 from triplelake.evaluate.review import read_review
 from triplelake.prompt.files import check_new
+from triplelake.types import PageLang
 
 _EXAMPLES = (
     Example("by gold triples", "triplelake calibrate --output out/kg --gold gold.jsonl"),
@@ -53,7 +55,7 @@ def calibrate_parser() -> Parser:
         help="file to write (calibration.yaml)",
     )
     add("--plot", type=file_here, metavar="FILE", help="SVG file of the reliability plot (beside --to)")
-    add("--lang", choices=("zh", "en"), default="en", help="language of the plot (en)")
+    add("--lang", choices=get_args(PageLang), default="en", help="language of the plot (en)")
     add("--overwrite", action="store_true", help="replace an earlier file")
     return parser
 

@@ -9,7 +9,7 @@ from rich.console import Console
 from triplelake.cli.guard import guarded
 from triplelake.cli.parsing import Example, Parser, command_parser
 from triplelake.cli.training import FORMATS, TRAINING, add_training, refuse_training_options, training_command
-from triplelake.export.choice import ENDINGS, chosen_form
+from triplelake.export.choice import FORMS, chosen_form
 
 _EXAMPLES = (
     Example("facts for a spreadsheet", "triplelake export --output out/kg --to facts.csv"),
@@ -50,15 +50,16 @@ def export_parser() -> Parser:
     add("--where", metavar="SQL", help='only rows of which this is true: "documents > 1"')
     add("--predicate", nargs="+", default=[], metavar="ID", help="only these relations")
     add = parser.add_argument_group("where to, and in which form").add_argument
+    folders = " and ".join(f"`{name}`" for name in (*(name for name, kind in FORMS.items() if kind.folder), TRAINING))
     add(
         "--to",
         required=True,
         metavar="FILE",
-        help="file to write, also .gz or a URI; for `neo4j` and `training` a folder",
+        help=f"file to write, also .gz or a URI; for {folders} a folder",
     )
     add(
         "--format",
-        choices=tuple(dict.fromkeys((*ENDINGS, *FORMATS))),
+        choices=tuple(dict.fromkeys((*FORMS, *FORMATS))),
         help="if the ending of --to does not tell; of `training`: jsonl (default) or messages",
     )
     add("--plain", action="store_true", help="CSV for programs: no byte order mark, no apostrophe before =, +, - and @")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import get_args
 
 from rich.console import Console
 
 from triplelake.cli.guard import guarded
 from triplelake.cli.parsing import Example, Parser, command_parser
 from triplelake.report.model import SHOWN_DOCUMENTS
+from triplelake.types import PageLang
 
 _EXAMPLES = (
     Example("a page to look at", "triplelake report --output out/kg --to report.html"),
@@ -44,7 +46,7 @@ def report_parser() -> Parser:
     add("--documents", type=int, default=SHOWN_DOCUMENTS, metavar="N", help=shown)
     add = parser.add_argument_group("the page").add_argument
     add("--to", required=True, metavar="FILE", help="HTML file to write, or a URI")
-    add("--lang", choices=("zh", "en"), default="en", help="language of the page (en)")
+    add("--lang", choices=get_args(PageLang), default="en", help="language of the page (en)")
     add("--overwrite", action="store_true", help="replace an earlier file")
     return parser
 

@@ -20,14 +20,9 @@ from rich.filesize import decimal
 
 from triplelake.console import say
 from triplelake.errors import Interrupted, UsageError
-from triplelake.export import neo4j
-from triplelake.export.delimited import Csv
-from triplelake.export.form import File, Form, Lines, Part, Row, Source
-from triplelake.export.graphml import GraphMl
-from triplelake.export.json_lines import JsonLines
-from triplelake.export.nquads import Names, NQuads
+from triplelake.export.form import File, Form, FormKind, FormOptions, Lines, Part, Row, Source
+from triplelake.export.iris import Names
 from triplelake.export.target import ExportWriter, Target
-from triplelake.prompt.ontology import Ontology
 from triplelake.prompt.ontology_file import load_ontology
 from triplelake.spark import open_session
 from triplelake.tables.ontology import stored_ontology
@@ -51,8 +46,8 @@ class Choice:
 
     Args:
         output: path, or `catalog.schema`, of the tables.
-        to: path or URI of the file; of the folder for `neo4j`.
-        form: one of `triplelake.export.choice.ENDINGS`.
+        to: path or URI of the file; of the folder where the form makes one.
+        form: one of `triplelake.export.choice.FORMS`.
         where: a condition of Spark SQL over the columns of the view.
         predicates: only these; empty for all.
         plain: CSV without byte order mark and apostrophes.
@@ -62,7 +57,7 @@ class Choice:
 
     output: str
     to: str
-    form: str
+    form: FormKind
     what: What = "facts"
     where: str | None = None
     predicates: tuple[str, ...] = ()
@@ -77,7 +72,7 @@ class Exported:
     """What was written.
 
     Args:
-        to: the file, or the folder for `neo4j`.
+        to: the file, or the folder where the form makes one.
         rows: facts or triples.
         bytes: of all files.
     """
@@ -102,18 +97,17 @@ def export(choice: Choice, console: Console, spark: SparkSession | None = None) 
     # What is wrong with the words is told before Spark is started.
     names = Names(choice.base_iri)
     ontology = load_ontology(choice.ontology) if choice.ontology else None
-    folder = frozenset({neo4j.NODES, neo4j.RELATIONSHIPS}) if choice.form == "neo4j" else frozenset[str]()
-    target = Target(choice.to, folder, choice.overwrite)
+    target = Target(choice.to, choice.form.folder, choice.overwrite)
     target.check()
     spark = open_session("triplelake export", spark)
     spark.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", _ROWS_PER_BATCH)
     store = Store(spark, choice.output)
     store.require()
-    if choice.form == "nquads" and choice.ontology is None:
+    if choice.form.names_relations and choice.ontology is None:
         ontology = stored_ontology(store)
         if ontology is None:
             say(console, "Names:    the ontology of the newest run is not there; --ontology names it")
-    job = _Job(choice, console, _form(choice, names, ontology))
+    job = _Job(choice, console, choice.form.make(FormOptions(names, ontology, choice.plain)))
     rows = job.selected(Views(store, fixed=True)[_VIEWS[choice.what]])
     try:
         with target.writing() as writer:
@@ -169,8 +163,8 @@ class _Job:
         say(self.console, f"Wrote:    {self.choice.to}: {self._count()}, {decimal(size)}")
         if note := self.form.note(self.marks):
             say(self.console, f"Note:     {note}")
-        if self.choice.form == "neo4j":
-            say(self.console, f"Load it:  {neo4j.command(Path(target.path), self.marks)}")
+        if self.choice.form.load:
+            say(self.console, f"Load it:  {self.choice.form.load(Path(target.path), self.marks)}")
 
     def _count(self) -> str:
         return f"{self.rows:,} {self.choice.what if self.rows != 1 else self.choice.what.removesuffix('s')}"
@@ -215,14 +209,3 @@ def _encoded(part: Part, batches: Iterable[_Batch]) -> Iterator[pa.RecordBatch]:
     for batch in batches:
         lines = part.lines(batch.to_pylist())
         yield pa.RecordBatch.from_pydict({"text": [lines.text], "rows": [lines.rows], "marks": [lines.marks]})
-
-
-def _form(choice: Choice, names: Names, ontology: Ontology | None) -> Form:
-    forms: dict[str, Form] = {
-        "csv": Csv(spreadsheet=not choice.plain),
-        "jsonl": JsonLines(),
-        "nquads": NQuads(names, ontology),
-        "graphml": GraphMl(),
-        "neo4j": neo4j.Neo4j(),
-    }
-    return forms[choice.form]

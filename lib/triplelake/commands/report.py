@@ -11,11 +11,11 @@ from triplelake.prompt.ontology_file import load_ontology
 from triplelake.report.gather import gather
 from triplelake.report.model import SHOWN_DOCUMENTS
 from triplelake.report.page import page
-from triplelake.report.words import PageLang
 from triplelake.spark import open_session
 from triplelake.tables.ontology import stored_ontology
 from triplelake.tables.store import Store
 from triplelake.tables.views import Views
+from triplelake.types import PageLang
 
 
 def make_report(

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal
 
 from triplelake.errors import OutputError
 from triplelake.evaluate.sureness import Bin
+from triplelake.types import PageLang
 
-_WORDS = {
+_WORDS: Mapping[PageLang, tuple[str, str, str]] = {
     "en": ("confidence", "share of right triples", "{} triples in each of {} groups; the bars are intervals of 95 %"),
     "zh": ("置信度", "正确三元组的比例", "分为{1}组，每组约{0}个三元组；竖线是95%的区间"),
 }
 
 
-def draw(bins: Sequence[Bin], file: Path, *, lang: Literal["zh", "en"]) -> None:
+def draw(bins: Sequence[Bin], file: Path, *, lang: PageLang) -> None:
     """Draw the bins of a `Quality`.
 
     Raises:

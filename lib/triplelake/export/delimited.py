@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from triplelake.export.form import File, Lines, Part, Row, plain
+from triplelake.export.form import File, FormKind, Lines, Part, Row, plain
 from triplelake.spreadsheets import rows_of_cells, without_formula
 
 _BYTE_ORDER_MARK = "\ufeff"
@@ -46,3 +46,6 @@ class Csv:
             f"{marks:,} cells begin like a formula and have an apostrophe in front, so that a spreadsheet shows them "
             "as text; --plain leaves it out"
         )
+
+
+CSV = FormKind("csv", ".csv", lambda options: Csv(spreadsheet=not options.plain))

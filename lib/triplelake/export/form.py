@@ -9,9 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import pyarrow as pa
+
+from triplelake.export.iris import Names
+from triplelake.prompt.ontology import Ontology
 
 Row = Mapping[str, Any]
 
@@ -66,6 +70,44 @@ class Form(Protocol):
 
     def note(self, marks: int) -> str:
         """What a person should know of the marks; empty if nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class FormOptions:
+    """What a person can ask of the forms; each form takes what concerns it.
+
+    Args:
+        names: the IRIs of RDF.
+        ontology: names the relations, each in the languages that it has; None: they have no names.
+        plain: CSV without byte order mark and apostrophes.
+    """
+
+    names: Names
+    ontology: Ontology | None = None
+    plain: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FormKind:
+    """A form as it is offered, and what must be known of it before it is made.
+
+    Args:
+        name: what `--format` calls it.
+        ending: of its file; empty where it makes a folder.
+        make: the form itself, as the options say.
+        folder: the names of the files in its folder; empty where it makes one file.
+        tool: what reads its folder, in words for a person.
+        names_relations: whether it writes the names of relations, so that an ontology has to be found.
+        load: the command line that loads what was written, by its path and the marks; None where there is none.
+    """
+
+    name: str
+    ending: str
+    make: Callable[[FormOptions], Form]
+    folder: frozenset[str] = frozenset()
+    tool: str = ""
+    names_relations: bool = False
+    load: Callable[[Path, int], str] | None = None
 
 
 def plain(value: object) -> object:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from triplelake.export.form import File, Lines, Part, Row, plain
+from triplelake.export.form import File, FormKind, Lines, Part, Row, plain
 from triplelake.export.xml_text import xml_text
 
 _HEAD = """\
@@ -58,6 +58,9 @@ class GraphMl:
     def note(self, marks: int) -> str:
         replaced = f"{marks:,} characters that XML cannot hold were replaced by U+FFFD; " if marks else ""
         return f"{replaced}Gephi merges the edges between the same two nodes into one, so that it shows fewer"
+
+
+GRAPHML = FormKind("graphml", ".graphml", lambda options: GraphMl())
 
 
 class _Text:

@@ -9,7 +9,7 @@ from datetime import datetime
 
 import pyarrow as pa
 
-from triplelake.export.form import File, Lines, Part, Row
+from triplelake.export.form import File, FormKind, Lines, Part, Row
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,9 @@ class JsonLines:
 
     def note(self, marks: int) -> str:
         return ""
+
+
+JSON_LINES = FormKind("jsonl", ".jsonl", lambda options: JsonLines())
 
 
 def _other(value: object) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from triplelake.export.form import LIST_SEPARATOR, File, Lines, Part, Row, plain
+from triplelake.export.form import LIST_SEPARATOR, File, FormKind, Lines, Part, Row, plain
 from triplelake.spreadsheets import rows_of_cells
 
 NODES, RELATIONSHIPS = "nodes.csv", "relationships.csv"
@@ -39,13 +39,18 @@ class Neo4j:
         return ""
 
 
-def command(folder: Path, marks: int) -> str:
+def _load(folder: Path, marks: int) -> str:
     """The command line that loads a folder into the database `neo4j`, which must not hold anything yet."""
     words = ["neo4j-admin", "database", "import", "full", "neo4j"]
     words += [f"--nodes={folder / NODES}", f"--relationships={folder / RELATIONSHIPS}"]
     if marks:
         words.append("--multiline-fields=true")
     return shlex.join(words)
+
+
+NEO4J = FormKind(
+    "neo4j", "", lambda options: Neo4j(), folder=frozenset({NODES, RELATIONSHIPS}), tool="Neo4j", load=_load
+)
 
 
 def _lines(cells: Sequence[Sequence[object]]) -> Lines:

@@ -17,13 +17,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-from urllib.parse import quote
 
 import pyarrow as pa
 from pyoxigraph import DefaultGraph, Literal, NamedNode, Quad, RdfFormat, serialize
 
-from triplelake.errors import UsageError
-from triplelake.export.form import File, Lines, Part, Row
+from triplelake.export.form import File, FormKind, Lines, Part, Row
+from triplelake.export.iris import Names
 from triplelake.prompt.ontology import Ontology, Relation
 
 _RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
@@ -35,35 +34,7 @@ _FROM = NamedNode("http://www.w3.org/ns/prov#wasDerivedFrom")
 
 _TEXT_OF_DOCUMENT = "evidence"
 _IN_THE_TRIPLE = frozenset({"subject_id", "predicate", "object_id"})
-_BASE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:(?:.*[:/#])?")
 _HAN = re.compile(r"[\u3400-\u9fff\U00020000-\U0003ffff]")
-
-
-@dataclass(frozen=True, slots=True)
-class Names:
-    """The IRIs of an export.
-
-    Args:
-        base: what all of them begin with; ends with `:`, `/` or `#`.
-    """
-
-    base: str
-
-    def __post_init__(self) -> None:
-        try:
-            NamedNode(self.base)
-        except ValueError as error:
-            raise UsageError(f"--base-iri {self.base}", f"is no IRI: {error}", _EXAMPLE) from None
-        if not _BASE.fullmatch(self.base):
-            raise UsageError(f"--base-iri {self.base}", "does not end with `:`, `/` or `#`", _EXAMPLE)
-
-    def of(self, kind: str, name: str) -> NamedNode:
-        """The IRI of an `entity`, `relation`, `type`, `document`, `fact`, `triple` or `column`."""
-        separator = ":" if self.base.endswith(":") else "/"
-        return NamedNode(f"{self.base}{kind}{separator}{quote(name, safe='')}")
-
-
-_EXAMPLE = "Examples: urn:triplelake:, https://example.org/kg/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +96,9 @@ class NQuads:
                 if each is not None:
                     lang = row.get("lang") if column == _TEXT_OF_DOCUMENT else None
                     yield _said(graph, self.names.of("column", column), _literal(each, lang))
+
+
+N_QUADS = FormKind("nquads", ".nq", lambda options: NQuads(options.names, options.ontology), names_relations=True)
 
 
 def _said(node: NamedNode, predicate: NamedNode, value: NamedNode | Literal) -> Quad:

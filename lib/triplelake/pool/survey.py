@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import closing
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import get_args
 
 from tenacity import Retrying, retry_if_exception, stop_after_delay, stop_when_event_set, wait_fixed
 from tenacity.nap import sleep_using_event
 
 from triplelake.codes import Code
-from triplelake.config import GrammarEngine
+from triplelake.config import WantedEngine
 from triplelake.errors import PoolError
 from triplelake.pool.adapters import loaded_adapters, wrong_adapters
 from triplelake.pool.addresses import of_plain
@@ -25,12 +25,11 @@ from triplelake.pool.client_factory import new_client
 from triplelake.pool.endpoints import Endpoint
 from triplelake.pool.failures import ServerFailure
 from triplelake.pool.protocol import CompletionClient
-
-Engine = Literal["llguidance", "gbnf"]
+from triplelake.types import GrammarEngine
 
 # No model says this unless it is made to.
 _PROBE_ANSWER = "zq-7-甲"
-_PROBES: dict[Engine, str] = {
+_PROBES: dict[GrammarEngine, str] = {
     "llguidance": f'%llguidance {{}}\nstart: "{_PROBE_ANSWER}"\n',
     "gbnf": f'root ::= "{_PROBE_ANSWER}"\n',
 }
@@ -70,7 +69,7 @@ class Survey:
     fingerprint: str
     alias: str
     n_ctx: int
-    engine: Engine
+    engine: GrammarEngine
     away: tuple[Away, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -81,14 +80,14 @@ class _SurveyedServer:
     fingerprint: str
     alias: str
     n_ctx: int
-    engines: frozenset[Engine]
+    engines: frozenset[GrammarEngine]
     notes: tuple[str, ...]
 
 
 def survey(
     endpoints: Sequence[Endpoint],
     *,
-    wanted_grammar: GrammarEngine,
+    wanted_grammar: WantedEngine,
     timeout_s: float,
     loading_wait_s: float = _LOADING_WAIT_S,
     loading_pause_s: float = _LOADING_PAUSE_S,
@@ -100,7 +99,7 @@ def survey(
     it should be, is somebody's mistake and ends it.
 
     Args:
-        wanted_grammar: an engine, or `auto` for `llguidance` where all have it, else `gbnf`.
+        wanted_grammar: an engine, or `auto` for the first of `GrammarEngine` that all have.
         timeout_s: seconds to wait for one answer.
         loading_wait_s, loading_pause_s: how long and how often to ask a server that loads its model.
         settle_s: how long to wait for such servers once another one is ready.
@@ -110,7 +109,7 @@ def survey(
             answers with an adapter of which its name does not tell, or two serve different models. It names them and
             says what to do.
     """
-    candidates: tuple[Engine, ...] = ("llguidance", "gbnf") if wanted_grammar == "auto" else (wanted_grammar,)
+    candidates: tuple[GrammarEngine, ...] = get_args(GrammarEngine) if wanted_grammar == "auto" else (wanted_grammar,)
     over = threading.Event()
 
     def look(endpoint: Endpoint) -> _SurveyedServer | Away:
@@ -194,7 +193,7 @@ def declared_name(alias: str) -> str:
     return re.split(r"[\\/]", alias)[-1] if is_path else alias
 
 
-def _look(endpoint: Endpoint, candidates: Sequence[Engine], timeout_s: float) -> _SurveyedServer:
+def _look(endpoint: Endpoint, candidates: Sequence[GrammarEngine], timeout_s: float) -> _SurveyedServer:
     server = new_client(endpoint, timeout_s)
     try:
         props = server.props()
@@ -269,7 +268,7 @@ def _unlike(found: Sequence[_SurveyedServer]) -> Iterator[str]:
         )
 
 
-def _follows(server: CompletionClient, engine: Engine) -> bool:
+def _follows(server: CompletionClient, engine: GrammarEngine) -> bool:
     """Whether a server obeys a grammar of an engine; a refused (400) and an ignored one are both a no."""
     try:
         answer = server.complete("1 + 1 =", grammar=_PROBES[engine], max_tokens=_PROBE_TOKENS)
@@ -280,7 +279,7 @@ def _follows(server: CompletionClient, engine: Engine) -> bool:
     return answer.text == _PROBE_ANSWER
 
 
-def _common_engine(found: Sequence[_SurveyedServer], candidates: Sequence[Engine]) -> Engine:
+def _common_engine(found: Sequence[_SurveyedServer], candidates: Sequence[GrammarEngine]) -> GrammarEngine:
     for engine in candidates:
         if all(engine in each.engines for each in found):
             return engine

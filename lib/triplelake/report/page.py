@@ -15,14 +15,16 @@ from triplelake.prompt.ontology import Ontology
 from triplelake.report.layout import WIDTH, layout
 from triplelake.report.marks import Piece, pieces
 from triplelake.report.model import Document, Report
-from triplelake.report.words import WORDS, PageLang
-from triplelake.types import Lang
+from triplelake.report.words import WORDS
+from triplelake.types import Lang, PageLang
 
 COLOURS = 10
 """Relations that have a colour of their own; the others share the grey one."""
 
 _TEMPLATES = Path(__file__).parent / "templates"
-_NAMES_IN: Mapping[PageLang, Lang] = {"zh": "zh-Hans", "en": "en"}
+_TAGS: Mapping[PageLang, Lang] = {"zh": "zh-Hans", "en": "en"}
+"""The tag of a page's language: a browser is told it, and relations are named in it."""
+
 _LONGEST_NAME = 14
 
 
@@ -64,7 +66,7 @@ def page(report: Report, lang: PageLang, ontology: Ontology | None) -> str:
         ontology: names the relations; those that it lacks are shown by their ids.
     """
     words = WORDS[lang]
-    names = {relation.id: relation.names[_NAMES_IN[lang]] for relation in ontology.relations} if ontology else {}
+    names = {relation.id: relation.names[_TAGS[lang]] for relation in ontology.relations} if ontology else {}
     colours = {relation.predicate: rank for rank, relation in enumerate(report.relations[:COLOURS])}
     lines, nodes, height = _drawing(report, names)
     script = (_TEMPLATES / "page.js").read_text(encoding="utf-8")
@@ -74,7 +76,7 @@ def page(report: Report, lang: PageLang, ontology: Ontology | None) -> str:
         .get_template("page.html")
         .render(
             report=report,
-            lang={"zh": "zh-Hans", "en": "en"}[lang],
+            lang=_TAGS[lang],
             words=words,
             script=Markup(script),
             script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),

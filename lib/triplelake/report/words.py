@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
 
-PageLang = Literal["zh", "en"]
+from triplelake.types import PageLang
 
 WORDS: Mapping[PageLang, Mapping[str, str]] = {
     "en": {

@@ -19,12 +19,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from triplelake.errors import UsageError
+from triplelake.export.choice import FORMS
 from triplelake.export.delimited import Csv
-from triplelake.export.form import Form
+from triplelake.export.form import Form, FormKind, FormOptions
 from triplelake.export.graphml import GraphMl
+from triplelake.export.iris import Names
 from triplelake.export.json_lines import JsonLines
 from triplelake.export.neo4j import NODES, RELATIONSHIPS, Neo4j
-from triplelake.export.nquads import Names, NQuads
+from triplelake.export.nquads import NQuads
 from triplelake.export.xml_text import xml_text
 from triplelake.prompt.ontology import Ontology, Relation
 
@@ -221,8 +223,9 @@ def test_times_and_counts_have_a_type_in_neo4j(fact: Make, rendered: Render) -> 
     assert {"mentions:long", "first_seen:datetime"} <= set(head)
 
 
-@pytest.mark.parametrize("form", [Csv(), JsonLines(), NQuads(NAMES, ONTOLOGY), GraphMl(), Neo4j()], ids=repr)
-def test_a_form_travels_to_a_task(form: Form, fact: Make) -> None:
+@pytest.mark.parametrize("kind", FORMS.values(), ids=FORMS)
+def test_a_form_travels_to_a_task(kind: FormKind, fact: Make) -> None:
+    form = kind.make(FormOptions(NAMES, ONTOLOGY))
     row = fact("林若兰", "临川")
     (part,) = [
         part for file in form.files(pa.table([[]], ["fact_id"]).schema) for part in file.parts if part.source == "rows"

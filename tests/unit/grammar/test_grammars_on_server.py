@@ -11,10 +11,10 @@ import requests
 
 from triplelake.config import AnswerSettings
 from triplelake.prompt.answer_form import FORMS, AnswerForm
-from triplelake.prompt.grammar import Engine, build_grammar
+from triplelake.prompt.grammar import build_grammar
 from triplelake.prompt.ontology import Ontology, Relation, Signature
 from triplelake.triples.parse import parse_answer
-from triplelake.types import Request
+from triplelake.types import GrammarEngine, Request
 
 pytestmark = pytest.mark.model
 
@@ -47,7 +47,11 @@ PROMPT = '甲写了《乙》。\n[["乙","作者","甲"]]\n丙写了《丁》。
 @pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
 @pytest.mark.parametrize("engine", ["llguidance", "gbnf"])
 def test_random_answers_are_grounded(
-    llama_server: Any, entities_of: Callable[[Request, int], set[str]], engine: Engine, name: str, form: AnswerForm
+    llama_server: Any,
+    entities_of: Callable[[Request, int], set[str]],
+    engine: GrammarEngine,
+    name: str,
+    form: AnswerForm,
 ) -> None:
     request = REQUESTS[name]
     settings = AnswerSettings()
@@ -69,7 +73,7 @@ def test_random_answers_are_grounded(
 
 @pytest.mark.parametrize("ontology", [ONTOLOGY, None], ids=["ontology", "open"])
 @pytest.mark.parametrize("engine", ["llguidance", "gbnf"])
-def test_static_grammars_are_followed(llama_server: Any, engine: Engine, ontology: Ontology | None) -> None:
+def test_static_grammars_are_followed(llama_server: Any, engine: GrammarEngine, ontology: Ontology | None) -> None:
     settings = AnswerSettings(grounding="verify")
     for lang in ("zh-Hans", "en"):
         grammar = build_grammar(engine, REQUESTS[lang], ontology, settings)

@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from triplelake.config import AnswerSettings
-from triplelake.prompt.grammar import Engine, build_grammar
+from triplelake.prompt.grammar import build_grammar
 from triplelake.readings import Reading, join_lines, readings
 from triplelake.text import unit_bounds
 from triplelake.triples.derive import derive
-from triplelake.types import Request
+from triplelake.types import GrammarEngine, Request
 
 ZH = "　　林知远于一九二四年赴美国留学，先在宾夕法尼亚\n大学学习建筑，一九二八年与何若兰在加拿大渥太\n华结婚。\n晨雾"
 EN = (
@@ -113,7 +113,7 @@ def test_a_paragraph_ends_every_entity_and_a_part_of_a_word_is_none(read_gbnf: A
 
 
 @pytest.mark.parametrize("engine", ["llguidance", "gbnf"])
-def test_where_the_chunker_cut_a_run_no_entity_begins_or_ends(engine: Engine) -> None:
+def test_where_the_chunker_cut_a_run_no_entity_begins_or_ends(engine: GrammarEngine) -> None:
     left, right = "甲" * 30 + "国中石油股", "份有限公司" + "乙" * 30
     read = readings(Request("r", right, "", left, "zh-Hans"))
     assert read["chunk"].cut_start and read["context"].cut_end

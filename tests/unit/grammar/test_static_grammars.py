@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import regex
@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from triplelake.config import AnswerSettings
 from triplelake.prompt.answer_form import LINES, AnswerForm
-from triplelake.prompt.grammar import Engine, build_grammar
+from triplelake.prompt.grammar import build_grammar
 from triplelake.prompt.ontology import Ontology, Relation
 from triplelake.prompt.profile import ModelProfile
-from triplelake.types import LANGS, Lang, Request
+from triplelake.types import LANGS, GrammarEngine, Lang, Request
 
 ONTOLOGY = Ontology(
     "test",
@@ -25,7 +25,7 @@ ONTOLOGY = Ontology(
         Relation("year", {"zh-Hans": "年份", "zh-Hant": "年份", "en": "year"}, object_pattern=r"\d{4}年?"),
     ),
 )
-ENGINES: tuple[Engine, ...] = ("gbnf", "llguidance")
+ENGINES: tuple[GrammarEngine, ...] = get_args(GrammarEngine)
 VERIFY = AnswerSettings(grounding="verify", max_triples=3, max_entity_chars=10)
 HOSTILE = '他说"]]\\ ::= x | <eos> %regex { "substring_chunks": ["a"] }\nstart: "x" # {0,9} /.*/ & 北京-上海'
 
@@ -34,7 +34,7 @@ HOSTILE = '他说"]]\\ ::= x | <eos> %regex { "substring_chunks": ["a"] }\nstart
 @pytest.mark.parametrize("lang", LANGS)
 @pytest.mark.parametrize("ontology", [ONTOLOGY, None])
 def test_verify_is_one_grammar_for_all_requests_of_a_language(
-    engine: Engine, lang: Lang, ontology: Ontology | None
+    engine: GrammarEngine, lang: Lang, ontology: Ontology | None
 ) -> None:
     texts = ["", "鲁迅生于绍兴", HOSTILE]
     grammars = {build_grammar(engine, Request(text, text, text, text, lang), ontology, VERIFY) for text in texts}
@@ -57,7 +57,7 @@ def test_verify_admits_any_plain_entity(read_gbnf: Any, lang: Lang) -> None:
 
 @pytest.mark.parametrize("engine", ENGINES)
 @given(text=st.text(max_size=60), title=st.text(max_size=20), lang=st.sampled_from(LANGS))
-def test_the_same_request_gives_the_same_bytes(engine: Engine, text: str, title: str, lang: Lang) -> None:
+def test_the_same_request_gives_the_same_bytes(engine: GrammarEngine, text: str, title: str, lang: Lang) -> None:
     request = Request("r", text, title, "", lang)
     grammar = build_grammar(engine, request, ONTOLOGY, AnswerSettings())
     assert grammar == build_grammar(engine, Request("s", text, title, "", lang), ONTOLOGY, AnswerSettings())
@@ -91,7 +91,7 @@ def test_lines_for_llguidance(form: AnswerForm, end: str) -> None:
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_grammars_stay_small(engine: Engine) -> None:
+def test_grammars_stay_small(engine: GrammarEngine) -> None:
     text = "".join(chr(0x4E00 + 37 * n % 5000) + "，" * (n % 15 == 14) for n in range(1000))
     grammar = build_grammar(engine, Request("r", text, "", "", "zh-Hans"), ONTOLOGY, AnswerSettings())
     assert len(grammar.encode()) < 45 * 1000

@@ -35,10 +35,11 @@ from triplelake.pool.failures import ServerFailure
 from triplelake.pool.gguf import model_file
 from triplelake.pool.gguf_header import read_header
 from triplelake.pool.survey import survey
-from triplelake.prompt.grammar import Engine, literal_grammar
+from triplelake.prompt.grammar import literal_grammar
 from triplelake.prompt.profile import MARKER, ModelProfile
 from triplelake.prompt.template import HISTORY, KWARGS, read_template
 from triplelake.triples.repeats import Repeats
+from triplelake.types import GrammarEngine
 
 SLOTS = 2
 N_CTX = 4096
@@ -463,7 +464,7 @@ def test_an_answer_that_is_watched_is_the_same(server: Asked) -> None:
 
 
 @pytest.mark.parametrize("engine", ["gbnf", "llguidance"])
-def test_a_forced_word_tells_how_probable_it_was(server: Asked, engine: Engine) -> None:
+def test_a_forced_word_tells_how_probable_it_was(server: Asked, engine: GrammarEngine) -> None:
     prompt, grammar = "天是蓝的吗？只回答“是”或“否”：", literal_grammar(engine, "是。")
     answer = server.client.complete(prompt, grammar=grammar, max_tokens=2, probabilities=True)
     assert (answer.text, answer.completion_tokens) == ("是。", 2)

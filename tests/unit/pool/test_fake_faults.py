@@ -26,14 +26,14 @@ from triplelake.pool.client import LlamaServer
 from triplelake.pool.failures import ServerFailure
 from triplelake.pool.survey import survey
 from triplelake.prompt.answer_form import FORMS, FormName
-from triplelake.prompt.grammar import Engine, build_grammar
+from triplelake.prompt.grammar import build_grammar
 from triplelake.prompt.ontology import Ontology
 from triplelake.prompt.ontology_file import load_ontology
 from triplelake.prompt.profile import ModelProfile
 from triplelake.prompt.prompts import load_prompts
 from triplelake.prompt.render import Renderer
 from triplelake.triples.derive import Derivation, derive
-from triplelake.types import LANGS, Completion, Request
+from triplelake.types import LANGS, Completion, GrammarEngine, Request
 
 ANSWER = AnswerSettings()
 ONTOLOGY = load_ontology("ontologies/general.yaml")
@@ -123,7 +123,7 @@ def test_answers_are_of_the_text_and_the_same_for_all_grammars(
     client = LlamaServer(pool.endpoints[0], DEADLINE_S)
     said: set[str] = set()
     for engine in ("llguidance", "gbnf"):
-        known: Engine = "llguidance" if engine == "llguidance" else "gbnf"
+        known: GrammarEngine = "llguidance" if engine == "llguidance" else "gbnf"
         grammar = build_grammar(known, request, ontology, answer, FORMS[form])
         completion = client.complete(prompt, grammar=grammar, max_tokens=400)
         found = derive(request, completion.text, truncated=completion.truncated, ontology=ontology, answer=answer)

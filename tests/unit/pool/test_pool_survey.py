@@ -11,7 +11,7 @@ import pytest
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
-from triplelake.config import GrammarEngine
+from triplelake.config import WantedEngine
 from triplelake.errors import PoolError
 from triplelake.pool.endpoints import Endpoint
 from triplelake.pool.survey import Survey, declared_name, survey
@@ -80,11 +80,11 @@ def serve(http: HTTPServer) -> MakeServer:
     return make
 
 
-def look(*endpoints: Endpoint, wanted: GrammarEngine = "auto", **kwargs: float) -> Survey:
+def look(*endpoints: Endpoint, wanted: WantedEngine = "auto", **kwargs: float) -> Survey:
     return survey(endpoints, wanted_grammar=wanted, timeout_s=5, **{"loading_pause_s": 0.01, **kwargs})
 
 
-def trouble(*endpoints: Endpoint, wanted: GrammarEngine = "auto", **kwargs: float) -> PoolError:
+def trouble(*endpoints: Endpoint, wanted: WantedEngine = "auto", **kwargs: float) -> PoolError:
     with pytest.raises(PoolError) as caught:
         look(*endpoints, wanted=wanted, **kwargs)
     assert caught.value.remedy
@@ -117,7 +117,7 @@ def test_slots_are_those_asked_for_and_there(serve: MakeServer, asked_for: int |
     ],
 )
 def test_all_share_the_engine(
-    serve: MakeServer, wanted: GrammarEngine, first: tuple[str, ...], second: tuple[str, ...], engine: str
+    serve: MakeServer, wanted: WantedEngine, first: tuple[str, ...], second: tuple[str, ...], engine: str
 ) -> None:
     assert look(serve(engines=first), serve(engines=second), wanted=wanted).engine == engine
 
@@ -130,7 +130,7 @@ def test_a_server_without_the_wanted_engine_is_named(serve: MakeServer) -> None:
 
 
 @pytest.mark.parametrize("wanted", ["auto", "gbnf"])
-def test_a_server_that_ignores_grammars_is_named(serve: MakeServer, wanted: GrammarEngine) -> None:
+def test_a_server_that_ignores_grammars_is_named(serve: MakeServer, wanted: WantedEngine) -> None:
     deaf = serve(ignores=True)
     error = trouble(serve(), deaf, wanted=wanted)
     assert error.subject == deaf.url

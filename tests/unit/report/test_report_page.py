@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from html.parser import HTMLParser
+from typing import get_args
 
 import pytest
 from hypothesis import given
@@ -15,7 +16,8 @@ from triplelake.report.layout import WIDTH, layout
 from triplelake.report.marks import pieces
 from triplelake.report.model import Cause, Document, Edge, Mention, Place, RelationCount, Report
 from triplelake.report.page import page
-from triplelake.report.words import WORDS, PageLang
+from triplelake.report.words import WORDS
+from triplelake.types import PageLang
 
 Make = Callable[..., Report]
 
@@ -60,7 +62,7 @@ class Page(HTMLParser):
         return [values for _, values in self.tags if name in (values.get("class") or "").split()]
 
 
-@pytest.mark.parametrize("lang", ["zh", "en"])
+@pytest.mark.parametrize("lang", get_args(PageLang))
 def test_both_languages_say_everything(lang: PageLang, report: Make) -> None:
     found = Page(page(report(), lang, ONTOLOGY))
     everything = " ".join(found.texts["header"] + found.texts["main"])

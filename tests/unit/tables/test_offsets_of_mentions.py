@@ -1,4 +1,4 @@
-"""Rows of `triples`: where in the document what an answer names stands."""
+"""Rows of `triples`: their columns, and where in the document what an answer names stands."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 from triplelake.config import AnswerSettings
 from triplelake.tables.mentions import AnsweredChunk, document_rows
+from triplelake.tables.schemas import TRIPLES
 
 BEFORE = "岚砚科技成立于1998年。"
 CONTEXT = "它的总部设在栎川市。"
@@ -46,6 +47,12 @@ def shown(row: dict[str, Any], role: str) -> tuple[str, str]:
     """Where an argument stands, and what stands there."""
     whole = TITLE if row[f"{role}_from"] == "title" else DOCUMENT
     return row[f"{role}_from"], whole[row[f"{role}_start"] : row[f"{role}_end"]]
+
+
+def test_a_row_has_every_column_but_those_that_publishing_adds() -> None:
+    [row] = rows(chunk(("陶霁言", "母校", "沅澜大学")))
+    # Arrow makes a column null that a row lacks, and leaves one out that the table lacks.
+    assert row.keys() == set(TRIPLES.names) - {"extraction_key", "derivation", "run_id"}
 
 
 def test_offsets_are_of_the_document_whether_chunk_context_or_title_names_it() -> None:

@@ -22,7 +22,6 @@ from triplelake.pool.failures import ServerFailure
 from triplelake.pool.protect import protect
 from triplelake.pool.protocol import Watch
 from triplelake.pool.router import Router, Stopped
-from triplelake.pool.survey import Engine
 from triplelake.prompt.answer_form import ARRAYS
 from triplelake.prompt.grammar import build_grammar
 from triplelake.prompt.ontology import Ontology
@@ -31,7 +30,7 @@ from triplelake.text import unit_bounds
 from triplelake.triples.derive import Derivation, derive
 from triplelake.triples.parse import parse_answer
 from triplelake.triples.repeats import Repeats
-from triplelake.types import Attempt, Completion, FailedTry, Lang, Request
+from triplelake.types import Attempt, Completion, FailedTry, GrammarEngine, Lang, Request
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +58,7 @@ class Method:
 
     model: str
     answer: AnswerSettings
-    engine: Engine
+    engine: GrammarEngine
     renderer: Renderer
     ontology: Ontology | None
     stop_repeats: bool

@@ -17,11 +17,11 @@ from triplelake.pool.failures import ServerFailure
 from triplelake.pool.protect import protect
 from triplelake.pool.protocol import CompletionClient
 from triplelake.pool.router import Router, Stopped
-from triplelake.prompt.grammar import Engine, literal_grammar
+from triplelake.prompt.grammar import literal_grammar
 from triplelake.prompt.look import LookRenderer
 from triplelake.prompt.profile import ModelProfile
 from triplelake.triples.derive import Derivation
-from triplelake.types import LANGS, Completion, Lang, Request
+from triplelake.types import LANGS, Completion, GrammarEngine, Lang, Request
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +58,7 @@ class SecondLook:
     """
 
     renderer: LookRenderer
-    engine: Engine
+    engine: GrammarEngine
     answer_tokens: Mapping[Lang, int]
     prefix_tokens: Mapping[Lang, int]
 
@@ -109,7 +109,7 @@ def spelled(completion: Completion, word: str) -> float | None:
     return round(total, _DIGITS) if begun >= len(word) else None
 
 
-def second_look(server: CompletionClient, renderer: LookRenderer, engine: Engine) -> SecondLook:
+def second_look(server: CompletionClient, renderer: LookRenderer, engine: GrammarEngine) -> SecondLook:
     """How the triples are asked about at a pool of which a server counts the tokens.
 
     Raises:

@@ -6,17 +6,16 @@ document stands in a grammar but as a literal, and no literal holds a character 
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
 
 from triplelake.config import AnswerSettings
 from triplelake.prompt.answer_form import ARRAYS, AnswerForm
 from triplelake.prompt.grammar import gbnf, llguidance
 from triplelake.prompt.grammar.branches import branches
+from triplelake.prompt.grammar.skeleton import Dialect
 from triplelake.prompt.grammar.spans import Material, material
 from triplelake.prompt.ontology import Ontology
-from triplelake.types import Lang, Request
-
-Engine = Literal["llguidance", "gbnf"]
+from triplelake.types import GrammarEngine, Lang, Request
 
 FIRST_TRIPLES = 2
 WORDS_PER_TRIPLE: dict[Lang, int] = {"zh-Hans": 8, "zh-Hant": 8, "en": 5}
@@ -52,14 +51,12 @@ WORKS = frozenset(
 )
 """Types of an ontology that are works."""
 
-_LANGUAGES = {"gbnf": gbnf.GBNF, "llguidance": llguidance.LARK}
-_HEADERS = {"gbnf": "", "llguidance": llguidance.HEADER}
-_GROUNDED = {"gbnf": gbnf.grounded, "llguidance": llguidance.grounded}
-_STATIC = {"gbnf": gbnf.static, "llguidance": llguidance.static}
+DIALECTS: Mapping[GrammarEngine, Dialect] = {"gbnf": gbnf.DIALECT, "llguidance": llguidance.DIALECT}
+"""How grammars are written for each engine."""
 
 
 def build_grammar(
-    engine: Engine,
+    engine: GrammarEngine,
     request: Request,
     ontology: Ontology | None,
     answer: AnswerSettings,
@@ -78,10 +75,10 @@ def build_grammar(
     lang = request.lang
     if answer.grounding == "verify":
         allowed = branches(ontology, lang, None)
-        return _STATIC[engine](allowed, lang, answer.max_triples, answer.max_entity_chars, form)
+        return DIALECTS[engine].static(allowed, lang, answer.max_triples, answer.max_entity_chars, form)
     spans = material(request, answer.max_entity_chars, quoted=names_works(ontology))
     allowed = branches(ontology, lang, spans) if any(spans.reaches) else []
-    return _GROUNDED[engine](spans, allowed, lang, triple_limit(spans.words, lang, answer), form)
+    return DIALECTS[engine].grounded(spans, allowed, lang, triple_limit(spans.words, lang, answer), form)
 
 
 def sayable(request: Request, ontology: Ontology | None, answer: AnswerSettings) -> tuple[Material, int]:
@@ -90,14 +87,14 @@ def sayable(request: Request, ontology: Ontology | None, answer: AnswerSettings)
     return spans, triple_limit(spans.words, request.lang, answer)
 
 
-def literal_grammar(engine: Engine, text: str) -> str:
+def literal_grammar(engine: GrammarEngine, text: str) -> str:
     """The grammar of which a text is the only answer.
 
     Args:
         text: without control characters.
     """
-    language = _LANGUAGES[engine]
-    return _HEADERS[engine] + language.define(language.start, language.literal(text)) + "\n"
+    language = DIALECTS[engine].language
+    return language.header + language.define(language.start, language.literal(text)) + "\n"
 
 
 def names_works(ontology: Ontology | None) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from triplelake.prompt.answer_form import AnswerForm
 from triplelake.prompt.grammar.automaton import Parting, entity_automaton, partings
 from triplelake.prompt.grammar.branches import FREE_PREDICATES, PLAIN_CLASS_EXCLUDES, Branch
-from triplelake.prompt.grammar.skeleton import Language, answer_rules
+from triplelake.prompt.grammar.skeleton import Dialect, Language, answer_rules
 from triplelake.prompt.grammar.spans import Material
 from triplelake.types import Lang
 
@@ -58,3 +58,4 @@ def _literal(text: str) -> str:
 
 
 GBNF = Language("root", "e0", "{} ::= {}".format, str, _literal, _free_predicate)
+DIALECT = Dialect(GBNF, grounded, static)

@@ -13,11 +13,11 @@ from collections.abc import Sequence
 from triplelake.prompt.answer_form import AnswerForm
 from triplelake.prompt.grammar.automaton import Parting, entity_automaton, partings
 from triplelake.prompt.grammar.branches import FREE_PREDICATES, PLAIN_CLASS_EXCLUDES, Branch
-from triplelake.prompt.grammar.skeleton import Language, answer_rules
+from triplelake.prompt.grammar.skeleton import Dialect, Language, answer_rules
 from triplelake.prompt.grammar.spans import Material
 from triplelake.types import Lang
 
-HEADER = "%llguidance {}\n"
+_HEADER = "%llguidance {}\n"
 """What tells a server that the grammar is not GBNF; one without llguidance answers 400."""
 
 
@@ -40,7 +40,7 @@ def _grammar(
     entity_rules: Sequence[str], branches: Sequence[Branch], lang: Lang, max_triples: int, form: AnswerForm
 ) -> str:
     rules = answer_rules(LARK, form, branches, lang, max_triples)
-    return HEADER + "\n".join((*rules, *(entity_rules if branches else ()), ""))
+    return LARK.header + "\n".join((*rules, *(entity_rules if branches else ()), ""))
 
 
 def _entity_rule(parting: Parting) -> str:
@@ -59,4 +59,5 @@ def _literal(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)
 
 
-LARK = Language("start", "E", "{}: {}".format, str.upper, _literal, _free_predicate)
+LARK = Language("start", "E", "{}: {}".format, str.upper, _literal, _free_predicate, _HEADER)
+DIALECT = Dialect(LARK, grounded, static)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from triplelake.prompt.answer_form import AnswerForm, Grouped, Listed
 from triplelake.prompt.grammar.branches import Branch
+from triplelake.prompt.grammar.spans import Material
 from triplelake.types import Lang
 
 
@@ -24,6 +25,7 @@ class Language:
         terminal: the name of a rule whose text is a terminal where the language has them.
         literal: a text that stands as it is.
         free: the body of a free predicate.
+        header: what stands before the first rule.
     """
 
     start: str
@@ -32,6 +34,7 @@ class Language:
     terminal: Callable[[str], str]
     literal: Callable[[str], str]
     free: Callable[[Lang], str]
+    header: str = ""
 
     def any_of(self, texts: Sequence[str]) -> str:
         return " | ".join(map(self.literal, texts))
@@ -39,6 +42,20 @@ class Language:
     def around(self, before: str, body: str, after: str) -> str:
         """A body between two texts, of which either may be empty."""
         return " ".join(filter(None, (before and self.literal(before), body, after and self.literal(after))))
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """What writes the grammars of an engine.
+
+    Args:
+        grounded: the grammar whose entities are those of a material; the number is of triples at most.
+        static: the grammar whose entities are any plain text; the numbers are of triples and of characters at most.
+    """
+
+    language: Language
+    grounded: Callable[[Material, Sequence[Branch], Lang, int, AnswerForm], str]
+    static: Callable[[Sequence[Branch], Lang, int, int, AnswerForm], str]
 
 
 def answer_rules(
