@@ -22,7 +22,8 @@ from triplelake.corpus.looks import Look, describe, look_at, refuse_unless_text
 from triplelake.corpus.parquet import refuse_damaged
 from triplelake.corpus.readers.raw import RawRecord
 from triplelake.corpus.shapes import shape_of
-from triplelake.corpus.splits import Split, plan_splits
+from triplelake.corpus.splits import Split
+from triplelake.corpus.splitting import plan_splits
 from triplelake.corpus.wikidoc import ID, TITLE, holds_articles
 from triplelake.errors import InputError, UsageError
 from triplelake.types import Rejected
