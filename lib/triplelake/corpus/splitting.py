@@ -6,9 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from triplelake.corpus.files import compression_of
 from triplelake.corpus.looks import Look
+from triplelake.corpus.readers import READERS
 from triplelake.corpus.splits import Split
-
-_SPLITTABLE = frozenset({"jsonl", "lines", "wikidoc"})
 
 
 def plan_splits(looks: Sequence[Look], split_bytes: int) -> list[Split]:
@@ -20,7 +19,7 @@ def plan_splits(looks: Sequence[Look], split_bytes: int) -> list[Split]:
 
 def _splits(look: Look, split_bytes: int) -> Iterator[Split]:
     file = look.file
-    cut = look.format in _SPLITTABLE and compression_of(file.path) is None
+    cut = READERS[look.format].splittable and compression_of(file.path) is None
     starts = range(0, file.size, split_bytes) if cut and file.size else range(1)
     for start in starts:
         following = start + split_bytes
