@@ -29,7 +29,7 @@ from triplelake.corpus.splitting import plan_splits
 from triplelake.errors import InputError, UsageError
 from triplelake.types import Rejected
 
-SAMPLED_SPLITS = 5
+_SAMPLED_SPLITS = 5
 _AT_A_TIME = 16  # looking at a file behind a URI is mostly waiting
 
 
@@ -52,6 +52,25 @@ class FoundInput:
     columns: Columns | None = None
     sample: tuple[RawRecord, ...] = ()
     encodings: tuple[str, ...] = ()
+
+    def description(self) -> str:
+        """For people: how many files, of what format; only of an input that is read here."""
+        count, note = len(self.files), READERS[self.format].note
+        return f"{count} file{'s' if count > 1 else ''}, {self.format}{f' ({note})' if note else ''}"
+
+    def notes(self) -> tuple[str, ...]:
+        """For people: files that may not be what they are read as; only of an input that is read here."""
+        doubts = READERS[self.format].doubts
+        if doubts is None or self.columns is None or self.columns.html:
+            return ()
+        return doubts(self.files, self._texts(self.columns.text))
+
+    def _texts(self, column: str) -> dict[str, str]:
+        """What was read already of files that are one document each, by their paths."""
+        if len(self.sample) != min(len(self.splits), _SAMPLED_SPLITS):
+            return {}  # some could not be read, and the records do not say of which file they are
+        pairs = zip(self.splits, self.sample, strict=False)
+        return {split.path: str(record.fields.get(column, "")) for split, record in pairs}
 
 
 def find_input(settings: Settings) -> FoundInput:
@@ -81,7 +100,7 @@ def find_input(settings: Settings) -> FoundInput:
     reader = READERS[form]
     looks = look_at(files, form, settings.corpus.encoding)
     splits = plan_splits(looks, settings.corpus.split_mb << 20)
-    firsts = [first_records(split) for split in splits[:SAMPLED_SPLITS]]
+    firsts = [first_records(split) for split in splits[:_SAMPLED_SPLITS]]
     sampled = [each for first in firsts for each in first]
     records = [each for each in sampled if isinstance(each, RawRecord)]
     names = names_of(records)

@@ -35,8 +35,8 @@ class Reader:
         instead: the format that a sample of a file shows in place of this one, if any. It is given the sample's text,
             and whether the last line of the sample may be cut.
         note: how a file is read, for people, where the name of the format does not say so.
-        doubts: for people: which files may not be what they are read as. It is given the texts that were read already,
-            by the paths of their files.
+        doubts: for people, where a file is one document: which files look like something else. It is given the texts
+            that were read already, by the paths of their files.
     """
 
     format: CorpusFormat

@@ -21,10 +21,8 @@ from triplelake.corpus.columns import (
     refuse_html,
 )
 from triplelake.corpus.files import fingerprint, list_files, list_roots
-from triplelake.corpus.inputs import SAMPLED_SPLITS, FoundInput
-from triplelake.corpus.many import notes_on
-from triplelake.corpus.readers import read_split
-from triplelake.corpus.readers.lines import TEXT
+from triplelake.corpus.inputs import FoundInput
+from triplelake.corpus.readers import READERS, read_split
 from triplelake.corpus.splits import Split
 from triplelake.engine.planning.tabular import Rows, rescued, unfolded
 from triplelake.errors import InputError, UsageError
@@ -35,7 +33,6 @@ from triplelake.tables.store import delta_name
 from triplelake.triples.identity import doc_version, stable_hash
 from triplelake.types import Record, Rejected
 
-_ONE_DOCUMENT_PER_FILE = "text"
 _SAMPLED_ROWS = 50
 _SAMPLED_IDS = 500
 _TEXTS = ("source", "place", "given_id", "title", "text", "doc_version", "reason")
@@ -139,23 +136,16 @@ def _open_files(spark: SparkSession, found: FoundInput, columns: Columns) -> Sou
     if tasks < parallelism(spark):
         # A file that only one task can read is still chunked by all.
         records = records.repartition(parallelism(spark))
-    count = len(found.files)
-    notes: tuple[str, ...] = ()
-    description = f"{count} file{'s' if count > 1 else ''}, {found.format}"
-    if found.format == _ONE_DOCUMENT_PER_FILE:
-        description += " (each one document; --format lines makes one of each line)"
-        notes = () if columns.html else notes_on(found.files, _texts(found))
-    elif found.format == "wikidoc":
-        description += " (each <doc …> one document)"
     sample = [record.fields for record in found.sample]
-    return Source(description, columns, fingerprint(found.files), records, lambda: sample, found.encodings, "", notes)
-
-
-def _texts(found: FoundInput) -> dict[str, str]:
-    """What was read already of files that are documents, by their paths."""
-    if len(found.sample) != min(len(found.splits), SAMPLED_SPLITS):
-        return {}  # some could not be read, and the records do not say of which file they are
-    return {split.path: str(record.fields[TEXT]) for split, record in zip(found.splits, found.sample, strict=False)}
+    return Source(
+        found.description(),
+        columns,
+        fingerprint(found.files),
+        records,
+        lambda: sample,
+        found.encodings,
+        notes=found.notes(),
+    )
 
 
 def _open_with_spark(spark: SparkSession, settings: Settings, form: str, given: DataFrame | None) -> Source:
@@ -244,8 +234,7 @@ class _FileReader:
         for batch in batches:
             for row in batch.to_pylist():
                 split = Split(**row)
-                whole_file = split.format == _ONE_DOCUMENT_PER_FILE
-                path_id = split.relative if whole_file else None
+                path_id = split.relative if READERS[split.format].whole_file else None
                 rows = (_identified(record, path_id) for record in read_split(split, self._columns))
                 yield from record_batches(rows, _ARROW)
 
