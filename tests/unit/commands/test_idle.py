@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from triplelake.commands.idle import idle_for_republish, idle_settings
 from triplelake.config import CorpusFormat, Settings, load_settings
-from triplelake.idle import idle_for_republish, idle_settings
 
 # What is set, the format of the input, and the key that does nothing by it.
 IDLE: list[tuple[dict[str, Any], CorpusFormat, str]] = [
