@@ -10,6 +10,7 @@ from rich.console import Console
 
 from triplelake.commands import confidence_messages, extract_messages, messages, plan_messages, probe_messages
 from triplelake.commands.confidence import sift, tell_unlooked
+from triplelake.commands.idle import idle_settings
 from triplelake.commands.review_sheet import leave_review
 from triplelake.commands.suggest_ontology import suggest
 from triplelake.config import Settings
@@ -26,7 +27,6 @@ from triplelake.engine.publishing import BackgroundPublisher
 from triplelake.engine.run_row import RunRow
 from triplelake.errors import UsageError
 from triplelake.evaluate.calibration_file import check_confidence
-from triplelake.idle import idle_settings
 from triplelake.spark import open_session, versions
 from triplelake.tables.lease import Lease
 from triplelake.tables.outputs import check_output

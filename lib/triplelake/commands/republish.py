@@ -9,13 +9,13 @@ from rich.console import Console
 from triplelake.commands import confidence_messages, messages
 from triplelake.commands.confidence import sift, tell_unlooked
 from triplelake.commands.gold_answers import run_of_keys
+from triplelake.commands.idle import idle_for_republish
 from triplelake.config import Settings
 from triplelake.engine.asking.open_pool import read_prompt_files
 from triplelake.engine.earlier_runs import last_key
 from triplelake.engine.run_row import RunRow
 from triplelake.errors import UsageError
 from triplelake.evaluate.calibration_file import check_confidence, choose
-from triplelake.idle import idle_for_republish
 from triplelake.spark import open_session, versions
 from triplelake.tables.lease import Lease
 from triplelake.tables.publish import Publisher

@@ -13,23 +13,11 @@ from typing import BinaryIO, Literal, cast
 
 from pyarrow.fs import FileInfo, FileSystem, FileType
 
-from triplelake.config import CorpusFormat
 from triplelake.errors import InputError
 from triplelake.filesystems import URI, Place, children, is_loop, locate, one_line, what_is_there
 
 Compression = Literal["gzip"]
 
-_FORMATS: dict[str, CorpusFormat] = {
-    ".json": "json",
-    ".jsonl": "jsonl",
-    ".ndjson": "jsonl",
-    ".csv": "csv",
-    ".tsv": "tsv",
-    ".txt": "text",
-    ".html": "text",
-    ".htm": "text",
-    ".parquet": "parquet",
-}
 _MAGIC = re.compile(r"[*?\[]")
 
 
@@ -112,21 +100,9 @@ def compression_of(path: str) -> Compression | None:
     return "gzip" if _name(path).endswith(".gz") else None
 
 
-def detect_format(path: str) -> CorpusFormat:
-    """The format that a path's ending names; `.gz` after it is looked through.
-
-    Raises:
-        InputError: the ending names no format.
-    """
-    suffix = PurePosixPath(_name(path).removesuffix(".gz")).suffix
-    if suffix in _FORMATS:
-        return _FORMATS[suffix]
-    known = ", ".join(_FORMATS)
-    raise InputError(
-        path,
-        f"the ending `{suffix}` names no known format" if suffix else "has no ending that names a format",
-        f"Known endings: {known}, each also with .gz. Leave it out with a glob, or name the format of all: --format.",
-    )
+def ending_of(path: str) -> str:
+    """The ending of a path's name, in lower case; `.gz` after it is looked through. Empty if the name has none."""
+    return PurePosixPath(_name(path).removesuffix(".gz")).suffix
 
 
 def fingerprint(files: Sequence[CorpusFile]) -> str:

@@ -16,20 +16,20 @@ from triplelake.corpus.columns import (
     refuse_html,
     texts_of,
 )
-from triplelake.corpus.files import CorpusFile, detect_format, list_files
+from triplelake.corpus.files import CorpusFile, list_files
+from triplelake.corpus.formats import format_of
 from triplelake.corpus.jq import advice
-from triplelake.corpus.looks import Look, describe, look_at, refuse_unless_text
+from triplelake.corpus.looks import Look, describe, look_at
 from triplelake.corpus.parquet import refuse_damaged
+from triplelake.corpus.readers import READERS, Reader
 from triplelake.corpus.readers.raw import RawRecord
 from triplelake.corpus.shapes import shape_of
-from triplelake.corpus.splits import Split, plan_splits
-from triplelake.corpus.wikidoc import ID, TITLE, holds_articles
+from triplelake.corpus.splits import Split
+from triplelake.corpus.splitting import plan_splits
 from triplelake.errors import InputError, UsageError
 from triplelake.types import Rejected
 
-_DELIMITED = frozenset({"csv", "tsv"})
-_NESTING = frozenset({"json", "jsonl"})
-SAMPLED_SPLITS = 5
+_SAMPLED_SPLITS = 5
 _AT_A_TIME = 16  # looking at a file behind a URI is mostly waiting
 
 
@@ -52,6 +52,25 @@ class FoundInput:
     columns: Columns | None = None
     sample: tuple[RawRecord, ...] = ()
     encodings: tuple[str, ...] = ()
+
+    def description(self) -> str:
+        """For people: how many files, of what format; only of an input that is read here."""
+        count, note = len(self.files), READERS[self.format].note
+        return f"{count} file{'s' if count > 1 else ''}, {self.format}{f' ({note})' if note else ''}"
+
+    def notes(self) -> tuple[str, ...]:
+        """For people: files that may not be what they are read as; only of an input that is read here."""
+        doubts = READERS[self.format].doubts
+        if doubts is None or self.columns is None or self.columns.html:
+            return ()
+        return doubts(self.files, self._texts(self.columns.text))
+
+    def _texts(self, column: str) -> dict[str, str]:
+        """What was read already of files that are one document each, by their paths."""
+        if len(self.sample) != min(len(self.splits), _SAMPLED_SPLITS):
+            return {}  # some could not be read, and the records do not say of which file they are
+        pairs = zip(self.splits, self.sample, strict=False)
+        return {split.path: str(record.fields.get(column, "")) for split, record in pairs}
 
 
 def find_input(settings: Settings) -> FoundInput:
@@ -78,9 +97,10 @@ def find_input(settings: Settings) -> FoundInput:
     if form in SPARK_READS:
         refuse_damaged(files)
         return FoundInput(form)
+    reader = READERS[form]
     looks = look_at(files, form, settings.corpus.encoding)
     splits = plan_splits(looks, settings.corpus.split_mb << 20)
-    firsts = [first_records(split) for split in splits[:SAMPLED_SPLITS]]
+    firsts = [first_records(split) for split in splits[:_SAMPLED_SPLITS]]
     sampled = [each for first in firsts for each in first]
     records = [each for each in sampled if isinstance(each, RawRecord)]
     names = names_of(records)
@@ -88,14 +108,13 @@ def find_input(settings: Settings) -> FoundInput:
         problems = [each for each in sampled if isinstance(each, Rejected)]
         error = nothing_readable(settings, [(problem.source, problem.place, problem.reason) for problem in problems])
         raise _with_banner(error, looks[0])
-    shape = shape_of(record.fields for record in records) if form in _NESTING else None
+    shape = shape_of(record.fields for record in records) if reader.records == "object" else None
     many = any(len(first) > 1 for first in firsts)
     try:
         columns = choose_columns(names, settings.corpus, shape, lambda way: advice(way, looks[0], many=many))
     except InputError as error:
         raise _with_banner(error, looks[0]) from None
-    if form == "wikidoc":
-        columns = _of_articles(columns, names)
+    columns = _with_own(columns, reader, names)
     if settings.corpus.html_to_text is None:
         refuse_html(", ".join(settings.input), texts_of(records, columns.text))
     return FoundInput(form, tuple(files), tuple(splits), columns, tuple(records), tuple(describe(looks)))
@@ -103,33 +122,23 @@ def find_input(settings: Settings) -> FoundInput:
 
 def _with_banner(error: InputError, look: Look) -> InputError:
     """The error; of a spreadsheet's export whose first row looks like a title, with that as the likely cause."""
-    hint = banner_hint(look) if look.format in _DELIMITED else ""
+    hint = banner_hint(look) if READERS[look.format].records == "row" else ""
     return InputError(error.subject, error.reason, f"{hint}{error.remedy}")
 
 
 def _formats(files: Sequence[CorpusFile]) -> set[CorpusFormat]:
     with ThreadPoolExecutor(_AT_A_TIME) as pool:
-        return set(pool.map(_format, files))
+        return set(pool.map(format_of, files))
 
 
-def _format(file: CorpusFile) -> CorpusFormat:
-    """By the ending; a text, or what has no known ending, is known by its first line where articles stand in it."""
-    try:
-        form = detect_format(file.path)
-        return "wikidoc" if form == "text" and holds_articles(file) else form
-    except InputError:
-        if holds_articles(file):
-            return "wikidoc"
-        refuse_unless_text(file)  # of a .docx there is more to say than that its ending is not known
-        raise
-
-
-def _of_articles(columns: Columns, names: Sequence[str]) -> Columns:
+def _with_own(columns: Columns, reader: Reader, names: Sequence[str]) -> Columns:
     """The format says which column is the id and which the title, where nobody has."""
+    own_id = reader.id if reader.id in names else None
+    own_title = reader.title if reader.title in names else None
     return replace(
         columns,
-        id=columns.id or ((ID,) if ID in names else ()),
-        title=columns.title or (TITLE if TITLE in names else None),
+        id=columns.id or (() if own_id is None else (own_id,)),
+        title=columns.title if columns.title is not None else own_title,
     )
 
 

@@ -1,8 +1,7 @@
-"""A look at every file before any is read: what it is, which encoding, whether `.json` holds JSON Lines."""
+"""A look at every file before any is read: what it is, which encoding, whether its format is another one."""
 
 from __future__ import annotations
 
-import json
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +12,7 @@ from triplelake.corpus.detect import Unclear, detect_encoding
 from triplelake.corpus.encodings import CODECS, Encoding, declared
 from triplelake.corpus.files import CorpusFile, compression_of, open_file
 from triplelake.corpus.magic import refuse_binary
+from triplelake.corpus.readers import READERS
 from triplelake.errors import InputError
 
 HEAD_BYTES = 64 * 1024
@@ -20,7 +20,6 @@ HEAD_BYTES = 64 * 1024
 
 _PIECES, _PIECE_BYTES = 3, 16 * 1024
 _AT_A_TIME = 16  # looking at a file behind a URI is mostly waiting
-_FIRST_LINES = 20
 _NAMED = 3
 
 
@@ -31,7 +30,7 @@ class Look:
     Args:
         file: the file.
         format: how it is read, never `auto`: `jsonl` also where a `.json` holds JSON Lines.
-        encoding: its encoding.
+        encoding: its encoding; of a binary format nobody asks for it.
         renamed: the format is not what its ending or the settings say.
     """
 
@@ -47,11 +46,11 @@ def look_at(files: Sequence[CorpusFile], fmt: CorpusFormat, encoding: CorpusEnco
     A file that cannot be opened is left to its reader, which says so.
 
     Args:
-        fmt: the format of all files, never `auto`.
+        fmt: the format of all files, one that is read here.
         encoding: as the settings have it.
 
     Raises:
-        InputError: a file is no plain text, or its encoding is unclear.
+        InputError: a file is no plain text, or its encoding is unclear, and the format is not binary.
     """
     with ThreadPoolExecutor(_AT_A_TIME) as pool:
         return list(pool.map(lambda file: _look(file, fmt, encoding), files))
@@ -92,6 +91,8 @@ def describe(looks: Iterable[Look]) -> Iterator[str]:
     """What was chosen, for people: a line per encoding, with the first of its files."""
     groups: dict[str, list[str]] = {}
     for look in looks:
+        if READERS[look.format].binary:
+            continue
         name = CODECS[look.encoding].name + (f", {look.format}" if look.renamed else "")
         groups.setdefault(name, []).append(look.file.relative)
     for name, files in groups.items():
@@ -100,14 +101,17 @@ def describe(looks: Iterable[Look]) -> Iterator[str]:
 
 
 def _look(file: CorpusFile, fmt: CorpusFormat, wanted: CorpusEncoding) -> Look:
+    reader = READERS[fmt]
+    if reader.binary:
+        return Look(file, fmt, "utf-8")
     sample = read_sample(file)
     refuse_binary(file.path, sample, utf16=wanted == "utf-16")
     try:
         encoding = detect_encoding(sample, wanted)
     except Unclear as unclear:
         raise _ask(file.path, unclear) from None
-    is_lines = fmt == "json" and _holds_json_lines(sample, encoding)
-    return Look(file, "jsonl" if is_lines else fmt, encoding, renamed=is_lines)
+    instead = reader.instead(_text(sample, encoding), len(sample) >= HEAD_BYTES) if reader.instead is not None else None
+    return Look(file, instead or fmt, encoding, renamed=instead is not None)
 
 
 def _ask(path: str, unclear: Unclear) -> InputError:
@@ -132,20 +136,6 @@ def _whole_lines(piece: bytes) -> bytes:
     return piece[first + 1 : last + 1] if first < last else b""
 
 
-def _holds_json_lines(sample: bytes, encoding: Encoding) -> bool:
-    """Whether most of the first lines are objects, each on its own; of a single line both readers make the same."""
-    lines = [line for line in _text(sample, encoding).split("\n") if line.strip()]
-    lines = (lines[:-1] if len(sample) >= HEAD_BYTES else lines)[:_FIRST_LINES]
-    return len(lines) > 1 and 2 * sum(map(_is_object, lines)) > len(lines)
-
-
 def _text(sample: bytes, encoding: Encoding) -> str:
     codec = CODECS[encoding]
     return codec.guess(sample[len(codec.bom) :] if declared(sample) else sample)
-
-
-def _is_object(line: str) -> bool:
-    try:
-        return isinstance(json.loads(line), dict)
-    except (ValueError, RecursionError):
-        return False

@@ -1,16 +1,11 @@
-"""How one big file is read by several tasks."""
+"""A part of a file, as a task is given it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from triplelake.config import CorpusFormat
 from triplelake.corpus.encodings import Encoding
-from triplelake.corpus.files import compression_of
-from triplelake.corpus.looks import Look
-
-_SPLITTABLE = frozenset({"jsonl", "lines", "wikidoc"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,20 +27,3 @@ class Split:
     start: int = 0
     end: int | None = None
     encoding: Encoding = "utf-8"
-
-
-def plan_splits(looks: Sequence[Look], split_bytes: int) -> list[Split]:
-    """Cut the files into splits of about `split_bytes`, where format and compression allow it."""
-    if split_bytes < 1:
-        raise ValueError(f"split_bytes must be positive, not {split_bytes}")
-    return [split for look in looks for split in _splits(look, split_bytes)]
-
-
-def _splits(look: Look, split_bytes: int) -> Iterator[Split]:
-    file = look.file
-    cut = look.format in _SPLITTABLE and compression_of(file.path) is None
-    starts = range(0, file.size, split_bytes) if cut and file.size else range(1)
-    for start in starts:
-        following = start + split_bytes
-        end = following if cut and following < file.size else None
-        yield Split(file.path, file.relative, look.format, start, end, look.encoding)

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from triplelake.config import CorpusFormat
-from triplelake.corpus.files import CorpusFile, detect_format, fingerprint, list_files, open_file
+from triplelake.corpus.files import CorpusFile, fingerprint, list_files, open_file
+from triplelake.corpus.formats import detect_format
 from triplelake.corpus.looks import Look
-from triplelake.corpus.splits import plan_splits
+from triplelake.corpus.splitting import plan_splits
 from triplelake.errors import InputError
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from triplelake.config import CorpusFormat
 from triplelake.corpus.columns import Columns, first_records, names_of
-from triplelake.corpus.readers import raw, read_split
+from triplelake.corpus.readers import READERS, raw, read_split
 from triplelake.corpus.splits import Split
 from triplelake.types import Record, Rejected
 
@@ -287,7 +287,7 @@ def test_any_byte_ranges_give_the_records_of_one_split(
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150)
-@given(content=st.binary(max_size=200), fmt=st.sampled_from(["json", "jsonl", "csv", "tsv", "text", "lines"]))
+@given(content=st.binary(max_size=200), fmt=st.sampled_from(list(READERS)))
 def test_no_content_makes_a_reader_raise(tmp_path: Path, content: bytes, fmt: CorpusFormat) -> None:
     path = tmp_path / "any"
     path.write_bytes(content)

@@ -18,7 +18,8 @@ from triplelake.corpus.inputs import FoundInput, find_input
 from triplelake.corpus.looks import Look
 from triplelake.corpus.readers import read_fields, read_split
 from triplelake.corpus.readers.raw import RawRecord
-from triplelake.corpus.splits import Split, plan_splits
+from triplelake.corpus.splits import Split
+from triplelake.corpus.splitting import plan_splits
 from triplelake.corpus.wikidoc import attributes
 from triplelake.errors import InputError
 from triplelake.types import Record, Rejected

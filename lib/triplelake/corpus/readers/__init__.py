@@ -6,33 +6,27 @@ with its place; nothing that a file holds stops the records around it or the fil
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import BinaryIO
+from collections.abc import Iterator, Mapping
 
 from triplelake.config import CorpusFormat
 from triplelake.corpus.files import compression_of, open_file
-from triplelake.corpus.readers.delimited import read_csv, read_tsv
-from triplelake.corpus.readers.json_array import read_json
-from triplelake.corpus.readers.jsonl import read_jsonl
-from triplelake.corpus.readers.lines import read_text_file, read_text_lines
+from triplelake.corpus.readers.delimited import CSV, TSV
+from triplelake.corpus.readers.json_array import JSON
+from triplelake.corpus.readers.jsonl import JSONL
+from triplelake.corpus.readers.lines import TEXT_FILE, TEXT_LINES
 from triplelake.corpus.readers.raw import RawRecord, Unreadable
-from triplelake.corpus.readers.wikidoc import read_wikidoc
+from triplelake.corpus.readers.reader import Reader
+from triplelake.corpus.readers.wikidoc import WIKIDOC
 from triplelake.corpus.records import Columns, record_from_fields
 from triplelake.corpus.splits import Split
 from triplelake.types import Record, Rejected
 
-__all__ = ["READERS", "read_fields", "read_split"]
+__all__ = ["READERS", "Reader", "read_fields", "read_split"]
 
-READERS: Mapping[CorpusFormat, Callable[[BinaryIO, Split], Iterator[RawRecord | Rejected]]] = {
-    "json": read_json,
-    "jsonl": read_jsonl,
-    "csv": read_csv,
-    "tsv": read_tsv,
-    "text": read_text_file,
-    "lines": read_text_lines,
-    "wikidoc": read_wikidoc,
+READERS: Mapping[CorpusFormat, Reader] = {
+    reader.format: reader for reader in (JSON, JSONL, CSV, TSV, TEXT_FILE, TEXT_LINES, WIKIDOC)
 }
-"""The formats read here; Parquet, Delta and tables are Spark's."""
+"""The formats read here; Parquet, Delta and tables are Spark's. People are told the endings in this order."""
 
 
 def read_split(split: Split, columns: Columns) -> Iterator[Record | Rejected]:
@@ -49,7 +43,7 @@ def read_fields(split: Split) -> Iterator[RawRecord | Rejected]:
     reader = READERS[split.format]
     try:
         with open_file(split.path, compression_of(split.path)) as stream:
-            yield from reader(stream, split)
+            yield from reader.read(stream, split)
     except Unreadable as why:
         yield Rejected(split.path, why.place, why.reason, cut=True)
     except OSError as error:

@@ -15,6 +15,7 @@ from typing import BinaryIO
 
 from triplelake.corpus.copies import numbered
 from triplelake.corpus.readers.raw import MAX_RECORD_BYTES, RawRecord, place_of_lines
+from triplelake.corpus.readers.reader import Reader
 from triplelake.corpus.readers.rows import Lines
 from triplelake.corpus.splits import Split
 from triplelake.types import Rejected
@@ -195,3 +196,7 @@ def _shape(cell: str) -> str | None:
 
 def _follows(before: str, after: str) -> bool:
     return not (before.isdigit() and after.isdigit()) or int(before[:40]) < int(after[:40])
+
+
+CSV = Reader("csv", read_csv, endings=(".csv",), records="row")
+TSV = Reader("tsv", read_tsv, endings=(".tsv",), records="row")

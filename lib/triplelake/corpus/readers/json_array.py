@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import BinaryIO
 
+from triplelake.config import CorpusFormat
 from triplelake.corpus.copies import object_of
 from triplelake.corpus.encodings import CODECS, Codec
+from triplelake.corpus.readers.jsonl import holds_json_lines
 from triplelake.corpus.readers.raw import (
     MAX_RECORD_BYTES,
     TOO_LONG,
@@ -20,6 +22,7 @@ from triplelake.corpus.readers.raw import (
     place_of_lines,
     read_blocks,
 )
+from triplelake.corpus.readers.reader import Reader
 from triplelake.corpus.readers.resync import AtEdge, Habits, decoder
 from triplelake.corpus.records import fields_of, kind
 from triplelake.corpus.splits import Split
@@ -276,3 +279,10 @@ class _Window:
 def _match_end(text: str, position: int) -> int:
     found = _SPACE.match(text, position)
     return found.end() if found else position
+
+
+def _instead(text: str, cut: bool) -> CorpusFormat | None:
+    return "jsonl" if holds_json_lines(text, cut) else None
+
+
+JSON = Reader("json", read_json, endings=(".json",), records="object", instead=_instead)

@@ -10,9 +10,12 @@ from typing import BinaryIO
 from triplelake.corpus.copies import object_of
 from triplelake.corpus.encodings import CODECS, Codec
 from triplelake.corpus.readers.raw import TOO_LONG, Line, RawRecord, Unreadable, decode, read_lines
+from triplelake.corpus.readers.reader import Reader
 from triplelake.corpus.records import fields_of, kind
 from triplelake.corpus.splits import Split
 from triplelake.types import Rejected
+
+_FIRST_LINES = 20
 
 
 def read_jsonl(stream: BinaryIO, split: Split) -> Iterator[RawRecord | Rejected]:
@@ -27,6 +30,25 @@ def read_jsonl(stream: BinaryIO, split: Split) -> Iterator[RawRecord | Rejected]
             continue
         if fields is not None:
             yield RawRecord(place, fields)
+
+
+def holds_json_lines(text: str, cut: bool) -> bool:
+    """Whether most of the first lines are objects, each on its own; of a single line both readers make the same.
+
+    Args:
+        text: of a file's start.
+        cut: the last line may go on beyond it.
+    """
+    lines = [line for line in text.split("\n") if line.strip()]
+    lines = (lines[:-1] if cut else lines)[:_FIRST_LINES]
+    return len(lines) > 1 and 2 * sum(map(_is_object, lines)) > len(lines)
+
+
+def _is_object(line: str) -> bool:
+    try:
+        return isinstance(json.loads(line), dict)
+    except (ValueError, RecursionError):
+        return False
 
 
 def _parse(line: Line, codec: Codec) -> dict[str, object] | None:
@@ -45,3 +67,6 @@ def _parse(line: Line, codec: Codec) -> dict[str, object] | None:
     if (fields := fields_of(value)) is None:
         raise Unreadable(f"is {kind(value)}, not an object")
     return fields
+
+
+JSONL = Reader("jsonl", read_jsonl, endings=(".jsonl", ".ndjson"), splittable=True, records="object")

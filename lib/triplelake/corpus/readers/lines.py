@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from triplelake.corpus.encodings import CODECS
+from triplelake.corpus.many import notes_on
 from triplelake.corpus.readers.raw import (
     MAX_RECORD_BYTES,
     TOO_LONG,
@@ -15,6 +16,7 @@ from triplelake.corpus.readers.raw import (
     read_blocks,
     read_lines,
 )
+from triplelake.corpus.readers.reader import Reader
 from triplelake.corpus.splits import Split
 from triplelake.types import Rejected
 
@@ -48,3 +50,15 @@ def read_text_file(stream: BinaryIO, split: Split) -> Iterator[RawRecord | Rejec
     codec = CODECS[split.encoding]
     offset = len(codec.bom) if codec.bom and held.startswith(codec.bom) else 0
     yield RawRecord("", {TEXT: decode(bytes(held[offset:]), offset, codec)})
+
+
+TEXT_FILE = Reader(
+    "text",
+    read_text_file,
+    endings=(".txt", ".html", ".htm"),
+    whole_file=True,
+    vague=True,
+    note="each one document; --format lines makes one of each line",
+    doubts=notes_on,
+)
+TEXT_LINES = Reader("lines", read_text_lines, splittable=True)

@@ -19,8 +19,9 @@ from triplelake.corpus.readers.raw import (
     place_of_lines,
     read_lines,
 )
+from triplelake.corpus.readers.reader import Reader
 from triplelake.corpus.splits import Split
-from triplelake.corpus.wikidoc import END, TITLE, attributes, decoded, without_title
+from triplelake.corpus.wikidoc import END, ID, TITLE, attributes, decoded, holds_articles, without_title
 from triplelake.types import Rejected
 
 
@@ -123,3 +124,14 @@ def _text(line: Line, codec: Codec) -> tuple[str, str | None]:
         return decode(line.raw, line.offset, codec), None
     except Unreadable as why:
         return codec.guess(line.raw), why.reason
+
+
+WIKIDOC = Reader(
+    "wikidoc",
+    read_wikidoc,
+    splittable=True,
+    id=ID,
+    title=TITLE,
+    recognises=holds_articles,
+    note="each <doc …> one document",
+)

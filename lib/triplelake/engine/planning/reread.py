@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 
 from triplelake.config import Settings
 from triplelake.corpus.columns import TEXT_COLUMNS
-from triplelake.corpus.files import detect_format
+from triplelake.corpus.formats import detect_format
 from triplelake.engine.planning.source import Source
 from triplelake.errors import InputError
 from triplelake.tables.schemas import DOCUMENTS, PLANS, RUNS, SEQUENCE

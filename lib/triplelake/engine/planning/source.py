@@ -7,35 +7,28 @@ from dataclasses import dataclass, replace
 from uuid import uuid4
 
 import pyarrow as pa
-from py4j.protocol import Py4JError
-from pyspark.errors import AnalysisException, PySparkException
 from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import from_arrow_schema
 
-from triplelake.config import Settings
+from triplelake.config import CorpusFormat, Settings
 from triplelake.corpus.columns import (
     Columns,
     choose_columns,
     record_from_fields,
     refuse_html,
 )
-from triplelake.corpus.files import fingerprint, list_files, list_roots
-from triplelake.corpus.inputs import SAMPLED_SPLITS, FoundInput
-from triplelake.corpus.many import notes_on
-from triplelake.corpus.readers import read_split
-from triplelake.corpus.readers.lines import TEXT
+from triplelake.corpus.files import fingerprint
+from triplelake.corpus.inputs import FoundInput
+from triplelake.corpus.readers import READERS, read_split
 from triplelake.corpus.splits import Split
-from triplelake.engine.planning.tabular import Rows, rescued, unfolded
-from triplelake.errors import InputError, UsageError
-from triplelake.filesystems import CHECK_STORE, GIVE_LIBRARY, absolute, lacks_library, one_line, without_wildcards
+from triplelake.engine.planning.spark_input import SparkInput
+from triplelake.engine.planning.tabular import Rows, unfolded
 from triplelake.spark import parallelism
 from triplelake.tables.batches import record_batches
-from triplelake.tables.store import delta_name
-from triplelake.triples.identity import doc_version, stable_hash
+from triplelake.triples.identity import doc_version
 from triplelake.types import Record, Rejected
 
-_ONE_DOCUMENT_PER_FILE = "text"
 _SAMPLED_ROWS = 50
 _SAMPLED_IDS = 500
 _TEXTS = ("source", "place", "given_id", "title", "text", "doc_version", "reason")
@@ -139,46 +132,33 @@ def _open_files(spark: SparkSession, found: FoundInput, columns: Columns) -> Sou
     if tasks < parallelism(spark):
         # A file that only one task can read is still chunked by all.
         records = records.repartition(parallelism(spark))
-    count = len(found.files)
-    notes: tuple[str, ...] = ()
-    description = f"{count} file{'s' if count > 1 else ''}, {found.format}"
-    if found.format == _ONE_DOCUMENT_PER_FILE:
-        description += " (each one document; --format lines makes one of each line)"
-        notes = () if columns.html else notes_on(found.files, _texts(found))
-    elif found.format == "wikidoc":
-        description += " (each <doc …> one document)"
     sample = [record.fields for record in found.sample]
-    return Source(description, columns, fingerprint(found.files), records, lambda: sample, found.encodings, "", notes)
+    return Source(
+        found.description(),
+        columns,
+        fingerprint(found.files),
+        records,
+        lambda: sample,
+        found.encodings,
+        notes=found.notes(),
+    )
 
 
-def _texts(found: FoundInput) -> dict[str, str]:
-    """What was read already of files that are documents, by their paths."""
-    if len(found.sample) != min(len(found.splits), SAMPLED_SPLITS):
-        return {}  # some could not be read, and the records do not say of which file they are
-    return {split.path: str(record.fields[TEXT]) for split, record in zip(found.splits, found.sample, strict=False)}
-
-
-def _open_with_spark(spark: SparkSession, settings: Settings, form: str, given: DataFrame | None) -> Source:
-    name = settings.input[0]
-    if form != "parquet" and len(settings.input) > 1:
-        raise UsageError("--input", f"names several {form} inputs; one is read at a time", "Run once for each.")
-    rows = _rows(spark, settings, form) if given is None else Rows(given)
+def _open_with_spark(spark: SparkSession, settings: Settings, form: CorpusFormat, given: DataFrame | None) -> Source:
+    there = SparkInput(spark, settings.input, form)
+    rows = there.rows() if given is None else Rows(given)
     shape = rows.shape()
     columns = choose_columns(list(shape.fields), settings.corpus, shape, unfolded)
     rows.check(columns)
     frame = rows.frame
     if settings.corpus.html_to_text is None:
         texts = frame.select(rows.column(columns.text)).limit(_SAMPLED_ROWS).collect()
-        refuse_html(name, [row[0] for row in texts if row[0]])
-    if given is not None:
-        version = uuid4().hex  # nobody can tell whether it holds the same rows as at an earlier call
-    else:
-        version = fingerprint(list_files(settings.input)) if form == "parquet" else _table_version(spark, name, form)
+        refuse_html(there.name, [row[0] for row in texts if row[0]])
+    # Nobody can tell whether a DataFrame that is given holds the same rows as at an earlier call.
+    version = there.version() if given is None else uuid4().hex
     names = dict.fromkeys((columns.text, columns.title, *columns.id, *columns.keep))
     wanted = F.struct(*(rows.column(each).alias(each) for each in names if each is not None))
-    place = F.col("_metadata.row_index").cast("string") if form == "parquet" else F.lit("")
-    source = F.col("_metadata.file_path") if form == "parquet" else F.lit(name)
-    fields = frame.select(source.alias("_source"), place.alias("_place"), wanted.alias("_fields"))
+    fields = frame.select(there.source().alias("_source"), there.place().alias("_place"), wanted.alias("_fields"))
     records = fields.mapInArrow(_RowReader(columns), schema=_RECORD)
     return Source(
         form if given is None else "a DataFrame",
@@ -187,51 +167,6 @@ def _open_with_spark(spark: SparkSession, settings: Settings, form: str, given: 
         records,
         lambda: [row.asDict(recursive=True) for row in frame.limit(_SAMPLED_IDS).collect()],
     )
-
-
-def _rows(spark: SparkSession, settings: Settings, form: str) -> Rows:
-    name = settings.input[0]
-    paths = _parquet_paths(settings) if form == "parquet" else []
-    try:
-        if form == "table":
-            return Rows(spark.read.table(name))
-        return Rows(spark.read.format(form).load(paths or absolute(name)))
-    except (Py4JError, PySparkException) as error:
-        if paths and (rows := rescued(spark, paths, list_files(settings.input))) is not None:
-            return rows
-        if isinstance(error, AnalysisException):
-            if error.getCondition() == "COLUMN_ALREADY_EXISTS":
-                raise _alike(name, error) from None
-            first = str(error).splitlines()[0]
-            raise InputError(name, f"cannot be read as {form}: {first}", "Check --input.") from None
-        # What a store says that cannot be reached is no error of Spark's own.
-        raise InputError(
-            name, f"cannot be reached: {one_line(error)}", GIVE_LIBRARY if lacks_library(error) else CHECK_STORE
-        ) from error
-
-
-def _alike(name: str, error: AnalysisException) -> InputError:
-    column = (error.getMessageParameters() or {}).get("columnName", "").strip("`")
-    return InputError(
-        name,
-        f"has several columns that differ by upper and lower case only: `{column}`",
-        "Rename one of them; or let Spark tell them apart: spark-submit --conf spark.sql.caseSensitive=true.",
-    )
-
-
-def _parquet_paths(settings: Settings) -> list[str]:
-    """What the input names, so that Spark finds the same: its wildcards are others, and it knows no `~`."""
-    return [without_wildcards(absolute(root)) for root in list_roots(settings.input)]
-
-
-def _table_version(spark: SparkSession, name: str, form: str) -> str:
-    table = delta_name(absolute(name)) if form == "delta" else name
-    try:
-        row = spark.sql(f"DESCRIBE HISTORY {table} LIMIT 1").select("version", "timestamp").collect()[0]
-    except AnalysisException:
-        # Not every catalog table has a history; then the plan is made anew each time.
-        return uuid4().hex
-    return stable_hash(name, str(row["version"]), str(row["timestamp"]))
 
 
 class _FileReader:
@@ -244,8 +179,7 @@ class _FileReader:
         for batch in batches:
             for row in batch.to_pylist():
                 split = Split(**row)
-                whole_file = split.format == _ONE_DOCUMENT_PER_FILE
-                path_id = split.relative if whole_file else None
+                path_id = split.relative if READERS[split.format].whole_file else None
                 rows = (_identified(record, path_id) for record in read_split(split, self._columns))
                 yield from record_batches(rows, _ARROW)
 

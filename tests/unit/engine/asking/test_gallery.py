@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from triplelake.commands.idle import idle_settings
 from triplelake.config import Settings
 from triplelake.engine.asking.gallery import gallery, most_tokens, read_gallery
 from triplelake.errors import InputError
-from triplelake.idle import idle_settings
 from triplelake.prompt.ontology_file import load_ontology
 from triplelake.prompt.profile import ModelProfile
 from triplelake.prompt.prompts import load_prompts

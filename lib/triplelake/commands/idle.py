@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from triplelake.config import SPARK_READS, CorpusFormat, EmbeddedSettings, Settings, leaves
-
-_NAMED_BY_CONTENT: frozenset[CorpusFormat] = frozenset({"json", "jsonl", "csv", "tsv", "lines", *SPARK_READS})
+from triplelake.config import CorpusFormat, EmbeddedSettings, Settings, leaves
+from triplelake.corpus.readers import READERS
 
 
 def idle_settings(settings: Settings, form: CorpusFormat, *, probing: bool = False) -> list[str]:
@@ -18,11 +17,13 @@ def idle_settings(settings: Settings, form: CorpusFormat, *, probing: bool = Fal
     """
     corpus, run, asking, chunking = settings.corpus, settings.run, settings.asking, settings.chunking
     embedded = settings.pool == "embedded"
-    spark_reads = f"Spark reads {form}"
+    reader = READERS.get(form)
+    spark_reads = reader is None and f"Spark reads {form}"
+    is_binary = reader is not None and reader.binary and f"{form} is no plain text"
     reasons = {
-        "corpus.encoding": form in SPARK_READS and spark_reads,
-        "corpus.split_mb": form in SPARK_READS and spark_reads,
-        "corpus.id_prefix": form in _NAMED_BY_CONTENT
+        "corpus.encoding": spark_reads or is_binary,
+        "corpus.split_mb": spark_reads,
+        "corpus.id_prefix": (reader is None or reader.named_by_content)
         and not corpus.id_columns
         and "documents without an id column are named by their content",
         "chunking.target_tokens": chunking.target_tokens > chunking.max_tokens

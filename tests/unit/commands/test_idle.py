@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import replace
+from typing import Any, cast
 
 import pytest
 
+from triplelake.commands.idle import idle_for_republish, idle_settings
 from triplelake.config import CorpusFormat, Settings, load_settings
-from triplelake.idle import idle_for_republish, idle_settings
+from triplelake.corpus.readers import READERS, Reader
 
 # What is set, the format of the input, and the key that does nothing by it.
 IDLE: list[tuple[dict[str, Any], CorpusFormat, str]] = [
@@ -52,6 +54,13 @@ def test_a_setting_that_does_nothing_is_named_with_the_reason(
 @pytest.mark.parametrize(("given", "form"), ACT)
 def test_settings_that_act_are_not_named(given: dict[str, Any], form: CorpusFormat) -> None:
     assert idle_settings(settings(given), form) == []
+
+
+def test_a_binary_format_asks_for_no_encoding(monkeypatch: pytest.MonkeyPatch) -> None:
+    binary = replace(READERS["text"], binary=True)
+    monkeypatch.setitem(cast(dict[CorpusFormat, Reader], READERS), "text", binary)
+    told = idle_settings(settings({"corpus.encoding": "gb18030"}), "text")
+    assert told == ["corpus.encoding: text is no plain text"]
 
 
 def test_the_seed_acts_where_a_probe_draws() -> None:
