@@ -82,12 +82,15 @@ def _header(fields: dict[str, Any], tensors: Mapping[str, tuple[int, ...]]) -> b
 def _typed(value: Any) -> bytes:
     if isinstance(value, str):
         return struct.pack("<I", 8) + _string(value)
+    if isinstance(value, bool):
+        return struct.pack("<IB", 7, value)
     if isinstance(value, float):
         return struct.pack("<If", 6, value)
     if isinstance(value, int):
         return struct.pack("<II", 4, value)
-    kind, items = (8, map(_string, value)) if isinstance(value[0], str) else (4, (struct.pack("<I", v) for v in value))
-    return struct.pack("<IIQ", 9, kind, len(value)) + b"".join(items)
+    # All items of an array are of one type, which stands once before them. Numbers have a sign there.
+    items = [struct.pack("<Ii", 5, each) if type(each) is int else _typed(each) for each in value]
+    return struct.pack("<I", 9) + items[0][:4] + struct.pack("<Q", len(items)) + b"".join(each[4:] for each in items)
 
 
 def _string(text: str) -> bytes:
