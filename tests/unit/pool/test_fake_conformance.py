@@ -22,6 +22,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from fake.gguf_file import write_lora
 from fake.pool import FakePool
+from fake.random_model import write_random_model
 
 from triplelake.config import EmbeddedSettings
 from triplelake.engine.asking.open_pool import server_template
@@ -142,6 +143,14 @@ def fake() -> Iterator[Endpoint]:
 @pytest.fixture(params=["fake", pytest.param("real", marks=pytest.mark.model)])
 def server(request: pytest.FixtureRequest) -> Asked:
     return Asked(request.getfixturevalue("fake" if request.param == "fake" else "llama_server"))
+
+
+@pytest.fixture(scope="module")
+def random_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
+    """The real server with a random model, which reads four thousand tokens in a moment."""
+    model = write_random_model(tmp_path_factory.mktemp("random") / "random.gguf", ["甲写了x"], with_bytes=True)
+    with EmbeddedServer(EmbeddedSettings(model=model, slots=SLOTS, threads=1)) as server:
+        yield server.endpoint
 
 
 @pytest.mark.parametrize("path", ["/health", "/v1/health"])
@@ -406,7 +415,9 @@ def test_a_prompt_too_long(server: Asked) -> None:
     assert str(error["n_prompt_tokens"]) in error["message"]
 
 
-def test_a_context_that_fills_up(server: Asked) -> None:
+@pytest.mark.parametrize("which", ["fake", pytest.param("random_server", marks=pytest.mark.model)])
+def test_a_context_that_fills_up(request: pytest.FixtureRequest, which: str) -> None:
+    server = Asked(request.getfixturevalue(which))
     ids = server.client.tokenize("甲")[:1] * (N_CTX - 2)
     body = server.complete(ids, n_predict=9, grammar=LONG).json
     assert (body["truncated"], body["stop_type"], body["tokens_predicted"]) == (True, "limit", 2)
