@@ -119,6 +119,7 @@ class _Job:
         self._run_row = run_row
         self._missing = missing
         self._lease = lease
+        self._sifted = False
         size = max(1, min(settings.run.bucket_size, pool.slots * _REQUESTS_PER_SLOT_IN_A_BUCKET))
         self._planner = Planner(store, source, settings, pool.key, run_row.run_id, size)
 
@@ -156,7 +157,8 @@ class _Job:
         A bound on confidence holds from the start, also of a run that ends early; one on precision is known at the end.
         """
         self._extract()
-        sift(self._store, self._settings, self._pool.calibrated, self._console)
+        if not self._sifted:
+            sift(self._store, self._settings, self._pool.calibrated, self._console)
         tell_unlooked(self._store, self._pool.calibrated, self._console)
 
     def _extract(self) -> None:
@@ -175,6 +177,7 @@ class _Job:
             return
         if self._settings.run.precision is None:
             sift(self._store, self._settings, self._pool.calibrated, self._console)
+            self._sifted = True
         run_row = self._run_row
         run_row.plan_id = plan.plan_id
         run_row.chunks, run_row.requests, run_row.reused = plan.chunks, plan.requests, plan.reused

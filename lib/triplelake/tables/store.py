@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from threading import Lock
 
 import pyarrow as pa
 from pyspark.errors import AnalysisException, PySparkException
@@ -71,6 +72,8 @@ class Store:
     _path: str = field(init=False, repr=False, compare=False)
     _there: set[str] = field(default_factory=set, init=False, repr=False, compare=False)
     _new: set[str] = field(default_factory=set, init=False, repr=False, compare=False)
+    _sequences: dict[str, int] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _numbering: Lock = field(default_factory=Lock, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_in_catalog", is_in_catalog(self.spark, self.output))
@@ -121,6 +124,12 @@ class Store:
             yield row["version"], found if isinstance(found, dict) else {}
 
     def exists(self, table: Table) -> bool:
+        """Whether a table is there. One that was is not looked for again."""
+        if table.name not in self._there and self._find(table):
+            self._there.add(table.name)
+        return table.name in self._there
+
+    def _find(self, table: Table) -> bool:
         # Not by Delta's own library, which over Spark Connect needs another one at the server.
         try:
             return self.spark.catalog.tableExists(self.sql_name(table))
@@ -175,6 +184,7 @@ class Store:
             self._ask()
             try:
                 self._guard(partial(self._create, table))
+                self._there.add(table.name)
                 self._new.add(table.name)
             except OutputError:
                 if not self.exists(table):
@@ -269,15 +279,21 @@ class Store:
         return {row["key"]: row["value"] for row in rows}
 
     def next_sequence(self, table: Table) -> int:
-        """What the next commit to a table writes as `sequence`; Delta answers from its statistics, without a job."""
-        newest = self.read(table).agg(F.max(SEQUENCE)).collect()[0][0]
-        return (newest or 0) + 1
+        """What the next commit to a table writes as `sequence`: one more than any row of it has.
+
+        Delta answers from its statistics, and is asked once for a table, since nobody else writes to it during a run.
+        Of `runs` it is asked each time: a run that was refused leaves its row there all the same.
+        """
+        with self._numbering:
+            newest = self._sequences.get(table.name, 0)
+            if self._filled(table) and (table is RUNS or not newest):
+                newest = self.read(table).agg(F.max(SEQUENCE)).collect()[0][0] or 0
+            self._sequences[table.name] = newest + 1
+            return newest + 1
 
     def _filled(self, table: Table) -> bool:
         """Whether a table may hold rows."""
-        if table.name not in self._there and self.exists(table):
-            self._there.add(table.name)
-        return table.name in self._there and table.name not in self._new
+        return self.exists(table) and table.name not in self._new
 
     def _nothing(self, table: Table) -> DataFrame:
         """No rows, of which Spark knows without a look that there are none: it drops the joins with them."""

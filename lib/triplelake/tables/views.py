@@ -118,10 +118,10 @@ _FLAG_COUNT = {"spark": "size(flags)", "duckdb": "len(flags)"}
 
 def create_views(store: Store) -> None:
     """Make the views: in the catalog, or as scripts beside a path."""
+    least = store.min_confidence()
     if store.in_catalog:
         names = {name: f"{store.output}.{name}" for name in VIEWS}
         names |= {table.name: store.sql_name(table) for table in TABLES}
-        least = store.min_confidence()
         for view, query in VIEWS.items():
             store.spark.sql(f"CREATE OR REPLACE VIEW {names[view]} AS {render(query, names, least=least)}")
         return
@@ -130,14 +130,18 @@ def create_views(store: Store) -> None:
         place.fs.create_dir(place.path, recursive=True)
         for dialect in _FLAG_COUNT:
             with place.fs.open_output_stream(f"{place.path}/{dialect}.sql") as out:
-                out.write(script(store, dialect).encode())
+                out.write(script(store, dialect, least).encode())
     except (InputError, OSError) as error:
         # Spark may reach a store that Arrow does not know; no run ends for want of a convenience.
         log.warning("the scripts for SQL were not written to %s/sql: %s", store.output, one_line(error))
 
 
-def script(store: Store, dialect: str) -> str:
-    """All tables and views of an output at a path as temporary views: `spark` or `duckdb` SQL."""
+def script(store: Store, dialect: str, least: float) -> str:
+    """All tables and views of an output at a path as temporary views: `spark` or `duckdb` SQL.
+
+    Args:
+        least: confidence from which on a fact is one.
+    """
     lines = ["-- Written by triplelake. Run it once per session; then query the views by name."]
     relative = dialect == "duckdb" and "://" not in store.location(TABLES[0])
     lines += _RELATIVE if relative else _WHOLE.format(" ".join(store.output.split())).splitlines()
@@ -150,7 +154,6 @@ def script(store: Store, dialect: str) -> str:
         source = delta_name(location) if dialect == "spark" else "delta_scan('{}')".format(location.replace("'", "''"))
         lines.append(f"CREATE OR REPLACE TEMPORARY VIEW {table.name} AS SELECT * FROM {source};")
     names = {name: name for name in (*VIEWS, *_TABLES)}
-    least = store.min_confidence()
     for view, query in VIEWS.items():
         lines.append(f"CREATE OR REPLACE TEMPORARY VIEW {view} AS {render(query, names, dialect, least=least)};")
     return "\n".join(lines) + "\n"
