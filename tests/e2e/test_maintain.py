@@ -150,31 +150,11 @@ def test_a_plan_that_was_overtaken_is_dropped_and_asks_nothing_where_it_goes_on(
     check_unique(bench.lake)
 
 
-def test_it_is_refused_while_a_run_is_alive(bench: Bench) -> None:
-    file = bench.corpus(FIRST)
-    bench.server.hold()
-    with ThreadPoolExecutor(1) as executor:
-        running = executor.submit(bench.extract, file, **_WAVES)
-        try:
-            bench.server.wait_until(lambda: bench.server.waiting > 0 or running.done(), "the first question")
-            versions = bench.lake.versions()
-            with pytest.raises(OutputError, match="is in use by run") as caught:
-                bench.maintain(**_NOW)
-            assert caught.value.exit_code == 6
-            assert {**bench.lake.versions(), "runs": 0} == {**versions, "runs": 0}
-        finally:
-            bench.server.release()
-        assert running.result().documents == len(FIRST)
-    told = {row["command"]: row["exit_code"] for row in bench.lake.rows("runs")}
-    assert told == {"extract": 0, "maintain": 6}
-    check_unique(bench.lake)
-
-
 def test_a_run_is_refused_while_it_goes_on_and_not_after_a_signal(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
+    bench: Bench, spark: SparkSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = bench.corpus(FIRST)
-    bench.extract(file, **_WAVES)
+    Store(spark, str(bench.output)).create()
 
     def refuse_and_stop(*_: Any) -> None:
         with pytest.raises(OutputError, match="is in use by run"):
@@ -182,9 +162,9 @@ def test_a_run_is_refused_while_it_goes_on_and_not_after_a_signal(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(upkeep, "pack", refuse_and_stop)
+        patched.setattr(upkeep, "work_lists", refuse_and_stop)
         with pytest.raises(Interrupted):
             bench.maintain()
     told = [(row["command"], row["status"]) for row in bench.lake.rows("runs")]
-    assert sorted(told) == [("extract", "failed"), ("extract", "succeeded"), ("maintain", "interrupted")]
-    bench.extract(file, **_WAVES)
+    assert sorted(told) == [("extract", "failed"), ("maintain", "interrupted")]
+    assert bench.extract(file, **_WAVES).documents == len(FIRST)

@@ -129,21 +129,27 @@ def test_a_key_that_is_refused_from_now_on_ends_the_run_at_once(bench: Bench) ->
     assert [row["exit_code"] for row in lake.rows("runs")] == [4]
 
 
-def test_of_two_runs_at_a_time_the_second_is_refused(bench: Bench) -> None:
+def test_a_second_run_and_maintenance_are_refused_while_a_run_is_alive(bench: Bench) -> None:
     file = bench.corpus(DOCUMENTS)
     bench.server.hold()
     with ThreadPoolExecutor(1) as executor:
         running = executor.submit(bench.extract, file, corpus__id_column="id", **_WAVES)
         try:
             bench.server.wait_until(lambda: bench.server.waiting > 0 or running.done(), "the first question")
+            versions = bench.lake.versions()
             with pytest.raises(OutputError, match="is in use by run") as caught:
                 bench.extract(file, corpus__id_column="id")
             assert caught.value.exit_code == 6
+            with pytest.raises(OutputError, match="is in use by run") as caught:
+                bench.maintain(maintain__retain_days=0, maintain__allow_short_retention=True)
+            assert caught.value.exit_code == 6
+            assert {**bench.lake.versions(), "runs": 0} == {**versions, "runs": 0}
         finally:
             bench.server.release()
         assert running.result().documents == len(DOCUMENTS)
     assert len(bench.server.asked) == len(DOCUMENTS)
-    assert sorted(row["exit_code"] for row in bench.lake.rows("runs")) == [0, 6]
+    told = sorted((row["command"], row["exit_code"]) for row in bench.lake.rows("runs"))
+    assert told == [("extract", 0), ("extract", 6), ("maintain", 6)]
     check_unique(bench.lake)
 
 
