@@ -86,6 +86,7 @@ EXTRAS = {
         "mypy>=1.18,<3",
         "nbclient>=0.10,<1",  # runs the example notebook as Jupyter does
         "nbformat>=5.10,<6",  # reads it
+        "pillow>=11,<14",  # the pictures of README as small files
         "psutil>=6,<8",  # memory of a benchmark's processes
         "pyspark[connect]>=4.1,<4.2",  # the job over Spark Connect
         "pytest-httpserver>=1.1,<2",

@@ -27,7 +27,7 @@ def layout(edges: Iterable[tuple[str, str]]) -> tuple[Mapping[str, tuple[float, 
         high = _ROOM * max(0.75, 0.7 * math.sqrt(len(part)))
         if left and left + wide > WIDTH:
             left, top, height = 0.0, top + height, 0.0
-        for node, (x, y) in _springs(graph.subgraph(sorted(part))).items():
+        for node, (x, y) in _springs(graph.subgraph(part)).items():
             places[node] = (left + _MARGIN + x * (wide - 2 * _MARGIN), top + 30 + y * (high - 60))
         left += wide
         height = max(height, high)
@@ -39,7 +39,12 @@ def _springs(part: nx.Graph) -> Mapping[str, tuple[float, float]]:
     if len(part) == 2:
         first, second = sorted(part)
         return {first: (0.0, 0.25), second: (1.0, 0.75)}
-    found = nx.spring_layout(part, seed=1, iterations=200, k=1.6 / math.sqrt(len(part)))
+    # A subgraph names its nodes in the order of a set, which differs from process to process. The springs start by that
+    # order.
+    ordered = nx.Graph()
+    ordered.add_nodes_from(sorted(part))
+    ordered.add_edges_from(part.edges)
+    found = nx.spring_layout(ordered, seed=1, iterations=200, k=1.6 / math.sqrt(len(part)))
     xs, ys = ([float(place[axis]) for place in found.values()] for axis in (0, 1))
     return {node: (_share(float(place[0]), xs), _share(float(place[1]), ys)) for node, place in sorted(found.items())}
 

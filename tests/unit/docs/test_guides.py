@@ -86,6 +86,14 @@ def test_readme_is_short_and_leads_to_every_guide(name: str) -> None:
     assert missing == []
 
 
+@pytest.mark.parametrize(("name", "picture"), [("README.md", "report.png"), ("README.zh-CN.md", "report.zh-CN.png")])
+def test_readme_begins_with_a_picture_that_loads_quickly(name: str, picture: str) -> None:
+    head = (ROOT / name).read_text("utf-8").partition("\n## ")[0]
+    assert re.search(rf"^!\[[^\]]+\]\(docs/{re.escape(picture)}\)$", head, re.MULTILINE)
+    # `make pictures` draws it anew, and what it shows may have grown by then.
+    assert (ROOT / "docs" / picture).stat().st_size < 250_000
+
+
 @pytest.mark.parametrize("guide", PAIRED, ids=named)
 def test_the_chinese_page_has_the_same_commands_and_sections(guide: Path) -> None:
     twin = guide.with_suffix(".zh-CN.md")

@@ -52,6 +52,9 @@ def test_both_languages_and_every_page(checkout: Path) -> None:
         assert set(menu.values()) == {"en", "zh"}
         loaded = re.findall(r'(?:src|<link[^>]* href)="([^"]*)"', text)
         assert loaded and not [each for each in loaded if each.startswith(("http:", "https:", "//"))]
+    for page, picture in (("index.html", "report.png"), ("zh/index.html", "report.zh-CN.png")):
+        [source] = re.findall(r'<img [^>]*src="([^"]*report[^"]*)"', (site / page).read_text("utf-8"))
+        assert (site / page).parent.joinpath(source).read_bytes() == (ROOT / "docs" / picture).read_bytes()
     assert (site / "conf" / "extract.yaml").read_bytes() == (ROOT / "conf" / "extract.yaml").read_bytes()
 
 

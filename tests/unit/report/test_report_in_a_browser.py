@@ -9,12 +9,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from selenium.webdriver import Chrome, ChromeOptions, ChromeService, Keys
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 
-from triplelake.report.model import Report
+from triplelake.report.model import Document, Mention, Report
 from triplelake.report.page import page
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -56,6 +57,11 @@ def seen(browser: Chrome, selector: str) -> list[WebElement]:
 
 def documents(browser: Chrome) -> list[str]:
     return [each.text for each in seen(browser, ".document h3 code")]
+
+
+def names(browser: Chrome) -> set[str]:
+    """What is written into the graph."""
+    return {each.text for each in seen(browser, ".graph text")}
 
 
 def press(browser: Chrome, keys: str) -> WebElement:
@@ -122,6 +128,51 @@ def test_a_picture_of_it_shows_the_triples_without_the_controls(
     import pictures
 
     pictures.take(shown, tmp_path / "report.html", tmp_path / "report.png")
-    assert (tmp_path / "report.png").read_bytes().startswith(b"\x89PNG")
-    assert documents(shown) == ["卷一/a", "b", "c"] and seen(shown, ".graph")
+    assert documents(shown) == ["卷一/a", "b"] and seen(shown, ".graph")
     assert not seen(shown, "#filter") and not seen(shown, ".tiles")
+    head = shown.find_element(By.TAG_NAME, "header").text
+    assert "atom-7b-chat@0123456789ab" in head and "corpus.jsonl" not in head
+    assert names(shown) == {"林若兰", "临川城", "云梦书院", "Edda Lund", "Harrow", "born_in", "employer"}
+    with Image.open(tmp_path / "report.png") as picture:
+        assert (picture.format, picture.mode) == ("PNG", "P")
+        assert picture.width == shown.execute_script("return document.documentElement.clientWidth * devicePixelRatio")
+
+    # A part of the graph is there as a whole or not at all, and the highest one is always there.
+    for low in (100, 0):
+        monkeypatch.setattr(pictures, "_GRAPH", low)
+        pictures.take(shown, tmp_path / "report.html", tmp_path / "report.png")
+        assert names(shown) == {"Edda Lund", "Harrow", "born_in"}
+
+
+def test_a_picture_has_the_surest_text_of_each_language(
+    browser: Chrome, report: Callable[..., Report], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "infra"))
+    import pictures
+
+    def text(name: str, lang: str, *shares: float | None) -> Document:
+        mentions = (Mention("Edda", "born_in", "Harrow", None, None, (), share) for share in shares)
+        return Document(name, "", "Edda was born in Harrow.", lang, False, tuple(mentions))
+
+    texts = (
+        text("one is sure", "en", 0.99, 0.2),
+        text("both are", "en", 0.6, 0.5),
+        text("one alone", "en", 0.99),
+        text("none", "zh-Hant"),
+        text("unknown", "zh-Hant", None, None),
+        text("as unknown", "zh-Hant", None, None),
+    )
+    (tmp_path / "report.html").write_text(page(report(documents=texts), "en", None), encoding="utf-8")
+    pictures.take(browser, tmp_path / "report.html", tmp_path / "report.png")
+    assert documents(browser) == ["both are", "unknown"]
+
+
+def test_a_picture_without_a_graph(
+    browser: Chrome, report: Callable[..., Report], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "infra"))
+    import pictures
+
+    (tmp_path / "report.html").write_text(page(report(edges=()), "zh", None), encoding="utf-8")
+    pictures.take(browser, tmp_path / "report.html", tmp_path / "report.png")
+    assert documents(browser) == ["卷一/a", "b"] and (tmp_path / "report.png").is_file()
