@@ -5,7 +5,7 @@
 Needs the tables of the demo, and chromium with its driver. A picture has the first parts of the graph, and of each
 language the text whose triples are surest: the demo lists facts by confidence, too. Whether a triple is right by gold
 does not count. All else of the report is left out: counts, runs, failures, hints for keys and pointer, the place of
-the input. What the report tells of a line only when one points at it, the relation, is written on the line.
+the input.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ for (const text of document.querySelectorAll('.document')) {
 for (const text of document.querySelectorAll('.document')) if (surest.get(text.lang).text !== text) text.remove();
 const graph = document.querySelector('.graph');
 if (graph) {
-  const nodes = new Map(), lines = [], first = graph.querySelector('circle').parentNode;
+  const nodes = new Map(), lines = [];
   for (const circle of graph.querySelectorAll('circle')) {
     const place = `${circle.getAttribute('cx')} ${circle.getAttribute('cy')}`;
     nodes.set(place, {g: circle.parentNode, y: +circle.getAttribute('cy'), near: []});
@@ -76,7 +76,7 @@ if (graph) {
   for (const line of graph.querySelectorAll('.line .seen')) {
     const [x1, y1, x2, y2] = ['x1', 'y1', 'x2', 'y2'].map((name) => line.getAttribute(name));
     const from = nodes.get(`${x1} ${y1}`), to = nodes.get(`${x2} ${y2}`);
-    lines.push({g: line.parentNode, from, to, x: (+x1 + +x2) / 2, y: (+y1 + +y2) / 2});
+    lines.push({g: line.parentNode, from});
     from.near.push(to);
     to.near.push(from);
   }
@@ -87,21 +87,7 @@ if (graph) {
     node.end = Math.max(...[...part].map((each) => each.y));
   }
   const last = Math.max(low, Math.min(...[...nodes.values()].map((node) => node.end)));
-  const written = new Map();
-  for (const line of lines) {
-    if (line.from.end > last) { line.g.remove(); continue; }
-    // The title is `subject — relation → object (documents)`.
-    const subject = line.from.g.querySelector('title').textContent;
-    const told = line.g.querySelector('title').textContent.slice(`${subject} — `.length);
-    const place = `${line.x} ${line.y}`, above = written.get(place) ?? 0;
-    written.set(place, above + 1);
-    const name = document.createElementNS(graph.namespaceURI, 'text');
-    name.textContent = told.slice(0, told.indexOf(' → '));
-    name.setAttribute('x', line.x);
-    name.setAttribute('y', line.y + 4 + 13 * above);
-    name.setAttribute('style', 'font-size: 11px; fill: var(--quiet)');
-    first.before(name);  // a name of a node may cover that of a relation
-  }
+  for (const line of lines) if (line.from.end > last) line.g.remove();
   for (const node of nodes.values()) if (node.end > last) node.g.remove();
   const box = graph.getBBox();
   graph.setAttribute('viewBox', [box.x - 4, box.y - 4, box.width + 8, box.height + 8].join(' '));

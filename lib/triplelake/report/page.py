@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,7 @@ _TAGS: Mapping[PageLang, Lang] = {"zh": "zh-Hans", "en": "en"}
 """The tag of a page's language: a browser is told it, and relations are named in it."""
 
 _LONGEST_NAME = 14
+_NAME_DOWN, _NAME_HEIGHT = 4, 13
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +41,16 @@ class _Marked:
 
 @dataclass(frozen=True, slots=True)
 class _Line:
-    """A fact in the drawing."""
+    """A fact in the drawing; the name of its relation stands at (x, y), at the middle of the line."""
 
     x1: float
     y1: float
     x2: float
     y2: float
+    x: float
+    y: float
     predicate: str
+    relation: str
     told: str
 
 
@@ -123,12 +128,16 @@ def _drawing(report: Report, names: Mapping[str, str]) -> tuple[list[_Line], lis
     places, height = layout(ends)
     lines = []
     called: dict[str, str] = {}
+    pairs = Counter[frozenset[str]]()
     for edge in report.edges:
         (x1, y1), (x2, y2) = places[edge.subject_id], places[edge.object_id]
         relation = names.get(edge.predicate, edge.predicate)
-        lines.append(
-            _Line(x1, y1, x2, y2, edge.predicate, f"{edge.subject} — {relation} → {edge.object} ({edge.documents})")
-        )
+        told = f"{edge.subject} — {relation} → {edge.object} ({edge.documents})"
+        # Of several relations between the same two each name stands below the one before it.
+        pair = frozenset((edge.subject_id, edge.object_id))
+        x, y = (x1 + x2) / 2, (y1 + y2) / 2 + _NAME_DOWN + _NAME_HEIGHT * pairs[pair]
+        pairs[pair] += 1
+        lines.append(_Line(x1, y1, x2, y2, x, y, edge.predicate, relation, told))
         called |= {edge.subject_id: edge.subject, edge.object_id: edge.object}
     nodes = [_Node(*places[node], name, _short(name)) for node, name in called.items()]
     return lines, nodes, height

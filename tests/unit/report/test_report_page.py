@@ -186,6 +186,18 @@ def test_every_entity_has_its_own_place_in_the_drawing() -> None:
     assert layout(edges) == (places, height)
 
 
+def test_relations_stand_on_their_lines_and_not_upon_one_another(report: Make) -> None:
+    edges = (
+        Edge("a", "Edda", "born_in", "b", "Harrow", 1, 1),
+        Edge("b", "Harrow", "mayor", "a", "Edda", 1, 1),
+        Edge("a", "Edda", "spouse", "c", "Lund", 1, 1),
+    )
+    html = page(report(edges=edges), "en", None)
+    drawn = re.findall(r'<text x="([\d.]+)" y="([\d.]+)">(born_in|mayor|spouse)</text></g>', html)
+    assert [name for _, _, name in drawn] == ["born_in", "mayor", "spouse"]
+    assert drawn[0][0] == drawn[1][0] and float(drawn[1][1]) > float(drawn[0][1])
+
+
 def _tags(found: Page, tag: str) -> list[tuple[str, dict[str, str | None]]]:
     return [(name, values) for name, values in found.tags if name == tag]
 
