@@ -120,6 +120,14 @@ def test_what_is_no_such_file_is_left_to_its_reader(bundle: Path) -> None:
     assert "is no ZIP archive" in caught.value.remedy
 
 
+@pytest.mark.parametrize("name", ["a.tzip", "a.txt", "a.unknown"])
+def test_as_another_format_it_is_refused_with_its_own_and_no_command_that_converts_it(bundle: Path, name: str) -> None:
+    bundle.rename(bundle.with_name(name))
+    with pytest.raises(InputError, match="is of the format bundle, not plain text") as caught:
+        find(bundle.parent, **{"corpus.format": "jsonl"})
+    assert caught.value.remedy == "Read it as that: --format bundle."
+
+
 def test_its_ending_is_told_with_the_others(bundle: Path) -> None:
     (bundle.parent / "b.unknown").write_text(SENTENCES["two.txt"])
     with pytest.raises(InputError, match="names no known format") as caught:
