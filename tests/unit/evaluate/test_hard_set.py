@@ -74,12 +74,12 @@ def test_the_types_of_the_facts_of_a_passage_agree(lang: Lang) -> None:
             assert not typed.conflict, (each.id, fact)
 
 
-def test_every_relation_is_asked_for_in_every_language() -> None:
-    for lang in LANGS:
-        stated = {predicate for each in passages(lang) for _, predicate, _ in each.facts}
-        missing = [relation.id for relation in ontology().relations if relation.id not in stated]
-        file = (FOLDER / f"{lang}.jsonl").relative_to(ROOT)
-        assert missing == [], f"{file} asks for none of these: let a passage that is there state each, in text and gold"
+@pytest.mark.parametrize("lang", LANGS)
+def test_every_relation_is_asked_for_in_every_language(lang: Lang) -> None:
+    stated = {predicate for each in passages(lang) for _, predicate, _ in each.facts}
+    missing = [relation.id for relation in ontology().relations if relation.id not in stated]
+    file = (FOLDER / f"{lang}.jsonl").relative_to(ROOT)
+    assert missing == [], f"{file} asks for none of these: let a passage that is there state each, in text and gold"
 
 
 def test_no_passage_is_like_another_or_like_one_that_is_shipped() -> None:
