@@ -38,7 +38,7 @@ demo: setup ## extract the sample corpus with a real model and query it; a bette
 test: setup ## run all tests but those of test-infra; one of them: make test ARGS="tests/unit/corpus -k csv"
 	@$(RUN) pytest -n $(JOBS) --dist loadgroup --no-loadscope-reorder $(ARGS)
 
-test-quick: setup ## the tests that need no Spark and no model, in a minute; some of them: ARGS as above
+test-quick: setup ## the tests that need no Spark and no model, in one to three minutes; some of them: ARGS as above
 	@$(RUN) pytest -n $(JOBS) --dist loadgroup --no-loadscope-reorder --hypothesis-profile quick -m "not model and not slow" $(or $(ARGS),tests/unit)
 
 test-infra: setup ## what takes minutes: llama.cpp built, served and deployed, clusters; 5 GB at first; ARGS as above
@@ -56,8 +56,9 @@ lint: setup ## check style, types (of tests, too), the direction of imports and 
 	@$(RUN) shellcheck $(SCRIPTS)
 
 format: setup ## bring the code into its form
-	@$(RUN) ruff check --fix .
+	@$(RUN) ruff check --fix-only --quiet .
 	@$(RUN) ruff format .
+	@$(RUN) ruff check .
 
 docs: setup ## write what docs/ says of options, errors, codes and states anew from the code
 	@$(RUN) python infra/make_docs.py

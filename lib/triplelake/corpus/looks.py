@@ -56,13 +56,25 @@ def look_at(files: Sequence[CorpusFile], fmt: CorpusFormat, encoding: CorpusEnco
         return list(pool.map(lambda file: _look(file, fmt, encoding), files))
 
 
-def refuse_unless_text(file: CorpusFile) -> None:
+def refuse_unless_text(file: CorpusFile, sample: bytes | None = None, *, utf16: bool = False) -> None:
     """Refuse a file that is no plain text, whatever its ending.
 
+    Args:
+        sample: what `read_sample` gives of it, where the caller has it already.
+        utf16: it is wanted as UTF-16.
+
     Raises:
-        InputError: what it is, and the command that converts it.
+        InputError: what it is, and the format that reads it or the command that converts it.
     """
-    refuse_binary(file.path, read_sample(file))
+    try:
+        refuse_binary(file.path, read_sample(file) if sample is None else sample, utf16=utf16)
+    except InputError:
+        # `magic` knows no reader, and would have a file converted that can be read as it is.
+        for reader in READERS.values():
+            if reader.binary and reader.recognises is not None and reader.recognises(file):
+                reason = f"is of the format {reader.format}, not plain text"
+                raise InputError(file.path, reason, f"Read it as that: --format {reader.format}.") from None
+        raise
 
 
 def read_sample(file: CorpusFile) -> bytes:
@@ -105,7 +117,7 @@ def _look(file: CorpusFile, fmt: CorpusFormat, wanted: CorpusEncoding) -> Look:
     if reader.binary:
         return Look(file, fmt, "utf-8")
     sample = read_sample(file)
-    refuse_binary(file.path, sample, utf16=wanted == "utf-16")
+    refuse_unless_text(file, sample, utf16=wanted == "utf-16")
     try:
         encoding = detect_encoding(sample, wanted)
     except Unclear as unclear:

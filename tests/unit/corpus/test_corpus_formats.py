@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import random
 import zipfile
+import zlib
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +13,7 @@ from typing import Any, BinaryIO, cast
 import pytest
 
 from triplelake.config import FORMATS, SPARK_READS, CorpusFormat, load_settings
+from triplelake.corpus.columns import Columns
 from triplelake.corpus.inputs import FoundInput, find_input
 from triplelake.corpus.readers import READERS, Reader, read_split
 from triplelake.corpus.readers.raw import RawRecord, Unreadable
@@ -67,13 +70,23 @@ def test_only_of_a_file_that_is_one_document_is_it_doubted(tmp_path: Path) -> No
     assert find(tmp_path, **{"corpus.format": "lines"}).notes() == ()
 
 
+# What the library raises over damaged bytes.
+_DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError, RuntimeError, ValueError)
+
+
 def _read_members(stream: BinaryIO, split: Split) -> Iterator[RawRecord | Rejected]:
     try:
         archive = zipfile.ZipFile(stream)
-    except zipfile.BadZipFile as error:
+    except _DAMAGED as error:
         raise Unreadable(f"is no ZIP archive: {error}") from None
-    for member in archive.namelist():
-        yield RawRecord(member, {"member": member, "text": archive.read(member).decode(errors="strict")})
+    for member in archive.infolist():
+        try:
+            text = archive.read(member).decode("utf-8")
+        except _DAMAGED as error:
+            yield Rejected(split.path, member.filename, f"cannot be read: {error}")
+            continue
+        # Another file may have a member of the same name, which is another document.
+        yield RawRecord(member.filename, {"member": f"{split.relative}/{member.filename}", "text": text})
 
 
 BUNDLE = Reader(
@@ -85,7 +98,7 @@ BUNDLE = Reader(
     recognises=lambda file: zipfile.is_zipfile(file.path),
     note="each member one document",
 )
-"""A format that nobody knows: texts in a ZIP archive."""
+"""A format that nobody knows, and a model for the next binary one: texts in a ZIP archive."""
 
 
 @pytest.fixture
@@ -94,7 +107,7 @@ def bundle(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     monkeypatch.setitem(cast(dict[CorpusFormat, Reader], READERS), BUNDLE.format, BUNDLE)
     path = tmp_path / "corpus" / "a.tzip"
     path.parent.mkdir()
-    with zipfile.ZipFile(path, "w") as archive:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for member, text in SENTENCES.items():
             archive.writestr(member, text)
     return path
@@ -110,7 +123,30 @@ def test_a_binary_format_that_is_registered_is_read(bundle: Path, name: str) -> 
     assert found.columns.id == ("member",)
     (split,) = found.splits
     records = [each for each in read_split(split, found.columns) if isinstance(each, Record)]
-    assert {record.id: record.text for record in records} == SENTENCES
+    assert {record.id: record.text for record in records} == {f"{name}/{key}": text for key, text in SENTENCES.items()}
+
+
+def test_documents_of_two_files_have_ids_of_their_own(bundle: Path) -> None:
+    (bundle.parent / "more").mkdir()
+    (bundle.parent / "more" / bundle.name).write_bytes(bundle.read_bytes())
+    found = find(bundle.parent)
+    assert found.columns is not None
+    ids = [each.id for split in found.splits for each in read_split(split, found.columns) if isinstance(each, Record)]
+    assert sorted(ids, key=str) == ["a.tzip/one.txt", "a.tzip/two.txt", "more/a.tzip/one.txt", "more/a.tzip/two.txt"]
+
+
+def test_a_damaged_file_of_a_binary_format_gives_what_is_whole_and_reasons(bundle: Path) -> None:
+    """What `test_corpus_fuzz.py` does with text formats, which it can write itself."""
+    good, columns, seen = bundle.read_bytes(), Columns("text", id=("member",)), Counter[type]()
+    for number in range(300):
+        dice = random.Random(number)
+        start = dice.randrange(len(good))
+        end = len(good) if dice.random() < 0.2 else start + dice.choice([1, 2, 5, 40])
+        bundle.write_bytes(good[:start] + dice.randbytes(dice.choice([0, end - start, 9])) + good[end:])
+        for each in read_split(Split(str(bundle), bundle.name, BUNDLE.format), columns):
+            assert each.text in SENTENCES.values() if isinstance(each, Record) else each.reason, number
+            seen[type(each)] += 1
+    assert min(seen[Record], seen[Rejected]) > 50
 
 
 def test_what_is_no_such_file_is_left_to_its_reader(bundle: Path) -> None:
@@ -118,6 +154,14 @@ def test_what_is_no_such_file_is_left_to_its_reader(bundle: Path) -> None:
     with pytest.raises(InputError, match="none of its records can be read") as caught:
         find(bundle.parent)
     assert "is no ZIP archive" in caught.value.remedy
+
+
+@pytest.mark.parametrize("name", ["a.tzip", "a.txt", "a.unknown"])
+def test_as_another_format_it_is_refused_with_its_own_and_no_command_that_converts_it(bundle: Path, name: str) -> None:
+    bundle.rename(bundle.with_name(name))
+    with pytest.raises(InputError, match="is of the format bundle, not plain text") as caught:
+        find(bundle.parent, **{"corpus.format": "jsonl"})
+    assert caught.value.remedy == "Read it as that: --format bundle."
 
 
 def test_its_ending_is_told_with_the_others(bundle: Path) -> None:
