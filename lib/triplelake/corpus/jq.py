@@ -89,7 +89,12 @@ def _path(keys: Sequence[str | Each]) -> str:
 def _each(way: Way, start: int, at: int) -> str:
     """All that the steps from `start` to `at`, one into many, lead to."""
     wanted = " | objects" if at in way.mixed and way.steps[at + 1 : at + 2] and way.steps[at + 1] != Each.ITEM else ""
-    return f"{_path(way.steps[start:at]) or '.'}[]{'?' if at in way.gaps else ''}{wanted}"
+    path = _path(way.steps[start:at])
+    if at in way.unlike:
+        # `[]` takes lists and objects apart alike.
+        kind = "arrays" if way.steps[at] is Each.ITEM else "objects"
+        return f"({path} | {kind})[]{wanted}" if path else f"{kind}[]{wanted}"
+    return f"{path or '.'}[]{'?' if at in way.gaps else ''}{wanted}"
 
 
 def _is_array(look: Look) -> bool:

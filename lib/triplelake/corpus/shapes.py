@@ -102,6 +102,7 @@ class Way:
         chars: of such a text, in the mean.
         gaps: the steps into many that are not there in each record, or not of that kind.
         mixed: the steps into many of which some are objects, with names, and others are not.
+        unlike: the steps into lists where there are objects, too, and those into objects where there are lists.
         is_speech: the last list is of what speakers say in turn.
     """
 
@@ -110,6 +111,7 @@ class Way:
     chars: float
     gaps: frozenset[int] = frozenset()
     mixed: frozenset[int] = frozenset()
+    unlike: frozenset[int] = frozenset()
     is_speech: bool = False
 
     @property
@@ -146,10 +148,11 @@ def _ways(shape: Shape, so_far: Way, *, loose: bool) -> Iterator[Way]:
         yield replace(so_far, is_text=texts > 0, chars=shape.chars / texts if texts else 0.0)
     objects = shape.kinds[OBJECT]
     steps, here = so_far.steps, frozenset({len(so_far.steps)})
+    unlike = so_far.unlike | here if objects and shape.kinds[LIST] else so_far.unlike
     if (values := _keyed(shape)) is not None:
         gaps = so_far.gaps | here if loose or _others(shape, OBJECT) else so_far.gaps
         mixed = so_far.mixed | here if _others(values, OBJECT) else so_far.mixed
-        yield from _ways(values, Way((*steps, Each.VALUE), False, 0.0, gaps, mixed), loose=False)
+        yield from _ways(values, Way((*steps, Each.VALUE), False, 0.0, gaps, mixed, unlike), loose=False)
     else:
         for name, inner in shape.fields.items():
             lacking = _others(shape, OBJECT) or inner.kinds.total() < objects
@@ -158,7 +161,7 @@ def _ways(shape: Shape, so_far: Way, *, loose: bool) -> Iterator[Way]:
         gaps = so_far.gaps | here if loose or _others(shape, LIST) else so_far.gaps
         mixed = so_far.mixed | here if _others(items, OBJECT) else so_far.mixed
         spoken = any(TEXT in inner.kinds for name, inner in items.fields.items() if name.lower() in _SPEAKERS)
-        yield from _ways(items, Way((*steps, Each.ITEM), False, 0.0, gaps, mixed, spoken), loose=False)
+        yield from _ways(items, Way((*steps, Each.ITEM), False, 0.0, gaps, mixed, unlike, spoken), loose=False)
 
 
 def _others(shape: Shape, wanted: str) -> bool:

@@ -131,6 +131,24 @@ def test_objects_that_are_columns_are_not_taken_for_documents() -> None:
     ]
 
 
+@needs_jq
+@pytest.mark.parametrize(
+    "records",
+    [
+        [{"v": [{"a": A}, [[A]]]}],
+        [{"v": [[A]]}, {"v": {"a": A}}],
+        [{"v": {"a": [A], "b": [A]}}, {"v": [A, A]}],
+    ],
+)
+def test_lists_and_objects_at_one_place_are_told_apart(records: list[dict[str, Any]]) -> None:
+    for way in ways(shape_of(records)):
+        if way.path is None:
+            code, _ = program(way, many=len(records) > 1, array=False)
+            lines = "\n".join(map(json.dumps, records))
+            out = subprocess.run(["jq", "-c", code], input=lines, capture_output=True, text=True, check=False)
+            assert (A in out.stdout, out.stderr) == (True, ""), code
+
+
 NAMES = st.text("ab. '\"\\(é正", min_size=1, max_size=4)
 
 
