@@ -20,7 +20,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from triplelake.errors import OutputError
-from triplelake.tables.schemas import ATTEMPTS, PLANS, TABLES, Table
+from triplelake.tables.schemas import ATTEMPTS, PLANS, RUNS, SEQUENCE, TABLES, Table
 from triplelake.tables.store import Commit, Store
 from triplelake.tables.views import create_views
 
@@ -52,6 +52,23 @@ def test_a_second_reader_sees_the_same_rows(store: Store) -> None:
     assert delta.protocol().min_reader_version == 1
     found = duckdb.from_arrow(delta.to_pyarrow_table()).order("plan_id").project("plan_id, requests").fetchall()
     assert found == [("a", 3), ("b", 3)]
+
+
+def test_each_commit_has_the_next_sequence(store: Store) -> None:
+    def sequences(table: Table) -> list[int]:
+        return sorted(row[SEQUENCE] for row in store.read(table).select(SEQUENCE).collect())
+
+    store.append(PLANS, rows(store, PLANS, plan("a")), run_id="r")
+    store.append(PLANS, rows(store, PLANS, plan("b"), plan("c")), run_id="r")
+    later = Store(store.spark, store.output)
+    later.append(PLANS, rows(store, PLANS, plan("d")), run_id="s")
+    assert sequences(PLANS) == [1, 2, 2, 3]
+
+    # A run that is refused leaves its row beside those of the run that is alive.
+    store.append_row(RUNS, {"run_id": "r"}, run_id="r")
+    later.append_row(RUNS, {"run_id": "s"}, run_id="s")
+    store.append_row(RUNS, {"run_id": "r"}, run_id="r")
+    assert sequences(RUNS) == [1, 2, 3]
 
 
 def test_times_are_written_as_microseconds(store: Store) -> None:
