@@ -1,4 +1,7 @@
-"""A model of random weights and a thousand tokens: all that a grammar allows is likely, and an answer costs little."""
+"""A model of random weights and a thousand tokens: all that a grammar allows is likely, and an answer costs little.
+
+One of the shape that a card serves is made by tests/benchmarks/random_model.py, with the packages of a conversion.
+"""
 
 from __future__ import annotations
 

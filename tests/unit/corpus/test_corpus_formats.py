@@ -70,7 +70,7 @@ def test_only_of_a_file_that_is_one_document_is_it_doubted(tmp_path: Path) -> No
     assert find(tmp_path, **{"corpus.format": "lines"}).notes() == ()
 
 
-# What the library raises over damaged bytes.
+# What the library raises over damaged bytes; NotImplementedError where they name a compression that it lacks.
 _DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError, RuntimeError, ValueError)
 
 
