@@ -173,7 +173,7 @@ class KnowledgeGraph:
             card=None if card is None else Path(card),
             seen=seen,
         )
-        with _told(self.spark):
+        with _guarded(self.spark):
             return evaluate(wanted, self.spark)
 
     def export(
@@ -221,7 +221,7 @@ class KnowledgeGraph:
             ontology=None if ontology is None else fspath(ontology),
             overwrite=overwrite,
         )
-        with _told(self.spark):
+        with _guarded(self.spark):
             return export(choice, _console(progress), self.spark)
 
 
@@ -299,7 +299,7 @@ def extract(
         raise UsageError(f"settings: {', '.join(twice)}", "is given twice", "Leave it out of `settings`.")
     effective = load_settings(None if config is None else Path(config), {**wanted, **(settings or {})})
     session = spark or (frame.sparkSession if frame is not None else None)
-    with _told(session):
+    with _guarded(session):
         run_row = extraction.extract(effective, _console(progress), frame=frame, spark=session)
         session = open_session("triplelake", session)
     return Run(str(effective.output), session, run_row.run_id, _counts(run_row))
@@ -315,14 +315,14 @@ def open(output: Location, *, spark: SparkSession | None = None) -> KnowledgeGra
     Raises:
         OutputError: there are none, or of another schema version.
     """
-    with _told(spark):
+    with _guarded(spark):
         session = open_session("triplelake", spark)
         Store(session, fspath(output)).require()
     return KnowledgeGraph(fspath(output), session)
 
 
 @contextmanager
-def _told(given: SparkSession | None) -> Iterator[None]:
+def _guarded(given: SparkSession | None) -> Iterator[None]:
     """A block whose session is as it was afterwards, and whose errors are all of this package."""
     with lent(given):
         try:

@@ -13,7 +13,7 @@ from triplelake.tables.views import Views, confidences, create_views
 from triplelake.triples.confidence import least_confidence
 
 
-def sift(store: Store, settings: Settings, calibrated: CalibrationFile | None, console: Console) -> None:
+def sift(store: Store, settings: Settings, console: Console) -> None:
     """Say to the tables from which confidence on a triple counts as a fact, where that has changed."""
     if not store.exists(TRIPLES):
         return

@@ -158,7 +158,7 @@ class _Job:
         """
         self._extract()
         if not self._sifted:
-            sift(self._store, self._settings, self._pool.calibrated, self._console)
+            sift(self._store, self._settings, self._console)
         tell_unlooked(self._store, self._pool.calibrated, self._console)
 
     def _extract(self) -> None:
@@ -176,7 +176,7 @@ class _Job:
         if plan is None:
             return
         if self._settings.run.precision is None:
-            sift(self._store, self._settings, self._pool.calibrated, self._console)
+            sift(self._store, self._settings, self._console)
             self._sifted = True
         run_row = self._run_row
         run_row.plan_id = plan.plan_id

@@ -59,7 +59,7 @@ def republish(settings: Settings, console: Console) -> RunRow:
             lease.check,
         )
         result = publisher.republish()
-        sift(store, settings, calibrated, console)
+        sift(store, settings, console)
         tell_unlooked(store, calibrated, console)
         run_row.documents, run_row.triples = result.documents, result.triples
     messages.summary(console, store, run_row)

@@ -279,10 +279,11 @@ class Store:
         return {row["key"]: row["value"] for row in rows}
 
     def next_sequence(self, table: Table) -> int:
-        """What the next commit to a table writes as `sequence`: one more than any row of it has.
+        """What the next commit to a table writes as `sequence`: more than any row of it has.
 
         Delta answers from its statistics, and is asked once for a table, since nobody else writes to it during a run.
-        Of `runs` it is asked each time: a run that was refused leaves its row there all the same.
+        Of `runs` it is asked each time: a run that was refused leaves its row there all the same. No number comes twice
+        from one store, so a commit that fails leaves a gap.
         """
         with self._numbering:
             newest = self._sequences.get(table.name, 0)
