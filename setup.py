@@ -6,8 +6,8 @@ from pathlib import Path
 from setuptools import find_namespace_packages, setup
 
 # Read and not imported: the package's own needs are not there yet where it is built.
-INIT = Path(__file__).resolve().parent / "lib" / "triplelake" / "__init__.py"
-(VERSION,) = re.findall(r'^__version__ = "(.+)"$', INIT.read_text(encoding="utf-8"), re.MULTILINE)
+SOURCE = Path(__file__).resolve().parent / "lib" / "triplelake" / "version.py"
+(VERSION,) = re.findall(r'^__version__ = "(.+)"$', SOURCE.read_text(encoding="utf-8"), re.MULTILINE)
 
 CORE = [
     "bm25s>=0.2,<0.4",  # examples that are like a text

@@ -61,6 +61,7 @@ from triplelake.errors import (
     TriplelakeError,
     UsageError,
 )
+from triplelake.version import __version__
 
 if TYPE_CHECKING:
     from triplelake.api import KnowledgeGraph, Run, RunCounts, extract, open
@@ -81,9 +82,6 @@ __all__ = [
     "extract",
     "open",
 ]
-
-__version__ = "0.1.0"
-"""Read by setup.py too: this is the one place that has it."""
 
 _NEED_SPARK = frozenset({"KnowledgeGraph", "Run", "RunCounts", "extract", "open"})
 

@@ -21,6 +21,7 @@ from triplelake.errors import SetupError
 from triplelake.filesystems import one_line
 from triplelake.interrupts import held
 from triplelake.pip_spark import PipSpark
+from triplelake.version import __version__
 
 _SETTINGS: Mapping[str, str] = {
     # A row here is a document or a question to a model: few of them make a batch.
@@ -141,13 +142,11 @@ def cancel_all(spark: SparkSession) -> None:
 
 def versions(spark: SparkSession) -> dict[str, str]:
     """Versions of what computes the tables."""
-    found = {"spark": spark.version}
-    for package in ("triplelake", "delta-spark"):
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "not installed as a package"
-    return found
+    try:
+        delta = version("delta-spark")
+    except PackageNotFoundError:
+        delta = "not installed as a package"
+    return {"spark": spark.version, "triplelake": __version__, "delta-spark": delta}
 
 
 def _context(spark: SparkSession) -> SparkContext | None:

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from rich.console import Console
 
 from triplelake.cli.guard import guarded
-from triplelake.cli.init import INIT_LANGS, init
 from triplelake.cli.parsing import Example, Parser, command_parser, file_here, read_settings, show_settings
+from triplelake.commands.init import INIT_LANGS, init
 from triplelake.config import ENCODINGS, FORMATS
 from triplelake.errors import UsageError
 

@@ -11,13 +11,13 @@ from typing import Any
 
 from rich.console import Console
 
-from triplelake import __version__
 from triplelake.cli.completion import SHELLS, completion
 from triplelake.cli.guard import guarded
 from triplelake.cli.parsing import EXIT_CODES, Parser
 from triplelake.console import say
 from triplelake.errors import UsageError
 from triplelake.filesystems import masked
+from triplelake.version import __version__
 
 _GROUPS: Mapping[str, Mapping[str, str]] = {
     "from texts to tables": {

@@ -4,27 +4,24 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import regex
 from rich.console import Console
 
 from triplelake.cli.guard import guarded
 from triplelake.cli.parsing import Example, Parser, command_parser, file_here, read_settings
-from triplelake.commands.tune_prompt import Tried, tune_prompt
+from triplelake.commands.tune_prompt import tune_prompt
 from triplelake.commands.tune_prompt_messages import Shown
+from triplelake.commands.tune_prompt_profile import write_tuned
 from triplelake.commands.tune_texts import FEWEST, Draw, Texts, of_gold, of_nobody, of_sheet
 from triplelake.config import Settings
-from triplelake.console import say
 from triplelake.engine.asking.open_pool import PromptFiles, read_prompt_files
-from triplelake.errors import PoolError, UsageError
+from triplelake.errors import UsageError
 from triplelake.evaluate.gold import READERS, gold_format
 from triplelake.evaluate.review import read_review
 from triplelake.prompt.arms import check_names
 from triplelake.prompt.files import check_new
-from triplelake.prompt.profile import write_profile
 
 _EXAMPLES = (
     Example(
@@ -112,15 +109,7 @@ def _tune(argv: Sequence[str], console: Console) -> None:
     tried = tune_prompt(settings, prompt_files, texts, console, own["arms"])
     shown = Shown(tried.alias, texts.told, own["seed"], tried.found, tried.notes)
     shown.show(console)
-    if not tried.found.chosen.right:
-        raise PoolError(
-            f"model {tried.alias}",
-            f"finds no true triple, in whichever of {len(tried.found.arms)} ways it is asked; no profile is written",
-            "It is too weak, or the texts are not what the ontology is about. Look at some answers: a run with "
-            "--limit 5, then --show-request.",
-        )
-    _write(own["to"], tried, shown, overwrite=own["overwrite"])
-    _tell_use(console, own["to"], tried)
+    write_tuned(own["to"], tried, shown, console, overwrite=own["overwrite"])
 
 
 def _check_usage(own: dict[str, Any]) -> None:
@@ -146,19 +135,3 @@ def _texts(own: dict[str, Any], settings: Settings, prompt_files: PromptFiles) -
     if own["review"]:
         return of_sheet(read_review(own["review"]), own["review"], settings, prompt_files.ontology, draw)
     return of_nobody(settings, draw)
-
-
-def _write(file: Path, tried: Tried, shown: Shown, *, overwrite: bool) -> None:
-    head = (
-        "How a model wants to be asked, chosen by triplelake tune-prompt. To use it: --profile THIS FILE; or put it",
-        "into conf/models, where `profile: auto` finds it by the alias that the server declares.",
-        "",
-    )
-    profile = replace(tried.profile, name=file.stem, match=(f"^{regex.escape(tried.alias)}$",))
-    write_profile(file, profile, (*head, *shown.comments(), ""), overwrite=overwrite)
-
-
-def _tell_use(console: Console, file: Path, tried: Tried) -> None:
-    say(console, f"Written:  {file}")
-    other = ", in place of the one that knows this alias" if tried.known else ""
-    say(console, f"To use:   --profile {file}; or put it into conf/models{other}: then `profile: auto` finds it")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
-from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -37,6 +36,7 @@ from triplelake.training.texts import AGAIN, KnownText, merged
 from triplelake.training.traditional import traditional
 from triplelake.triples.identity import text_hash
 from triplelake.types import Lang
+from triplelake.version import __version__
 
 if TYPE_CHECKING:
     from triplelake.commands.training_tables import Lake
@@ -69,7 +69,7 @@ def export_training(choice: TrainingChoice, console: Console) -> Card:
     copies = _copies(parts.train, maker) if choice.hant else []
     train = (*parts.train, *copies)
     card = Card(
-        made_by=version("triplelake"),
+        made_by=__version__,
         format=choice.form,
         profile=profile.name,
         instructions=profile.instructions,

@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from triplelake.cli.extract import extract_command
-from triplelake.cli.init import InitLang, init, locale_lang
+from triplelake.commands.init import InitLang, init, locale_lang
 from triplelake.config import load_settings
 from triplelake.prompt.ontology_file import load_ontology
 from triplelake.prompt.profile import find_profile, load_profile
