@@ -16,7 +16,7 @@ _KEPT_HIDDEN, _KEPT_INNER = 34, 9
 Fitted to what was measured with Qwen2.5-0.5B in bf16: 144 KB for a token and layer."""
 
 _HEAD_BYTES = 14
-"""For each place of an answer and token of the vocabulary: logits, the same in fp32, their gradients."""
+"""For each place of an answer and token that a loss counts: logits, the same in fp32, their gradients."""
 
 _OPTIMISER_BYTES = 16
 """For each weight of the adapter: a copy in fp32, its gradient, two moments."""
@@ -32,7 +32,7 @@ _KEPT_INT8 = 0.6
 which is rounded up."""
 
 _RUNTIME = {"cpu": 0.7e9, "cuda": 1.5e9}
-_EFFICIENCY: Mapping[Computed, float] = {"bf16": 0.7, "fp32": 0.6, "int8": 0.27}
+_EFFICIENCY: Mapping[Computed, float] = {"bf16": 0.7, "fp32": 0.6, "int8": 0.3}
 """Of a bare product of matrices, as measured for whole steps with Qwen2.5-0.5B on a CPU. In int8 only the products
 with frozen weights are quick; all else takes as long as in fp32."""
 
@@ -156,12 +156,20 @@ def _shape(
 
 
 def cost(
-    shape: Shape, options: Options, lengths: Sequence[int], answers: Sequence[int], *, precision: Computed, kind: str
+    shape: Shape,
+    options: Options,
+    lengths: Sequence[int],
+    answers: Sequence[int],
+    *,
+    held: int,
+    precision: Computed,
+    kind: str,
 ) -> Cost:
     """What one device needs.
 
     Args:
         lengths: tokens of each text with its answer; `answers`: those of the answer alone.
+        held: different tokens of all texts.
         precision: what the base is multiplied in.
         kind: `cpu` or `cuda`.
     """
@@ -175,15 +183,18 @@ def cost(
     if options.checkpointing:
         layers = widest * (kept + number * shape.hidden * shape.layers)
     back = 2 if options.checkpointing else 1
+    negatives = options.negatives_on(kind)
+    counted = min(shape.vocabulary, negatives + held) if negatives else shape.vocabulary
+    copied = counted * shape.hidden * number if counted < shape.vocabulary else 0
     share = shape.adapted / shape.layers
     body = 2 * shape.body * (1 + share + (back - 1)) + 4 * adapter
     return Cost(
         weights=shape.body * _WEIGHT_BYTES[precision] + shape.embedding * number,
         optimiser=adapter * (_OPTIMISER_BYTES + 2 * number),
         activations=layers,
-        head=places * shape.vocabulary * _HEAD_BYTES,
+        head=places * counted * _HEAD_BYTES + copied,
         runtime=_RUNTIME[kind],
-        operations=computed * body + sum(answers) * 4 * shape.vocabulary * shape.hidden,
+        operations=computed * body + sum(answers) * 4 * counted * shape.hidden,
         adapter=adapter,
         precision=precision,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -11,7 +11,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from transformers import PrinterCallback, Trainer, TrainingArguments
 
 from train_batches import order
-from train_model import AnswersOnly
+from train_head import Head
 from train_optimizer import MasterAdamW
 from train_tokens import Sample
 
@@ -83,6 +83,7 @@ class AnswerTrainer(Trainer):  # type: ignore[misc]  # as in train_optimizer
     Args:
         watch: looks at the dev texts, and is told of each step.
         rate: the share of the highest learning rate, by the number of steps done.
+        negatives, held: see `train_head.Head`.
         tokens: ids that were computed so far on this device, padding included; `answers`: those that were learnt.
     """
 
@@ -96,11 +97,13 @@ class AnswerTrainer(Trainer):  # type: ignore[misc]  # as in train_optimizer
         collator: Collator,
         rate: Callable[[int], float],
         watch: Any,
+        negatives: int,
+        held: Iterable[int],
     ) -> None:
         self._rate = rate
         self._watch = watch
         self.tokens = self.answers = 0
-        self._head = AnswersOnly(model)
+        self._head = Head(model, negatives, held)
         super().__init__(
             model=model,
             args=arguments,
@@ -141,14 +144,10 @@ class AnswerTrainer(Trainer):  # type: ignore[misc]  # as in train_optimizer
         self, model: Any, inputs: dict[str, torch.Tensor], return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
         """The mean over the answers' tokens of the log loss."""
-        labels, self._head.places = inputs.pop("labels"), inputs.pop("places")
-        try:
-            logits = model(**inputs).logits[0]
-        finally:
-            self._head.places = None
+        labels, places = inputs.pop("labels"), inputs.pop("places")
+        loss, logits = self._head.loss(model, inputs, places, labels)
         self.tokens += inputs["input_ids"].numel()
         self.answers += labels.numel()
-        loss = functional.cross_entropy(logits.float(), labels)
         return (loss, {"logits": logits}) if return_outputs else loss
 
     @torch.no_grad()  # type: ignore[untyped-decorator]  # as in train_optimizer

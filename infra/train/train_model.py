@@ -83,8 +83,6 @@ def load_base(model: Path, dtype: torch.dtype, **settings: Any) -> Any:
 def load_model(options: Options, device: torch.device) -> Any:
     """The base model with an adapter that changes nothing yet, on a device.
 
-    Its head reads the places of the answers only, once `answers_only` has named them.
-
     Raises:
         InputError: transformers cannot read the model.
         UsageError: it has fewer layers than are to be adapted.
@@ -131,17 +129,6 @@ def save_base(model: Any, tokenizer: Any, folder: Path) -> None:
     base.config.architectures = [type(base).__name__]
     base.config.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
-
-
-class AnswersOnly:
-    """Lets a model's head read chosen places only: with a large vocabulary it costs as much as several layers."""
-
-    def __init__(self, model: Any) -> None:
-        self.places: torch.Tensor | None = None
-        model.get_output_embeddings().register_forward_pre_hook(self._choose)
-
-    def _choose(self, _: Any, read: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...] | None:
-        return None if self.places is None else (read[0][self.places].unsqueeze(0), *read[1:])
 
 
 def _source(model: Path) -> dict[str, Any]:

@@ -95,7 +95,8 @@ class Training:
         shape = load_shape(options.model, options.layers)
         lengths = [len(each) for each in taught.samples]
         answers = [len(each.answer) for each in taught.samples]
-        needed = cost(shape, options, lengths, answers, precision=precision, kind=place.type)
+        held = len(taught.held)
+        needed = cost(shape, options, lengths, answers, held=held, precision=precision, kind=place.type)
         free = free_bytes(place)
         self._say(
             f"Memory:   about {needed.memory / 1e9:.1f} GB of {free / 1e9:.1f} GB free: {needed.weights / 1e9:.1f} "
@@ -136,6 +137,8 @@ class Training:
             Collator(packing=bool(options.packing), pad=pad or 0),
             clock.rate,
             watch,
+            options.negatives_on(place.type),
+            taught.held,
         )
         watch.trainer = trainer
         went_on = f" from step {last.name.rpartition('-')[2]}" if last else ""

@@ -52,6 +52,11 @@ class Encoded:
         """Of prompts and answers together."""
         return sum(map(len, self.samples))
 
+    @property
+    def held(self) -> frozenset[int]:
+        """Ids that any of them holds."""
+        return frozenset(token for each in self.samples for token in each.prompt + each.answer)
+
 
 def encode(
     lessons: Iterable[Line], tokenizer: Tokenizer, end: str, *, max_tokens: int, special: Sequence[str] = ()

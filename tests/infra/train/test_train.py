@@ -72,10 +72,14 @@ def log_of(folder: Path) -> list[dict[str, float]]:
     return [json.loads(line) for line in (folder / "log.jsonl").read_text(encoding="utf-8").splitlines()]
 
 
+# Lots are drawn too, which a training that goes on must draw again.
+_WHOLE = ("--eval-every", "20", "--dev-texts", "10", "--negatives", "100")
+
+
 @pytest.fixture(scope="module")
 def whole(home: Path) -> Path:
     """The folder of a training that was left alone."""
-    done = trained(home, "whole", "--eval-every", "20", "--dev-texts", "10")
+    done = trained(home, "whole", *_WHOLE)
     assert done.returncode == 0, done.stdout + done.stderr
     return home / "whole"
 
@@ -106,7 +110,7 @@ def test_its_folder_holds_what_serves_and_what_tells(home: Path, whole: Path) ->
 
 def test_what_is_done_is_not_done_again_and_other_settings_are_refused(home: Path, whole: Path) -> None:
     before = (whole / "card.json").read_bytes()
-    again = trained(home, "whole", "--eval-every", "20", "--dev-texts", "10")
+    again = trained(home, "whole", *_WHOLE)
     assert (again.returncode, "Done already" in again.stdout) == (0, True)
     assert (whole / "card.json").read_bytes() == before
     other = trained(home, "whole", "--rank", "4")
@@ -115,7 +119,8 @@ def test_what_is_done_is_not_done_again_and_other_settings_are_refused(home: Pat
 
 def test_a_training_that_was_stopped_goes_on_as_if_it_had_not_been(home: Path, whole: Path) -> None:
     # Steps between looks change nothing of what is learnt.
-    words = command(home, "stopped", "--eval-every", "10", "--dev-texts", "0")
+    more = ("--eval-every", "10", "--dev-texts", "0", "--negatives", "100")
+    words = command(home, "stopped", *more)
     process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=ENVIRONMENT)
     deadline = time.monotonic() + 600
     while not list((home / "stopped" / "state").glob("checkpoint-*/trainer_state.json")):
@@ -124,7 +129,7 @@ def test_a_training_that_was_stopped_goes_on_as_if_it_had_not_been(home: Path, w
     process.send_signal(signal.SIGTERM)
     process.communicate()
     assert process.returncode == 130
-    done = trained(home, "stopped", "--eval-every", "10", "--dev-texts", "0")
+    done = trained(home, "stopped", *more)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "from step " in done.stdout
     losses = [
@@ -172,6 +177,19 @@ def test_int8_learns_what_fp32_does(home: Path) -> None:
         assert card["training"]["precision"] == precision
     assert losses["int8"] != losses["fp32"]
     assert losses["int8"] == pytest.approx(losses["fp32"], rel=0.05)
+
+
+def test_tokens_by_lot_stand_for_the_rest_of_a_vocabulary(home: Path) -> None:
+    """The mean over many lots is that over the whole vocabulary: of a loss, and of what is learnt of it."""
+    script = Path(__file__).with_name("head_by_lot.py")
+    done = subprocess.run([PYTHON, script], capture_output=True, text=True, env=ENVIRONMENT, check=False)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["counted"] == {"whole": 1000, "lots": pytest.approx(120, abs=20), "evaluated": 1000}
+    assert found["plain"] == pytest.approx(found["whole"], rel=1e-6)
+    assert found["lots"] == pytest.approx(found["whole"], rel=0.01)
+    assert found["alike"] > 0.99
+    assert found["outside"] == [1, 7, 1000]
 
 
 def test_the_last_layers_alone_are_adapted(home: Path) -> None:

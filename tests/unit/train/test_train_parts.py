@@ -20,7 +20,7 @@ from fake.little_course import write_course
 import train
 from train_batches import order
 from train_clock import Clock
-from train_cost import check_memory, cost, shape_of, shape_of_gguf
+from train_cost import Cost, check_memory, cost, shape_of, shape_of_gguf
 from train_data import read_course
 from train_log import Log
 from train_options import Options, parse
@@ -51,6 +51,7 @@ def test_a_pass_holds_a_whole_step_unless_told(words: list[str]) -> None:
         (["--batch", "0"], "--batch"),
         (["--lr", "0"], "--lr"),
         (["--minutes", "-1"], "--minutes"),
+        (["--negatives", "-1"], "--negatives"),
         (["--dev-model", "nowhere.gguf"], "--dev-model"),
         (["--epoch", "3"], "--epoch"),
     ],
@@ -159,6 +160,20 @@ def test_about_ten_looks_are_taken_and_none_too_dear() -> None:
     assert dear.is_due(20)
 
 
+def test_no_look_is_taken_that_the_last_one_would_follow_at_once() -> None:
+    ticking, time = clock(budget_s=1000, steps=10_000)
+    time.now += 800
+    assert ticking.is_due(1)
+    ticking.looked(1, 105)
+    time.now += 110
+    assert not ticking.is_due(2)
+    short, time = clock(budget_s=1000, steps=10_000)
+    time.now += 800
+    short.looked(1, 50)
+    time.now += 110
+    assert short.is_due(2)
+
+
 def test_looks_can_be_ordered_by_steps() -> None:
     assert [step for step in range(1, 20) if clock(every=7)[0].is_due(step)] == [7, 14]
 
@@ -212,7 +227,7 @@ def options(words: list[str], *more: str) -> Options:
 def test_the_weights_of_a_known_model_are_counted(words: list[str]) -> None:
     shape = shape_of(QWEN, None)
     assert (shape.body + shape.embedding) / 1e6 == pytest.approx(494, rel=0.01)
-    found = cost(shape, options(words), [88] * 64, [23] * 64, precision="bf16", kind="cpu")
+    found = cost(shape, options(words), [88] * 64, [23] * 64, held=9000, precision="bf16", kind="cpu")
     assert found.adapter / 1e6 == pytest.approx(8.8, rel=0.01)
     assert found.weights == pytest.approx(2 * 494e6, rel=0.01)
     # As measured: 8 texts of 88 tokens.
@@ -239,23 +254,39 @@ def test_less_memory_where_less_is_asked(words: list[str]) -> None:
 
     def needed(*more: str, layers: int | None = None) -> float:
         given = options(words, *more)
-        return cost(shape_of(QWEN, layers), given, lengths, answers, precision="bf16", kind="cpu").memory
+        return cost(shape_of(QWEN, layers), given, lengths, answers, held=9000, precision="bf16", kind="cpu").memory
 
     assert needed("--micro", "4") < needed()
     assert needed("--checkpointing") < needed()
     assert needed(layers=8) < needed()
 
 
+def test_tokens_by_lot_make_a_head_small_on_a_cpu_unless_told(words: list[str]) -> None:
+    lengths, answers = [88] * 64, [23] * 64
+
+    def found(kind: str, *more: str) -> Cost:
+        return cost(
+            shape_of(QWEN, None), options(words, *more), lengths, answers, held=9000, precision="fp32", kind=kind
+        )
+
+    lots, whole = found("cpu"), found("cpu", "--negatives", "0")
+    assert lots.head < whole.head / 3
+    assert lots.operations < whole.operations
+    assert found("cuda").head == whole.head
+    assert found("cuda", "--negatives", "8192").head == lots.head
+    assert found("cpu", "--negatives", "1000000").head == whole.head
+
+
 def test_time_grows_with_epochs_and_shrinks_with_layers(words: list[str]) -> None:
-    whole = cost(shape_of(QWEN, None), options(words), [88] * 64, [23] * 64, precision="bf16", kind="cpu")
-    top = cost(shape_of(QWEN, 12), options(words), [88] * 64, [23] * 64, precision="bf16", kind="cpu")
+    whole = cost(shape_of(QWEN, None), options(words), [88] * 64, [23] * 64, held=9000, precision="bf16", kind="cpu")
+    top = cost(shape_of(QWEN, 12), options(words), [88] * 64, [23] * 64, held=9000, precision="bf16", kind="cpu")
     assert whole.hours(2, 1e11) == pytest.approx(2 * whole.hours(1, 1e11))
     assert 0.7 < top.hours(1, 1e11) / whole.hours(1, 1e11) < 0.85
 
 
 def test_what_does_not_fit_is_refused_with_what_would(words: list[str]) -> None:
     given = options(words)
-    needed = cost(shape_of(QWEN, None), given, [88] * 64, [23] * 64, precision="bf16", kind="cpu")
+    needed = cost(shape_of(QWEN, None), given, [88] * 64, [23] * 64, held=9000, precision="bf16", kind="cpu")
     check_memory(needed, needed.memory + 1, given)
     with pytest.raises(UsageError, match=r"GB are needed and 1\.0 GB are free") as refused:
         check_memory(needed, 1e9, given)
