@@ -31,8 +31,10 @@ _LARGER = r"(?<!<[!-;=?-~]{0,40})(?<![-=>])>=?"
 _COMPARISON = rf"(?:(?<!<)<=?|{_LARGER}|[＜＞]＝?|[≤≥≦≧⩽⩾≮≯≪≫±∓])[ ]?"
 # The look ahead keeps the rest from being tried at every character.
 _SIGNED = rf"(?=[\p{{Nd}}.<>＜＞≤≥≦≧⩽⩾≮≯≪≫±∓\-−－﹣–+＋~～∼≈≃≅])(?:{_COMPARISON}[-−－+＋]?|{_SIGN})?{_NUMBER}"
+# Most of a Chinese text: an ideograph that nothing can join, told without trying the rest at it.
+_PLAIN_HAN = r"[㐀-䶿一-鿿](?=[㐀-䶿一-鿿，。、])"
 _UNIT = regex.compile(
-    rf"(?V1){_SIGNED}"
+    rf"(?V1){_PLAIN_HAN}|{_SIGNED}"
     rf"|(?:(?<![\p{{L}}\p{{N}}\p{{M}}.])\.(?=[A-Za-z]))?(?:{_WORD_LETTER}\p{{M}}*)+|\X"
 )
 _IS_NUMBER = regex.compile(r"(?V1)[^\p{L}\p{N}\p{P}]{0,2}[ ]?[\p{P}\p{S}]?\.?\p{Nd}[\p{Nd}.,]*[%％‰‱]?")
@@ -42,7 +44,8 @@ _WORD = regex.compile(r"(?V1)(?:[\p{L}--\p{Han}]\p{M}*)+")
 
 def units(text: str) -> list[str]:
     """Cut text into its smallest spans; `"".join(units(text)) == text`."""
-    return [match.group() for match in _UNIT.finditer(text)]
+    found: list[str] = _UNIT.findall(text)
+    return found
 
 
 def unit_bounds(text: str) -> list[int]:

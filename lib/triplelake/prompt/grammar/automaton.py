@@ -8,8 +8,8 @@ where the entity began counts too, since it decides how far the entity may go.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import accumulate
+from typing import NamedTuple
 
 from triplelake.prompt.grammar.spans import Material
 
@@ -22,8 +22,7 @@ is missed.
 """
 
 
-@dataclass(frozen=True, slots=True)
-class State:
+class State(NamedTuple):
     """Where each next unit leads to, and whether an entity may end here."""
 
     final: bool
@@ -41,29 +40,35 @@ def entity_automaton(material: Material) -> list[State]:
     finals = [False]
     moves: list[tuple[tuple[str, int], ...]] = []
     for places in queue:
-        onward: dict[str, list[int]] = {}
-        ends_well: dict[str, bool] = {}
-        for place in places:
-            at, reach = divmod(place, size)
-            unit = units[at] or ""
-            going = onward.setdefault(unit, [])
-            ends_well[unit] = ends_well.get(unit, False) or ends[at]
-            if at + 1 < reach:
-                going.append(place + size)
+        if len(places) == 1:
+            # Nine of ten states have one place only, and one way on.
+            at, reach = divmod(places[0], size)
+            going: tuple[int, ...] = (places[0] + size,) if at + 1 < reach else ()
+            ways = [(units[at] or "", (going, ends[at]))]
+        else:
+            onward: dict[str, list[int]] = {}
+            ending = set()
+            for place in places:
+                at, reach = divmod(place, size)
+                unit = units[at] or ""
+                further = onward.setdefault(unit, [])
+                if ends[at]:
+                    ending.add(unit)
+                if at + 1 < reach:
+                    further.append(place + size)
+            ways = [(unit, (tuple(further), unit in ending)) for unit, further in onward.items()]
         targets = []
-        for unit, going in onward.items():
-            key = (tuple(going), ends_well[unit])
+        for unit, key in ways:
             number = numbers.setdefault(key, len(queue))
             if number == len(queue):
                 queue.append(key[0])
                 finals.append(key[1])
             targets.append((unit, number))
         moves.append(tuple(targets))
-    return [State(final, onto) for final, onto in zip(finals, moves, strict=True)]
+    return list(map(State, finals, moves))
 
 
-@dataclass(frozen=True, slots=True)
-class Parting:
+class Parting(NamedTuple):
     """A state that a grammar has a rule for: the start, or one that entities part at or end at.
 
     Args:
@@ -81,15 +86,16 @@ def partings(states: Sequence[State]) -> Iterator[Parting]:
     """The states that need a rule of their own; the others are written out in the ways that lead through them."""
 
     def way(unit: str, to: int) -> tuple[str, int | None]:
-        text = unit
-        while len(states[to].moves) == 1 and not states[to].final:
-            unit, to = states[to].moves[0]
-            text += unit
-        return text, to if states[to].moves else None
+        final, moves = states[to]
+        while not final and len(moves) == 1:
+            ((more, to),) = moves
+            unit += more
+            final, moves = states[to]
+        return unit, to if moves else None
 
-    for number, state in enumerate(states):
-        if number == 0 or (state.moves and (state.final or len(state.moves) > 1)):
-            yield Parting(number, state.final, tuple(way(*move) for move in state.moves))
+    for number, (final, moves) in enumerate(states):
+        if number == 0 or (moves and (final or len(moves) > 1)):
+            yield Parting(number, final, tuple([way(unit, to) for unit, to in moves]))
 
 
 def _affordable(material: Material) -> Sequence[int]:

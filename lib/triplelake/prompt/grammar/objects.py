@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Literal
 
 import regex
 
@@ -15,19 +16,17 @@ def matching_objects(pattern: str, material: Material) -> tuple[str, ...]:
     A span is grown unit by unit only while it may still become a match, so that the cost is about one
     look per unit of the text, plus one per unit of what is found.
     """
-    compiled = _compiled(pattern)
     found: dict[str, None] = {}
     for start, reach in enumerate(material.reaches):
-        first = material.units[start]
-        if not reach or first is None or not _may_begin(pattern, first):
+        if not reach:
             continue
         surface = ""
         for at in range(start, reach):
             surface += material.units[at] or ""
-            match = compiled.fullmatch(surface, partial=True)
+            match = _match(pattern, surface)
             if match is None:
                 break
-            if not match.partial and material.ends[at]:
+            if match == "whole" and material.ends[at]:
                 found[surface] = None
     return tuple(found)
 
@@ -37,7 +36,9 @@ def _compiled(pattern: str) -> regex.Pattern[str]:
     return regex.compile(pattern)
 
 
+# Most spans that are looked at have one or two units, and come again and again in a language.
 @lru_cache(maxsize=1 << 16)
-def _may_begin(pattern: str, unit: str) -> bool:
-    """Whether a match may begin with the unit; most units of a text come again and again."""
-    return _compiled(pattern).fullmatch(unit, partial=True) is not None
+def _match(pattern: str, surface: str) -> Literal["whole", "part"] | None:
+    """Whether the pattern matches the surface as a whole, or may do so when it goes on."""
+    match = _compiled(pattern).fullmatch(surface, partial=True)
+    return None if match is None else "part" if match.partial else "whole"

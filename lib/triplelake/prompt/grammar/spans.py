@@ -25,6 +25,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import regex
 
@@ -44,8 +45,7 @@ _CLOSING = frozenset(")）]〕")
 _HAN = regex.compile(r"\p{Han}")
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """A unit in a row, or several that belong together; `text` is None where no entity goes on.
 
     Args:
@@ -110,8 +110,7 @@ def material(request: Request, max_chars: int, *, quoted: bool = False) -> Mater
             words = sum(kind is Kind.EDGE for kind in told)
         places = rows(pieces, told, max_chars, quoted=quoted, cut_start=reading.cut_start, cut_end=reading.cut_end)
         row += places
-    begins, ends = tuple(place.begins for place in row), tuple(place.ends for place in row)
-    texts = tuple(place.text for place in row)
+    texts, begins, ends = zip(*row, strict=True)
     return Material(texts, begins, ends, tuple(_reaches(texts, begins, ends, max_chars)), words, max_chars)
 
 
