@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
+import regex
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
@@ -281,3 +282,8 @@ def test_a_text_of_one_repeated_character_stays_cheap() -> None:
     grounder = Grounder(request(text), folding=True)
     for size in range(1, 40):
         assert grounder.ground("哈" * size, "哈" * (size + 1)).subject == Span("chunk", 0, size)
+
+
+@given(st.text("汉字㐀龥，。、々〇\u0301\ufe0f\u302a\u200d\U00016ff0か「", max_size=12))
+def test_ideographs_and_their_marks_are_grapheme_clusters(text: str) -> None:
+    assert units(text) == regex.findall(r"\X", text)
