@@ -35,7 +35,7 @@ class Clock:
     now: Callable[[], float] = field(default=time.monotonic, repr=False)
     looked_at: float = 0.0
     looks_s: float = 0.0
-    look_s: float = 0.0
+    last_look_s: float = 0.0
 
     @property
     def seconds(self) -> float:
@@ -61,7 +61,7 @@ class Clock:
             return step % self.every == 0
         if _part(self.progress(step)) == _part(self.looked_at):
             return False
-        if self.budget_s is not None and self.seconds + self.look_s >= self.budget_s:
+        if self.budget_s is not None and self.seconds + self.last_look_s >= self.budget_s:
             # The last look, after the end, would come right behind this one.
             return False
         return self.looks_s <= _LOOK_SHARE * self.seconds
@@ -70,7 +70,7 @@ class Clock:
         """A look was taken, and took so long."""
         self.looked_at = self.progress(step)
         self.looks_s += seconds
-        self.look_s = seconds
+        self.last_look_s = seconds
 
 
 def _part(progress: float) -> int:

@@ -28,7 +28,10 @@ class Head:
         self._layer = model.get_output_embeddings()
         self._whole = self._layer.forward
         self._negatives = negatives
-        self._known = torch.tensor(sorted(set(held)), device=self._layer.weight.device)
+        weight = self._layer.weight
+        self._known = torch.tensor(sorted(set(held)), dtype=torch.long, device=weight.device)
+        ids = torch.arange(len(weight), device=weight.device)
+        self._rest = ids[~torch.isin(ids, self._known)]
         self._places: torch.Tensor | None = None
         self._ids: torch.Tensor | None = None
         self._layer.forward = self._read
@@ -42,25 +45,25 @@ class Head:
             places: marks, in the shape of `input_ids`, the places that tell a token of an answer.
             labels: these tokens, in their order.
         """
-        known, vocabulary = self._known, self._layer.weight.shape[0]
-        sampled = model.training and 0 < self._negatives < vocabulary - len(known)
+        known = self._known
+        sampled = model.training and 0 < self._negatives < len(self._rest)
         self._places = places
         if sampled:
-            others = self._drawn(vocabulary)
+            others = self._drawn()
             self._ids, labels = torch.cat([known, others]), torch.searchsorted(known, labels)
         try:
             logits = model(**inputs).logits[0].float()
         finally:
             self._places = self._ids = None
         if sampled:
-            logits[:, len(known) :] += math.log((vocabulary - len(known)) / len(others))
+            logits[:, len(known) :] += math.log(len(self._rest) / len(others))
         return functional.cross_entropy(logits, labels), logits
 
-    def _drawn(self, vocabulary: int) -> torch.Tensor:
-        """Tokens that no text holds, each once."""
+    def _drawn(self) -> torch.Tensor:
+        """Tokens that no text holds, each once; at least one."""
         # Drawn on the CPU, whose generator is saved with the state of a training.
-        drawn = torch.unique(torch.randint(vocabulary, (self._negatives,))).to(self._known.device)
-        return drawn[~torch.isin(drawn, self._known)]
+        drawn = torch.unique(torch.randint(len(self._rest), (self._negatives,)))
+        return self._rest[drawn.to(self._rest.device)]
 
     def _read(self, hidden: torch.Tensor) -> torch.Tensor:
         if self._places is None:

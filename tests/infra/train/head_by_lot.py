@@ -50,6 +50,7 @@ head = Head(model, 0, ())
 whole, wanted, columns = learnt(head, model)
 head = Head(model, 120, HELD)
 lots = [learnt(head, model) for _ in range(LOTS)]
+_, _, scarce = learnt(Head(model, 1, range(2, VOCABULARY)), model)
 model.eval()
 gradient = sum(each[1] for each in lots) / LOTS
 print(
@@ -59,7 +60,12 @@ print(
             "whole": whole,
             "lots": sum(each[0] for each in lots) / LOTS,
             "alike": functional.cosine_similarity(gradient.flatten(), wanted.flatten(), dim=0).item(),
-            "counted": {"whole": columns, "lots": lots[0][2], "evaluated": learnt(head, model)[2]},
+            "counted": {
+                "whole": columns,
+                "lots": lots[0][2],
+                "scarce": scarce,
+                "evaluated": learnt(head, model)[2],
+            },
             "outside": list(model(TEXT).logits.shape),
         }
     )
