@@ -90,6 +90,7 @@ _STATES: Mapping[str, Mapping[str, Words]] = {
     },
     "runs.status": {
         "succeeded": Words("exit code 0", "退出码 0"),
+        "budget_spent": Words("a budget ended it; the same command goes on", "因预算用完而结束；同样的命令接着做"),
         "failed": Words(
             "an error ended it; `error`, `remedy` and `exit_code` say which",
             "因错误而结束；见 `error`、`remedy`、`exit_code`",

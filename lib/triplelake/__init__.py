@@ -52,6 +52,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from triplelake.errors import (
+    BudgetSpent,
     InputError,
     Interrupted,
     OutputError,
@@ -67,6 +68,7 @@ if TYPE_CHECKING:
     from triplelake.api import KnowledgeGraph, Run, RunCounts, extract, open
 
 __all__ = [
+    "BudgetSpent",
     "InputError",
     "Interrupted",
     "KnowledgeGraph",

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from triplelake.errors import UsageError
 from triplelake.filesystems import SECRETS_BELONG, local_file, masked
+from triplelake.times import read_clock, seconds_of
 from triplelake.types import GrammarEngine
 
 ENV_PREFIX = "TRIPLELAKE__"
@@ -184,12 +185,47 @@ class RunSettings(_Section):
     )
 
 
+class BudgetSettings(_Section):
+    """What a run may use up: it ends cleanly before it uses more, and the same command goes on."""
+
+    max_requests: int | None = Field(None, ge=1, description="requests that a run asks at most")
+    max_tokens: int | None = Field(
+        None, ge=1, description="tokens of prompt, cached ones too, and of answers that a run takes at most"
+    )
+    until: str | None = Field(
+        None, description="time of day at which asking ends: `06:00` on the driver, or `06:00 Asia/Shanghai`"
+    )
+    duration: str | None = Field(
+        None, description="time from the start after which asking ends: `2h`, `1h 30m`, `90 min`"
+    )
+    success: bool = Field(False, description="a run that its budget ended leaves exit code 0; else 8")
+
+    @field_validator("until", mode="before")
+    @classmethod
+    def _is_a_time_of_day(cls, value: object) -> object:
+        # YAML 1.1 takes 22:00 for a number of base 60.
+        text = f"{value // 60:02}:{value % 60:02}" if type(value) is int and 0 <= value < 24 * 60 else value
+        if isinstance(text, str):
+            read_clock(text)
+        return text
+
+    @field_validator("duration", mode="before")
+    @classmethod
+    def _is_a_duration(cls, value: object) -> object:
+        if value is not None:
+            seconds_of(str(value))
+        return value
+
+
 class CostSettings(_Section):
-    """What the pool costs: only what `--dry-run --probe` tells goes by it."""
+    """What the pool costs: for what `--dry-run --probe` tells, and for the bound on it."""
 
     gpu_hour: float | None = Field(None, ge=0, description="price of one GPU for an hour, in any currency")
     gpus: int | None = Field(
         None, ge=1, description="GPUs of the pool; one per server if not set, none for the embedded one"
+    )
+    max: float | None = Field(
+        None, gt=0, description="what the GPUs may cost from the start of a run until asking ends: a `budget`, too"
     )
 
 
@@ -220,8 +256,13 @@ class Settings(_Section):
     embedded: EmbeddedSettings = EmbeddedSettings()
     asking: AskingSettings = AskingSettings()
     run: RunSettings = RunSettings()
+    budget: BudgetSettings = BudgetSettings()
     cost: CostSettings = CostSettings()
     maintain: MaintainSettings = MaintainSettings()
+
+    def gpus(self, servers: int) -> int:
+        """GPUs of a pool of so many servers; 0 where the embedded one works on this machine's processor."""
+        return self.cost.gpus or (0 if self.pool == "embedded" else servers)
 
     def public(self) -> dict[str, Any]:
         """The effective settings as JSON types, without secrets."""

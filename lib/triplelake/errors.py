@@ -7,6 +7,7 @@
 - 5 TooManyFailures: more requests failed than `run.max_failure_rate` allows
 - 6 OutputError: the tables: not ours, not writable, in use
 - 7 SetupError: Spark, Java or Delta are not there as they must be
+- 8 BudgetSpent: a budget ended the run; the same command goes on
 - 130 Interrupted: stopped by a person or a scheduler; the same command goes on
 """
 
@@ -71,6 +72,12 @@ class SetupError(TriplelakeError):
     """Spark, Java or Delta Lake are missing or of the wrong version."""
 
     exit_code = 7
+
+
+class BudgetSpent(TriplelakeError):
+    """A budget ended the run before all was asked; what was asked is kept and published."""
+
+    exit_code = 8
 
 
 class Interrupted(TriplelakeError):

@@ -46,7 +46,7 @@ Grounding = Literal["exact", "normalised", "none"]
 AttemptStatus = Literal["ok", "empty", "failed"]
 DocumentState = Literal["planned", "published", "removed", "rejected"]
 RunCommand = Literal["extract", "probe", "republish", "maintain", "upgrade"]
-RunStatus = Literal["succeeded", "failed", "interrupted"]
+RunStatus = Literal["succeeded", "budget_spent", "failed", "interrupted"]
 
 Flag = Literal["not_in_chunk", "pattern_conflict", "pronoun_object", "pronoun_subject", "type_conflict"]
 """What a reader of a triple should doubt.

@@ -103,6 +103,7 @@ class Bench:
     model: Path
     minutes: float | None
     epochs: float | None
+    lr: float | None
 
     def train(self, corpus: Corpus, sentences: int | None) -> Path:
         """The folder of an adapter that was trained on so many sentences; all if None."""
@@ -115,6 +116,7 @@ class Bench:
             [_TRAINER, ROOT / "infra/train/train.py", data, "--model", self.model, "--out", out, "--allow-missing"]
             + (["--minutes", f"{self.minutes:g}"] if self.minutes else [])
             + (["--epochs", f"{self.epochs:g}"] if self.epochs else [])
+            + (["--lr", f"{self.lr:g}"] if self.lr else [])
         )
         return out
 
@@ -277,6 +279,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--n", type=int, default=200, help="sentences to ask about (default: 200)")
     parser.add_argument("--minutes", type=float, metavar="M", help="of a training; else as long as epochs take")
     parser.add_argument("--epochs", type=float, metavar="N", help="times that each text is seen")
+    parser.add_argument("--lr", type=float, metavar="X", help="highest learning rate")
     parser.add_argument("--sentences", type=int, nargs="+", default=[], metavar="N", help="points of a learning curve")
     parser.add_argument("--slots", type=int, default=4, help="of the server, and requests in flight (default: 4)")
     parser.add_argument("--prompted", action=argparse.BooleanOptionalAction, default=True, help="ask without adapters")
@@ -297,7 +300,7 @@ def main() -> None:
     corpus = corpora[chosen]
     model = model_file(options.model)
     assert model is not None  # one of `make models`, or a file
-    bench = Bench(options.work, model, options.minutes, options.epochs)
+    bench = Bench(options.work, model, options.minutes, options.epochs, options.lr)
     points = [*sorted(options.sentences), None]
     trained = {sentences: bench.train(corpus, sentences) for sentences in points}
 

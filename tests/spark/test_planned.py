@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -118,13 +119,15 @@ def test_what_is_answered_is_open_no_more(store: Store, planner: Planner, plan: 
     assert [row["request_id"] for row in waves._requests([half]).collect()] == [left]
     ranks = {row["request_id"]: row["_rank"] for row in waves._requests([full]).collect()}
     assert sorted(ranks) == requests(store, plan, full.bucket) and sorted(ranks.values()) == [1, 2]
+    cut = waves._requests([replace(full, open=1, cut=True), half]).collect()
+    assert sorted(row["request_id"] for row in cut) == sorted([min(ranks, key=ranks.__getitem__), left])
     # Of each lane the version after its last wave, whichever order they came in.
     assert waves._next_versions() == [3, 5]
 
 
 def waves_over(store: Store, planner: Planner, plan: Plan) -> Waves:
     template = type("Template", (), {"plan_id": plan.plan_id})
-    unused = dict.fromkeys(("fleet", "check_pool", "on_wave", "on_tick", "on_stop", "tally"))
+    unused = dict.fromkeys(("fleet", "check_pool", "on_wave", "on_tick", "on_stop", "tally", "budget"))
     given: dict[str, Any] = {**unused, "store": store, "template": template, "settings": planner.settings.run}
     return Waves(**given, run_id="r", desk=None)
 

@@ -115,6 +115,21 @@ def extract_parser() -> Parser:
         metavar="N",
         help="with --dry-run: ask N of the questions, and say what all of them will take; their answers are kept",
     )
+    add(
+        "--max-requests",
+        dest="budget.max_requests",
+        type=int,
+        metavar="N",
+        help="end after N requests (exit code 8)",
+    )
+    add("--max-tokens", dest="budget.max_tokens", type=int, metavar="N", help="end after N tokens of prompt and answer")
+    add(
+        "--until",
+        dest="budget.until",
+        metavar="TIME",
+        help="end asking at that time: 06:00, 06:00 Asia/Shanghai",
+    )
+    add("--for", dest="budget.duration", metavar="DURATION", help="end asking so long after the start: 2h, 90 min")
     add("--republish", action="store_true", default=False, help="rebuild the triples from the raw answers, ask nothing")
     add(
         "--show-request",

@@ -18,9 +18,10 @@ from triplelake.errors import UsageError
 from triplelake.filesystems import local_file, masked
 
 EXIT_CODES = """exit codes:
-  0 success          3 bad input           6 output conflict
-  1 internal error   4 pool unavailable    7 Spark, Java or Delta missing
-  2 bad usage        5 too many failures   130 interrupted (the same command goes on)"""
+  0 success            3 bad input           6 output conflict
+  1 internal error     4 pool unavailable    7 Spark, Java or Delta missing
+  2 bad usage          5 too many failures   8 budget used up (the same command goes on)
+  130 interrupted (the same command goes on)"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from triplelake.config import Settings
 from triplelake.corpus.inputs import find_input
 from triplelake.engine.asking.ask import Asking
 from triplelake.engine.asking.buckets import Bucket, new_buckets, open_buckets
+from triplelake.engine.asking.budget import Budget, budget_of, check_budget
 from triplelake.engine.asking.open_pool import OpenPool, open_pool, read_prompt_files
 from triplelake.engine.asking.tally import check_failures
 from triplelake.engine.earlier_runs import answers_by_key, changes, newest_key
@@ -25,7 +26,7 @@ from triplelake.engine.planning.planner import Planner
 from triplelake.engine.planning.source import Source, open_source
 from triplelake.engine.publishing import BackgroundPublisher
 from triplelake.engine.run_row import RunRow
-from triplelake.errors import UsageError
+from triplelake.errors import BudgetSpent, UsageError
 from triplelake.evaluate.calibration_file import check_confidence
 from triplelake.spark import open_session, versions
 from triplelake.tables.lease import Lease
@@ -55,12 +56,14 @@ def extract(
         probe: with `dry_run`, questions to ask all the same, so that what it would take is measured.
 
     Raises:
+        BudgetSpent: a budget ended it, and `budget.success` does not call that a success.
         TriplelakeError: whatever ended it early; everything committed is kept, and the run is in `runs`.
     """
     if settings.output is None:
         raise UsageError("--output", "is missing", "Name a path, or catalog.schema, for the tables.")
     # What can be known without Spark comes first, so that a mistake is answered within a second.
     check_output(settings.output)
+    check_budget(settings)
     prompt_files = read_prompt_files(settings)
     found = find_input(settings)
     messages.idle(console, idle_settings(settings, found.format, probing=probe > 0))
@@ -71,6 +74,7 @@ def extract(
             confidence_messages.confidence(console, pool.calibrated, pool.key)
             confidence_messages.calibration(console, pool.calibrated, settings.asking.second_look)
         check_confidence(settings, pool.calibrated)
+        budget = budget_of(settings, len(pool.survey.endpoints), run_row.started_at)
         spark = open_session("triplelake extract", spark)
         store = Store(spark, settings.output)
         missing = store.check()
@@ -79,7 +83,7 @@ def extract(
         run_row.extraction_key = pool.key
         run_row.versions = {**versions(spark), **pool.versions}
         lease = Lease(store, run_row.run_id, partial(messages.waiting, console))
-        job = _Job(settings, console, store, source, pool, run_row, missing, lease)
+        job = _Job(settings, console, store, source, pool, run_row, missing, lease, budget)
         if probe:
             with run_row.recorded(store, lease):
                 job.preview(probe)
@@ -95,6 +99,10 @@ def extract(
     if settings.run.sample:
         drawn = source.documents(settings.run.limit, settings.run.sample, settings.run.seed)
         leave_review(store, drawn, prompt_files, settings.run, console)
+    if run_row.spent is not None:
+        if not settings.budget.success:
+            raise run_row.spent
+        extract_messages.spent(console, run_row.spent)
     return run_row
 
 
@@ -111,6 +119,7 @@ class _Job:
         run_row: RunRow,
         missing: Sequence[Table],
         lease: Lease,
+        budget: Budget,
     ) -> None:
         self._settings = settings
         self._console = console
@@ -119,6 +128,7 @@ class _Job:
         self._run_row = run_row
         self._missing = missing
         self._lease = lease
+        self._budget = budget
         self._sifted = False
         size = max(1, min(settings.run.bucket_size, pool.slots * _REQUESTS_PER_SLOT_IN_A_BUCKET))
         self._planner = Planner(store, source, settings, pool.key, run_row.run_id, size)
@@ -135,12 +145,14 @@ class _Job:
                 self._make_tables()
             if not probe or not draft.plan.requests:
                 extract_messages.estimate(self._console, self._store, self._pool, draft)
+                extract_messages.bounds(self._console, self._budget)
                 if self._pool.second_look:
                     confidence_messages.without_looks(self._console)
                 return
             plan_id = draft.write_probe(probe, self._settings.run.seed)
             requests = draft.plan.requests
-        self._ask(plan_id, new_buckets(self._store, plan_id), committed=lambda: None)
+        # A probe asks as many questions as it is told to.
+        self._ask(plan_id, new_buckets(self._store, plan_id), Budget(), committed=lambda: None)
         probe_messages.tell(
             self._console,
             self._store,
@@ -182,16 +194,29 @@ class _Job:
         run_row.plan_id = plan.plan_id
         run_row.chunks, run_row.requests, run_row.reused = plan.chunks, plan.requests, plan.reused
         publisher = self._publisher(plan)
+        ended_by: str | None = None
         with BackgroundPublisher(publisher) as published:
             buckets = (open_buckets if resumes else new_buckets)(self._store, plan.plan_id)
             if buckets:
-                self._ask(plan.plan_id, buckets, published.wake)
+                extract_messages.bounds(self._console, self._budget)
+                ended_by = self._ask(plan.plan_id, buckets, self._budget, published.wake)
         run_row.documents, run_row.triples = published.documents, published.triples
         check_failures(run_row.tally, self._settings.run.max_failure_rate)
+        if ended_by is not None:
+            run_row.spent = self._what_is_left(ended_by, plan)
 
-    def _ask(self, plan_id: str, buckets: Sequence[Bucket], committed: Callable[[], None]) -> None:
-        asking = Asking(self._settings, self._pool, self._store, self._console, plan_id, self._run_row.run_id)
-        asking.run(buckets, self._run_row.tally, committed, self._lease.check)
+    def _what_is_left(self, ended_by: str, plan: Plan) -> BudgetSpent | None:
+        left = sum(bucket.open for bucket in open_buckets(self._store, plan.plan_id))
+        if not left:
+            return None
+        reason = f"ended the run: {self._run_row.tally.answered:,} requests were asked, {left:,} are left"
+        return BudgetSpent(ended_by, reason, "What was asked is kept and published; the same command goes on.")
+
+    def _ask(
+        self, plan_id: str, buckets: Sequence[Bucket], budget: Budget, committed: Callable[[], None]
+    ) -> str | None:
+        asking = Asking(self._settings, self._pool, self._store, self._console, plan_id, self._run_row.run_id, budget)
+        return asking.run(buckets, self._run_row.tally, committed, self._lease.check)
 
     def _tell_changes(self) -> None:
         """Say why answers that are there are not used, if they were asked with other settings."""

@@ -8,11 +8,13 @@ from pyspark.sql import functions as F
 from rich.console import Console
 
 from triplelake.console import say
+from triplelake.engine.asking.budget import REQUESTS, TOKENS, Budget
 from triplelake.engine.asking.open_pool import OpenPool
 from triplelake.engine.asking.progress import duration
 from triplelake.engine.planning.draft import Draft
 from triplelake.engine.planning.plan import Plan
 from triplelake.engine.planning.source import Source
+from triplelake.errors import BudgetSpent
 from triplelake.tables.schemas import RUNS
 from triplelake.tables.store import Store
 from triplelake.types import Lang
@@ -77,6 +79,24 @@ def changed(console: Console, lines: Sequence[str], answers: Mapping[str, int], 
         console,
         f"          {usable:,} answers can be used again, {kept}",
     )
+
+
+def bounds(console: Console, budget: Budget) -> None:
+    """What the run may use up."""
+    found = []
+    if budget.requests is not None:
+        found.append(f"at most {budget.requests:,} requests ({REQUESTS})")
+    if budget.tokens is not None:
+        found.append(f"at most {budget.tokens:,} tokens of prompt and answer ({TOKENS})")
+    for setting, at in sorted(budget.deadlines.items(), key=lambda each: each[1]):
+        found.append(f"asking ends in {duration(max(0.0, at - budget.clock()))} ({setting})")
+    for number, text in enumerate(found):
+        say(console, f"{'Budget:' if not number else '':9} {text}")
+
+
+def spent(console: Console, error: BudgetSpent) -> None:
+    """That a budget ended the run, where this is a success."""
+    say(console, f"\nBudget:   {error.subject}: {error.reason}. {error.remedy}")
 
 
 def resumed(console: Console, plan: Plan) -> None:

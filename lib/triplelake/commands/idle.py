@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from triplelake.config import CorpusFormat, EmbeddedSettings, Settings, leaves
+from triplelake.config import BudgetSettings, CorpusFormat, EmbeddedSettings, Settings, leaves
 from triplelake.corpus.readers import READERS
 
 
@@ -33,6 +33,13 @@ def idle_settings(settings: Settings, form: CorpusFormat, *, probing: bool = Fal
         "asking.ca_file": embedded and "the embedded server is asked over http",
         "prompt.retrieved": settings.prompt.gold is None and "prompt.gold names no examples to retrieve",
         "run.sheet_rows": not run.sample and "no sheet is written without --sample",
+        **{
+            f"budget.{key}": probing and "a probe asks as many questions as it says"
+            for key in BudgetSettings.model_fields
+        },
+        "budget.success": not any(settings.budget.model_dump(exclude={"success"}).values())
+        and settings.cost.max is None
+        and "no budget is set",
         "run.seed": not (run.sample or probing) and "nothing is drawn without --sample or --probe",
         "run.allow_removals": run.mode != "replace" and "only --mode replace removes",
         **{f"embedded.{key}": not embedded and "the pool is not `embedded`" for key in EmbeddedSettings.model_fields},

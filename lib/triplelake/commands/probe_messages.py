@@ -12,7 +12,7 @@ from triplelake.config import Settings
 from triplelake.console import say
 from triplelake.engine.asking.messages import whole_of_one
 from triplelake.engine.asking.progress import duration
-from triplelake.engine.probe import Asked, estimate, gpus_of
+from triplelake.engine.probe import Asked, estimate
 from triplelake.evaluate.bootstrap import Interval
 from triplelake.tables.schemas import ATTEMPTS
 from triplelake.tables.store import Store
@@ -62,7 +62,7 @@ def tell(
     found = estimate(asked, requests, slots, settings.asking)
     say(console, f"Tokens:   {_tokens(found.prompt)} of prompt, {_tokens(found.decoded)} decoded")
     say(console, f"Time:     {_hours(found.hours)} with all {slots} slots busy")
-    if gpus := gpus_of(settings, servers):
+    if gpus := settings.gpus(servers):
         used = _times(found.hours, gpus)
         line = f"{_range(used, '.3g')} GPU-hours with {gpus} GPU{'s' if gpus > 1 else ''}"
         if (price := settings.cost.gpu_hour) is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from triplelake.config import AskingSettings, Settings
+from triplelake.config import AskingSettings
 from triplelake.evaluate.bootstrap import Interval, intervals
 
 
@@ -98,8 +98,3 @@ def _busy(asked: Sequence[Asked], slots: int) -> tuple[float, int]:
         in_flight, since = in_flight + change, at
         most = max(most, min(in_flight, slots))
     return total, most
-
-
-def gpus_of(settings: Settings, servers: int) -> int:
-    """GPUs of the pool; 0 where the embedded server works on this machine's processor."""
-    return settings.cost.gpus or (0 if settings.pool == "embedded" else servers)

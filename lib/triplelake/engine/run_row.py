@@ -13,7 +13,7 @@ from typing import Any
 
 from triplelake.config import Settings
 from triplelake.engine.asking.tally import Tally
-from triplelake.errors import Interrupted, TriplelakeError, classified
+from triplelake.errors import BudgetSpent, Interrupted, TriplelakeError, classified
 from triplelake.tables.lease import Lease
 from triplelake.tables.schemas import RUNS, SEQUENCE
 from triplelake.tables.store import Store
@@ -29,6 +29,7 @@ class RunRow:
     Args:
         command: what a person ordered.
         settings: as given.
+        spent: the budget that ended the run before all was asked.
     """
 
     command: RunCommand
@@ -47,6 +48,7 @@ class RunRow:
     reused: int = 0
     triples: int = 0
     tally: Tally = field(default_factory=Tally)
+    spent: BudgetSpent | None = None
 
     @contextmanager
     def recorded(self, store: Store, lease: Lease) -> Iterator[None]:
@@ -67,7 +69,7 @@ class RunRow:
             except Exception as error:
                 self._try_to_write(store, classified(error))
                 raise
-            self._write(store)
+            self._write(store, self.spent)
 
     def _try_to_write(self, store: Store, error: TriplelakeError) -> None:
         """Write the row if that is still possible: a signal or a full disk may have taken Spark along."""
@@ -84,9 +86,6 @@ class RunRow:
         """
         if error and not store.exists(RUNS):
             return
-        status: RunStatus = (
-            "succeeded" if error is None else "interrupted" if isinstance(error, Interrupted) else "failed"
-        )
         row: dict[str, Any] = {
             "settings": json.dumps(self.settings.public(), ensure_ascii=False),
             "versions": json.dumps(self.versions, ensure_ascii=False),
@@ -99,11 +98,27 @@ class RunRow:
             "endpoints": [tally.row(url) for url, tally in sorted(self.tally.endpoints.items())],
             "failed_tries": dict(self.tally.failed_tries),
             "asking_s": self.tally.seconds,
-            "status": status,
-            "exit_code": error.exit_code if error else 0,
+            "status": _status(error),
+            "exit_code": self._exit_code(error),
             "error": f"{error.subject}: {error.reason}" if error else None,
             "remedy": error.remedy if error else None,
         }
         names = [name for name in RUNS.names if name != SEQUENCE]
         values = {name: row[name] if name in row else getattr(self, name) for name in names}
         store.append_row(RUNS, values, run_id=self.run_id)
+
+    def _exit_code(self, error: TriplelakeError | None) -> int:
+        if error is None or (isinstance(error, BudgetSpent) and self.settings.budget.success):
+            return 0
+        return error.exit_code
+
+
+def _status(error: TriplelakeError | None) -> RunStatus:
+    match error:
+        case None:
+            return "succeeded"
+        case BudgetSpent():
+            return "budget_spent"
+        case Interrupted():
+            return "interrupted"
+    return "failed"

@@ -303,7 +303,7 @@ RUNS = Table(
         ),
         Column("failed_tries", pa.map_(STRING, LONG), "Tries in this run that brought no good answer, by cause"),
         Column("asking_s", DOUBLE, "Seconds from the first wave's start to the last one's commit"),
-        Column("status", STRING, "succeeded, failed or interrupted"),
+        Column("status", STRING, "succeeded, budget_spent, failed or interrupted"),
         Column("exit_code", INT, "Exit code of the command"),
         Column("error", STRING, "Why it did not succeed"),
         Column("remedy", STRING, "What to do about it"),

@@ -19,6 +19,7 @@ IDLE: list[tuple[dict[str, Any], CorpusFormat, str]] = [
     ({"chunking.target_tokens": 300}, "jsonl", "chunking.target_tokens: chunking.max_tokens, 240, is less"),
     ({"asking.timeout_s": 1200}, "jsonl", "asking.timeout_s: asking.deadline_s, 900, is less"),
     ({"asking.ca_file": "ca.pem"}, "jsonl", "asking.ca_file: the embedded server is asked over http"),
+    ({"budget.success": True}, "jsonl", "budget.success: no budget is set"),
     ({"run.sheet_rows": 50}, "jsonl", "run.sheet_rows: no sheet is written without --sample"),
     ({"run.seed": 7}, "jsonl", "run.seed: nothing is drawn"),
     ({"run.allow_removals": 9}, "jsonl", "run.allow_removals: only --mode replace removes"),
@@ -35,6 +36,8 @@ ACT: list[tuple[dict[str, Any], CorpusFormat]] = [
     ({"run.mode": "replace", "run.allow_removals": 9}, "jsonl"),
     ({"embedded.slots": 16}, "jsonl"),
     ({"pool": "http://gpu:8080", "api_key": "k", "asking.ca_file": "ca.pem"}, "jsonl"),
+    ({"budget.success": True, "budget.max_requests": 5}, "jsonl"),
+    ({"budget.success": True, "cost.max": 5, "cost.gpu_hour": 2}, "jsonl"),
     ({}, "parquet"),
 ]
 
@@ -65,6 +68,11 @@ def test_a_binary_format_asks_for_no_encoding(monkeypatch: pytest.MonkeyPatch) -
 
 def test_the_seed_acts_where_a_probe_draws() -> None:
     assert idle_settings(settings({"run.seed": 7}), "jsonl", probing=True) == []
+
+
+def test_no_budget_bounds_a_probe() -> None:
+    told = idle_settings(settings({"budget.max_tokens": 7}), "jsonl", probing=True)
+    assert told == ["budget.max_tokens: a probe asks as many questions as it says"]
 
 
 def test_nothing_narrows_a_republication() -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from triplelake.config import AskingSettings, load_settings
-from triplelake.engine.probe import Asked, estimate, gpus_of
+from triplelake.engine.probe import Asked, estimate
 
 FREE = AskingSettings()
 
@@ -76,7 +76,7 @@ def test_it_is_between_one_slot_and_no_waiting(spans: list[tuple[float, float]],
 )
 def test_a_server_has_a_gpu_unless_it_is_the_embedded_one(chosen: dict[str, object], gpus: int) -> None:
     settings = load_settings(None, {"input": ("a.json",), **chosen}, {})
-    assert gpus_of(settings, len(str(chosen["pool"]).split(","))) == gpus
+    assert settings.gpus(len(str(chosen["pool"]).split(","))) == gpus
 
 
 def test_one_question_tells_no_interval_and_few_tell_a_wide_one() -> None:

@@ -12,6 +12,7 @@ from triplelake.config import load_settings
 from triplelake.engine.asking.tally import EndpointTally, Tally
 from triplelake.engine.run_row import RunRow
 from triplelake.errors import (
+    BudgetSpent,
     InputError,
     Interrupted,
     OutputError,
@@ -90,6 +91,14 @@ def test_a_defect_ends_a_run_with_one() -> None:
     row = row_of(ZeroDivisionError("x"))
     assert (row["status"], row["exit_code"]) == ("failed", 1)
     assert "ZeroDivisionError" in row["error"]
+
+
+@pytest.mark.parametrize(("success", "exit_code"), [(False, 8), (True, 0)])
+def test_a_run_that_its_budget_ended_says_so_and_raises_nothing(success: bool, exit_code: int) -> None:
+    spent = BudgetSpent("budget.until", "ended the run", "what to do")
+    row = row_of(run_row=RunRow("extract", load_settings(None, {"budget.success": success}, {}), spent=spent))
+    assert (row["status"], row["exit_code"]) == ("budget_spent", exit_code)
+    assert (row["error"], row["remedy"]) == ("budget.until: ended the run", "what to do")
 
 
 def test_a_signal_ends_a_run_as_interrupted() -> None:

@@ -13,6 +13,7 @@ from rich.console import Console
 from triplelake.config import Settings
 from triplelake.engine.asking import messages
 from triplelake.engine.asking.buckets import Bucket
+from triplelake.engine.asking.budget import Budget
 from triplelake.engine.asking.first_answers import ENOUGH, suspicion
 from triplelake.engine.asking.known import try_known
 from triplelake.engine.asking.open_pool import OpenPool
@@ -48,6 +49,7 @@ class Asking:
         store: the output.
         console: where progress is shown.
         plan_id, run_id: what is asked and by whom.
+        budget: what the run may use up.
     """
 
     settings: Settings
@@ -56,16 +58,20 @@ class Asking:
     console: Console
     plan_id: str
     run_id: str
+    budget: Budget
 
     def run(
         self, buckets: Sequence[Bucket], tally: Tally, committed: Callable[[], None], check: Callable[[], None]
-    ) -> None:
-        """Ask until nothing is open.
+    ) -> str | None:
+        """Ask until nothing is open, or the budget is used up.
 
         Args:
             tally: where the committed waves are added up, also if this raises.
             committed: told after each commit.
             check: raises where this run may not write any more; asked twice a second.
+
+        Returns:
+            As `Waves.run`.
 
         Raises:
             PoolError: a server does not answer a known sentence, or the model finds nothing in known texts.
@@ -121,8 +127,9 @@ class Asking:
                     run_id=self.run_id,
                     desk=desk,
                     tally=tally,
+                    budget=self.budget,
                 )
-                waves.run(buckets)
+                return waves.run(buckets)
 
     def _published_in(self) -> set[str]:
         """The languages in which the output holds documents that were asked about in the same way."""

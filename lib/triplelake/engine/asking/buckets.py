@@ -14,12 +14,19 @@ from triplelake.types import Lang
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """The open requests of one bucket, all of one language; `partial` if others of it are answered."""
+    """The open requests of one bucket, all of one language.
+
+    Args:
+        open: how many they are.
+        partial: others of the bucket are answered.
+        cut: still others are open, and a wave leaves them alone.
+    """
 
     bucket: int
     lang: Lang
     open: int
     partial: bool
+    cut: bool = False
 
 
 def new_buckets(store: Store, plan_id: str) -> list[Bucket]:

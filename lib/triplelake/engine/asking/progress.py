@@ -67,10 +67,15 @@ class Reporter:
         if text := ", ".join(filter(None, parts)):
             self._show(now.answered, text, final=False)
 
-    def stopping(self) -> None:
-        """Say that the run ends as soon as what is in flight is there."""
+    def stopping(self, budget: str | None) -> None:
+        """Say that the run ends as soon as what is in flight is there.
+
+        Args:
+            budget: the setting that ends it; None where it is a signal.
+        """
+        why, then = (f" by {budget}", "") if budget else ("", " A second signal gives it up.")
         self._console.print(
-            "Stopping: what is in flight is answered and kept. A second signal gives it up.", highlight=False
+            f"Stopping{why}: what is in flight is answered and kept.{then}", highlight=False, soft_wrap=True
         )
 
     def _show(self, answered: int, text: str, *, final: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import deque
@@ -14,6 +15,7 @@ from pyspark.sql import functions as F
 
 from triplelake.config import RunSettings
 from triplelake.engine.asking.buckets import Bucket, open_buckets
+from triplelake.engine.asking.budget import Budget, Left
 from triplelake.engine.asking.tally import COUNTED, Tally, WaveResult, check_failures
 from triplelake.engine.asking.task import Assignment
 from triplelake.engine.asking.unwritten import accumulator
@@ -65,10 +67,12 @@ class Waves:
             rows.
         on_wave: told after each commit, one lane at a time, when the tally holds it.
         on_tick: told twice a second, with what the waves in flight have done so far.
-        on_stop: told when a signal ends the run, before what is in flight is waited for.
+        on_stop: told when a signal or a budget ends the run, before what is in flight is waited for; with the setting
+            of the budget, or None.
         run_id: goes into the commits.
         desk: where the tasks report; None where they cannot reach the driver.
         tally: where the committed waves are added up.
+        budget: what the run may use up.
     """
 
     store: Store
@@ -78,20 +82,27 @@ class Waves:
     check_pool: Callable[[], None]
     on_wave: Callable[[WaveResult], None]
     on_tick: Callable[[TaskCounts], None]
-    on_stop: Callable[[], None]
+    on_stop: Callable[[str | None], None]
     run_id: str
     desk: Desk | None
     tally: Tally
+    budget: Budget
     _open: deque[Bucket] = field(default_factory=deque, init=False)
     _changed: threading.Condition = field(default_factory=threading.Condition, init=False)
     _stopped: bool = field(default=False, init=False)
     _running: set[int] = field(default_factory=set, init=False)
     _in_flight: int = field(default=0, init=False)
+    _promised: int = field(default=0, init=False)
+    _ended_by: str | None = field(default=None, init=False)
+    _given_up: bool = field(default=False, init=False)
     _vain: int = field(default=0, init=False)
     _began: float = field(default=0.0, init=False)
 
-    def run(self, buckets: Sequence[Bucket]) -> None:
+    def run(self, buckets: Sequence[Bucket]) -> str | None:
         """Ask all open requests. What was committed stays, however this ends.
+
+        Returns:
+            The setting of the budget that ended it, perhaps before all is answered; None where none did.
 
         Raises:
             PoolError: the pool cannot work.
@@ -108,23 +119,45 @@ class Waves:
                 # Short waits, because a signal reaches Python code only between them.
                 while wait(lanes, timeout=_TICK_S).not_done:
                     self._tick()
+                    self._heed_budget()
             except BaseException as error:
                 self._stop()
                 if not (isinstance(error, KeyboardInterrupt) and self._end_in_peace(lanes)):
                     cancel_all(self.store.spark)
                 raise
         for lane in lanes:
-            lane.result()
+            # What was given up on purpose ends as Spark's own error.
+            if not self._given_up or isinstance(lane.exception(), TriplelakeError):
+                lane.result()
+        return self._ended_by
 
     def _tick(self) -> None:
         with self._changed:
-            self.on_tick(self.desk.counts(self._running) if self.desk else TaskCounts())
+            self.on_tick(self._live())
+
+    def _live(self) -> TaskCounts:
+        return self.desk.counts(self._running) if self.desk else TaskCounts()
+
+    def _heed_budget(self) -> None:
+        """End what would go beyond the budget: first nothing new is begun, then what came too late is given up."""
+        if self._ended_by is None:
+            with self._changed:
+                live = self._live()
+                in_flight = min(self._promised - live.answered, self.fleet().slots)
+                self._ended_by = self.budget.spent(self.tally, live, max(0, in_flight))
+            if self._ended_by is not None:
+                self._stop()
+                self.on_stop(self._ended_by)
+        elif not self._given_up and self.budget.is_late(self.settings.grace_s):
+            self._given_up = True
+            self._stop()
+            cancel_all(self.store.spark)
 
     def _end_in_peace(self, lanes: Sequence[Future[None]]) -> bool:
         """Wait for what is in flight; False if that took too long, or a second signal came, or no task can be told."""
         if self.desk is None:
             return False
-        self.on_stop()
+        self.on_stop(None)
         deadline = time.monotonic() + self.settings.grace_s
         try:
             while wait(lanes, timeout=_TICK_S).not_done:
@@ -145,18 +178,35 @@ class Waves:
             raise
 
     def _take(self) -> list[Bucket]:
-        """The next buckets of one language, about `wave_s` of the pool's work; none when all is done."""
+        """The next buckets of one language, about `wave_s` of the pool's work; none when all is done, or the budget."""
         with self._changed:
-            while not self._open and self._in_flight and not self._stopped:
+            # What is in flight may come back to be asked again, or cost less than it was taken to.
+            while not self._may_begin() and self._in_flight and not self._stopped:
                 self._changed.wait()
-            if self._stopped or not self._open:
+            if self._stopped or not self._may_begin():
                 return []
-            size, lang = self._wave_size(), self._open[0].lang
+            left = self._left()
+            most = math.inf if left is None else left.requests
+            size, lang = min(self._wave_size(), most), self._open[0].lang
             taken: list[Bucket] = []
-            while self._open and self._open[0].lang == lang and sum(b.open for b in taken) < size:
-                taken.append(self._open.popleft())
+            while self._open and self._open[0].lang == lang and (sent := sum(b.open for b in taken)) < size:
+                bucket = self._open.popleft()
+                room = most - sent
+                taken.append(bucket if bucket.open <= room else replace(bucket, open=int(room), cut=True))
             self._in_flight += 1
+            self._promised += sum(b.open for b in taken)
             return taken
+
+    def _may_begin(self) -> bool:
+        if not self._open:
+            return False
+        left = self._left()
+        if left is not None and left.requests <= 0 and not self._in_flight:
+            self._ended_by = self._ended_by or left.setting
+        return left is None or left.requests > 0
+
+    def _left(self) -> Left | None:
+        return self.budget.left(self.tally, self._promised, self.fleet().slots)
 
     def _wave_size(self) -> float:
         slots = self.fleet().slots
@@ -210,7 +260,11 @@ class Waves:
             done = self.store.read_now(ATTEMPTS).where(F.col("plan_id") == plan).select("request_id")
             work = work.join(done, "request_id", "left_anti")
         longest_first = Window.partitionBy("bucket").orderBy(F.desc("est_tokens"), "request_id")
-        return work.withColumn("_rank", F.row_number().over(longest_first))
+        work = work.withColumn("_rank", F.row_number().over(longest_first))
+        for bucket in buckets:
+            if bucket.cut:
+                work = work.where((F.col("bucket") != bucket.bucket) | (F.col("_rank") <= bucket.open))
+        return work
 
     def _read_back(self, wave: int, sent: int, buckets: tuple[Bucket, ...]) -> WaveResult:
         # Delta says nothing when it skips a transaction that it has seen, so the rows themselves are counted.
@@ -233,9 +287,11 @@ class Waves:
         missing = result.answered < result.sent and not self._stopped
         if missing:
             self.check_pool()
-        again = open_buckets(self.store, self.template.plan_id, result.buckets) if missing else []
+        look = missing or any(bucket.cut for bucket in result.buckets)
+        again = open_buckets(self.store, self.template.plan_id, result.buckets) if look else []
         with self._changed:
             self._in_flight -= 1
+            self._promised -= result.sent
             self._running.discard(result.wave)
             if self.desk:
                 self.desk.close(result.wave)

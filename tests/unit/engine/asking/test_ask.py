@@ -13,6 +13,7 @@ from rich.console import Console
 from triplelake.config import Settings, load_settings
 from triplelake.engine.asking import first_answers
 from triplelake.engine.asking.ask import Asking
+from triplelake.engine.asking.budget import Budget
 from triplelake.engine.asking.tally import Tally
 from triplelake.errors import TooManyFailures
 from triplelake.pool.endpoints import Endpoint
@@ -30,7 +31,7 @@ def asking(chosen: Settings, cores: int = 8) -> Asking:
     store = SimpleNamespace(spark=spark, output="kg")
     opened = SimpleNamespace(key="the key", method="the method", survey=SimpleNamespace(endpoints=()))
     console = Console(file=io.StringIO(), width=200)
-    return Asking(chosen, cast(Any, opened), cast(Any, store), console, "plan", "run")
+    return Asking(chosen, cast(Any, opened), cast(Any, store), console, "plan", "run", Budget())
 
 
 def servers(count: int, slots: int) -> tuple[Endpoint, ...]:

@@ -12,6 +12,7 @@ import pytest
 
 from triplelake.config import RunSettings
 from triplelake.engine.asking.buckets import Bucket
+from triplelake.engine.asking.budget import Budget
 from triplelake.engine.asking.tally import COUNTED, Tally, WaveResult
 from triplelake.engine.asking.waves import Fleet, Waves
 from triplelake.errors import TooManyFailures, TriplelakeError
@@ -41,6 +42,7 @@ def waves(buckets: Sequence[Bucket] = (), desk: Desk | None = None, **settings: 
         run_id="r",
         desk=desk,
         tally=Tally(),
+        budget=Budget(),
     )
     made._open.extend(buckets)
     return made

@@ -10,6 +10,7 @@ import pytest
 from triplelake.config import RunSettings
 from triplelake.engine.asking import waves as module
 from triplelake.engine.asking.buckets import Bucket
+from triplelake.engine.asking.budget import Budget
 from triplelake.engine.asking.tally import COUNTED, Tally, WaveResult
 from triplelake.engine.asking.waves import Waves
 from triplelake.errors import PoolError
@@ -34,8 +35,10 @@ def waves(monkeypatch: pytest.MonkeyPatch) -> Waves:
     monkeypatch.setattr(module, "open_buckets", lambda store, plan, buckets: [*buckets])
     nothing = cast(Any, lambda *_: None)
     template = cast(Any, type("Template", (), {"plan_id": "p"}))
-    given = dict.fromkeys(("fleet", "check_pool", "on_wave", "on_tick", "on_stop"), nothing)
-    return Waves(cast(Any, None), template, RunSettings(), **given, run_id="r", desk=None, tally=Tally())
+    given: dict[str, Any] = dict.fromkeys(("fleet", "check_pool", "on_wave", "on_tick", "on_stop"), nothing)
+    return Waves(
+        cast(Any, None), template, RunSettings(), **given, run_id="r", desk=None, tally=Tally(), budget=Budget()
+    )
 
 
 def test_a_pool_that_answers_most_of_each_wave_works_to_the_end(waves: Waves) -> None:
