@@ -61,8 +61,8 @@ class Clock:
             return step % self.every == 0
         if _part(self.progress(step)) == _part(self.looked_at):
             return False
-        if self.budget_s is not None and self.seconds + self.last_look_s >= self.budget_s:
-            # The last look, after the end, would come right behind this one.
+        if self.budget_s is not None and self.seconds + 2 * self.last_look_s >= self.budget_s:
+            # The last look, after the end, would come behind this one, with less training between them than it takes.
             return False
         return self.looks_s <= _LOOK_SHARE * self.seconds
 
