@@ -10,7 +10,7 @@ from rich.console import Console
 from triplelake.cli.guard import guarded
 from triplelake.cli.parsing import Example, Parser, command_parser, file_here, read_settings, show_settings
 from triplelake.commands.init import INIT_LANGS, init
-from triplelake.config import ENCODINGS, FORMATS
+from triplelake.config import ENCODINGS, FORMATS, BudgetSettings
 from triplelake.errors import UsageError
 
 _EXAMPLES = (
@@ -175,8 +175,9 @@ def _extract(argv: Sequence[str], console: Console) -> None:
 
         show_request(settings, wanted, console)
         return
-    # The settings of `triplelake maintain` are left out, so that the others and an error below them fit a screen.
-    show_settings(console, {name: each for name, each in settings.public().items() if name != "maintain"})
+    # What does nothing is left out, so that the others and an error below them fit a screen.
+    left_out = {"maintain"} | ({"budget"} if settings.budget == BudgetSettings() else set())
+    show_settings(console, {name: each for name, each in settings.public().items() if name not in left_out})
     from triplelake.commands.extract import extract
     from triplelake.commands.republish import republish
 

@@ -171,13 +171,15 @@ class Scripted:
     """Answers as a llama-server with llguidance would, at once and always the same.
 
     An answer relates the first pair of Chinese characters, or word with a capital, of the question's text to the next
-    two; a text with fewer than two gives `[]`.
+    two; a text with fewer than two gives `[]`. With `around` the first such word of the title and the last one of the
+    context are related to the first one of the text, too, where they do not stand in it.
 
     Args:
         slots: that it declares.
         refused: questions that get HTTP 400, so that they fail.
         logprob: of a character of an answer; each is a token of its own.
         look: of the “yes” to a prompt that asks about one triple.
+        around: whether title and context are read.
 
     Attributes:
         key: the one that it takes.
@@ -190,11 +192,13 @@ class Scripted:
         refused: Callable[[str], bool] = lambda _: False,
         logprob: Callable[[str], float] = lambda _: -0.1,
         look: Callable[[str], float] = lambda _: -0.1,
+        around: bool = False,
     ) -> None:
         self._slots = slots
         self.refused = refused
         self.logprob = logprob
         self.look = look
+        self.around = around
         self.key = API_KEY
 
     def reply(self, method: str, path: str, body: bytes, key: str) -> tuple[int, bytes]:
@@ -226,7 +230,7 @@ class Scripted:
             assert question is not None, "a prompt without the fixed prefix is a probe, and a probe has one answer"
             if self.refused(question):
                 return _json({"error": {"message": "refused by the test", "type": "invalid_request_error"}}, 400)
-            content = scripted_answer(question)
+            content = scripted_answer(question, around=self.around)
         logprobs = [*map(self.logprob, content)]
         if only and question is not None:
             logprobs[0] = self.look(body["prompt"])
@@ -267,14 +271,24 @@ def question(request: Request) -> str:
     return renderer.render(request).text.removeprefix(renderer.prefix(request.lang))
 
 
-def scripted_answer(question: str) -> str:
+def scripted_answer(question: str, *, around: bool = False) -> str:
     """What `Scripted` answers."""
     # Labels differ between languages in the answer's; the text's is the same in both scripts of Chinese.
     lang, labels = next((lang, labels) for lang, labels in _labels().items() if question.endswith(labels.answer))
     text = question[question.index(labels.text) + len(labels.text) : -len(labels.answer)]
     subject, *objects = [*dict.fromkeys(_PAIR.findall(text))][:3] or [""]
     triples = [[subject, _predicate(lang), object] for object in objects]
+    if around:
+        triples += [[other, _predicate(lang), subject] for other in _around(question, labels, text) if subject]
     return json.dumps(triples, ensure_ascii=False, separators=(",", ":"))
+
+
+def _around(question: str, labels: Labels, text: str) -> list[str]:
+    """The first name of the title and the last one of the context, those that the text does not hold."""
+    before = question[: question.index(labels.text)]
+    title, _, context = before.partition(labels.context)
+    names = [*_PAIR.findall(title.removeprefix(labels.title))][:1] + [*_PAIR.findall(context)][-1:]
+    return [name for name in dict.fromkeys(names) if name not in text]
 
 
 @cache

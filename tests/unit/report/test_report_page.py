@@ -77,7 +77,7 @@ def test_both_languages_say_everything(lang: PageLang, report: Make) -> None:
     assert {"zh": "存疑：类型与另一条三元组矛盾", "en": "doubtful: types contradict another triple"}[lang] in everything
     assert everything.count("88 %") == 1
     # Only this report has nothing to say of what is empty; a word of a count is filled in.
-    unsaid = {"no_failures", "no_graph", "interrupted", "none", "between"}
+    unsaid = {"no_failures", "no_graph", "interrupted", "budget_spent", "none", "between"}
     unsaid |= {"pattern_conflict", "pronoun_subject", "pronoun_object", "not_in_chunk"}
     html = page(report(), lang, ONTOLOGY)
     assert [
