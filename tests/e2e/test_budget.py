@@ -18,7 +18,7 @@ from triplelake.errors import BudgetSpent
 pytestmark = pytest.mark.spark
 
 _TEXTS = [{"text": f"{family}若兰生于临川城，在云梦书院教书。"} for family in "赵钱孙李周吴郑王冯陈褚卫"]
-_ONE_LANE = {"run__lanes": 1}
+_ONE_LANE: dict[str, Any] = {"run__lanes": 1}
 
 
 def told_to_stop(monkeypatch: pytest.MonkeyPatch, then: Callable[[], object]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from harness.bench import Bench
 
@@ -24,8 +26,8 @@ _DOCUMENTS = {
 def test_every_argument_stands_where_the_tables_say(bench: Bench) -> None:
     bench.backend.around = True
     rows = [{"id": name, "title": title, "text": text} for name, (title, text) in _DOCUMENTS.items()]
-    small = {"chunking__target_tokens": 12, "chunking__max_tokens": 24, "chunking__context_tokens": 40}
-    columns = {"corpus__id_column": "id", "corpus__title_column": "title"}
+    small: dict[str, Any] = {"chunking__target_tokens": 12, "chunking__max_tokens": 24, "chunking__context_tokens": 40}
+    columns: dict[str, Any] = {"corpus__id_column": "id", "corpus__title_column": "title"}
     bench.extract(bench.corpus(rows), **small, **columns)
     seen = set()
     for row in bench.lake.rows("triples"):

@@ -152,7 +152,8 @@ class Plan:
     def commit(self, taken: list[Bucket], lost: int, tokens: int) -> None:
         """A wave comes back, but for some of its requests."""
         sent = sum(bucket.open for bucket in taken)
-        rows, kept = [], max(0, sent - lost)
+        rows: list[dict[str, Any]] = []
+        kept = max(0, sent - lost)
         row = {"status": "ok", "cached_tokens": 0, "completion_tokens": 0, "latency_ms": 1.0, "endpoint": "http://a"}
         for bucket in taken:
             here = min(bucket.open, kept - len(rows))
