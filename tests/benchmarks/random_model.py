@@ -4,13 +4,16 @@
 
 The vocabulary is learned from the texts, so that they take as many tokens as with a real model of that size; all layers
 hold the same numbers. `gguf` comes with what infra/llama/build.sh has built. `--width 256 --inner 512 --layers 2
---heads 4` makes a model with the same vocabulary that any machine serves: to write questions with (infra/questions.py).
+--heads 4` makes a model with the same vocabulary that any machine serves: to write questions with (infra/questions.py),
+and to see what choosing tokens costs where decoding costs nothing (tests/benchmarks/servers.py).
 """
 
 from __future__ import annotations
 
 import argparse
 import tempfile
+from collections.abc import Iterator, Sequence
+from itertools import count, islice
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +32,7 @@ def main() -> None:
     add("--texts", type=Path, nargs="+", metavar="FILE", help="to learn a vocabulary from")
     add("--tokenizer", type=Path, metavar="FILE", help="of sentencepiece, instead; written where it is missing")
     add("--vocabulary", type=int, default=65000, metavar="N", help="tokens (65000, as Atom-7B has)")
+    add("--pad", type=int, default=0, metavar="N", help="tokens to have at least, with made-up ones that no text needs")
     add("--width", type=int, default=4096)
     add("--inner", type=int, default=11008)
     add("--layers", type=int, default=32)
@@ -71,15 +75,26 @@ def write(options: argparse.Namespace, tokenizer: sentencepiece.SentencePiecePro
     writer.add_head_count_kv(options.heads)
     writer.add_rope_dimension_count(options.width // options.heads)
     writer.add_layer_norm_rms_eps(1e-5)
-    add_vocabulary(writer, tokenizer)
-    add_weights(writer, options, tokenizer.get_piece_size())
+    made_up = list(islice(made_up_pieces(tokenizer), max(0, options.pad - tokenizer.get_piece_size())))
+    add_vocabulary(writer, tokenizer, made_up)
+    add_weights(writer, options, tokenizer.get_piece_size() + len(made_up))
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
 
 
-def add_vocabulary(writer: gguf.GGUFWriter, tokenizer: sentencepiece.SentencePieceProcessor) -> None:
+def made_up_pieces(tokenizer: sentencepiece.SentencePieceProcessor) -> Iterator[str]:
+    """Four ideographs each, in no order that a text would have, and none that the vocabulary has."""
+    for number in count():
+        piece = "".join(chr(0x4E00 + part) for part in (number % 5000, number // 5000, number % 7, 20_000))
+        if tokenizer.is_unknown(tokenizer.piece_to_id(piece)):
+            yield piece
+
+
+def add_vocabulary(
+    writer: gguf.GGUFWriter, tokenizer: sentencepiece.SentencePieceProcessor, made_up: Sequence[str]
+) -> None:
     def kind(token: int) -> gguf.TokenType:
         if tokenizer.is_unknown(token):
             return gguf.TokenType.UNKNOWN
@@ -88,11 +103,12 @@ def add_vocabulary(writer: gguf.GGUFWriter, tokenizer: sentencepiece.SentencePie
         return gguf.TokenType.BYTE if tokenizer.is_byte(token) else gguf.TokenType.NORMAL
 
     tokens = range(tokenizer.get_piece_size())
-    writer.add_vocab_size(len(tokens))
+    writer.add_vocab_size(len(tokens) + len(made_up))
     writer.add_tokenizer_model("llama")
-    writer.add_token_list([tokenizer.id_to_piece(token) for token in tokens])
-    writer.add_token_scores([tokenizer.get_score(token) for token in tokens])
-    writer.add_token_types([kind(token) for token in tokens])
+    writer.add_token_list([*(tokenizer.id_to_piece(token) for token in tokens), *made_up])
+    # With these scores no text is split into made-up ones.
+    writer.add_token_scores([*(tokenizer.get_score(token) for token in tokens), *[-1e9] * len(made_up)])
+    writer.add_token_types([*(kind(token) for token in tokens), *[gguf.TokenType.NORMAL] * len(made_up)])
     writer.add_bos_token_id(tokenizer.bos_id())
     writer.add_eos_token_id(tokenizer.eos_id())
     writer.add_add_bos_token(True)

@@ -26,6 +26,31 @@ endif()
 """
 
 
+# The places of llama.cpp beside which infra/llama/fast puts its lines, and nothing else of it.
+PLACES = {
+    "common/llguidance.cpp": ("#ifdef LLAMA_USE_LLGUIDANCE", "#else", "#endif // LLAMA_USE_LLGUIDANCE"),
+    "common/sampling.cpp": ("",),
+    "common/arg.cpp": ('#include "arg.h"', 'add_opt(common_arg({"-tb", "--threads-batch"}, "N"));'),
+    "tools/server/server-context.cpp": (
+        '#include "sampling.h"',
+        "static common_speculative_output_limits server_output_limits(const common_params & params) {",
+        "    auto result = limits(common_speculative_n_max(&params.speculative));",
+        "",
+        "    result.total   = 1;",
+        "    llama_tokens spec_draft;",
+        "        generated_token_probs.clear();",
+        "            i_batch = batch.size();",
+        "cur = get_token_probabilities(ctx_tgt, idx, n_probs_request);",
+        "        iterate(slots, [&](server_slot & slot) {",
+        "            // optionally send prompt processing progress",
+        "            if (!is_inside_view(slot.i_batch)) {",
+        "                id = common_sampler_sample(slot.smpl.get(), slot.ctx_tgt, tok_idx);",
+        "            common_sampler_accept(slot.smpl.get(), id, true);",
+        '        { "build_info",                  meta.build_info },',
+    ),
+}
+
+
 @pytest.fixture
 def host(tmp_path: Path) -> Host:
     return Host(tmp_path / "the host")
@@ -40,6 +65,8 @@ def source(tmp_path: Path) -> Path:
     for file in ("CMakeLists.txt", "convert_hf_to_gguf.py", "convert_lora_to_gguf.py", "LICENSE"):
         (root / file).write_text(file)
     (root / "common" / "CMakeLists.txt").write_text(CMAKE_LISTS)
+    for name, lines in PLACES.items():
+        (root / name).write_text("\n".join(lines))
     return root
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 import time
 import urllib.request
@@ -18,6 +17,7 @@ import pytest
 import yaml
 from llama_host import LLAMA, ROOT, read_manifest
 from random_atom import make_random_atom
+from real_build import CACHE, PREFIX, build_command, run
 
 sys.path.insert(0, str(LLAMA))
 
@@ -25,49 +25,11 @@ from prove_server import running
 
 pytestmark = pytest.mark.infra
 
-CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "triplelake-infra"
-PREFIX = CACHE / "prefix"
-SDIST = "llama_cpp_python-0.3.36"  # carries llama.cpp b11312
-CRATE = "llguidance-1.0.1"
-
-
-def run(*command: str | Path, **options: Any) -> str:
-    done = subprocess.run(command, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **options)
-    said: str = done.stdout
-    assert done.returncode == 0, said
-    return said
-
 
 @pytest.fixture(scope="session")
-def source() -> Path:
-    """The source archive of llama-cpp-python, from the package index."""
-    archive = CACHE / f"{SDIST}.tar.gz"
-    if not archive.exists():
-        name, _, version = SDIST.rpartition("-")
-        pip = (sys.executable, "-m", "pip", "download", "--no-deps", "--no-binary", name)
-        run(*pip, "--dest", CACHE, f"{name}=={version}")
-    return archive
-
-
-@pytest.fixture(scope="session")
-def crate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The unpacked crate, from where cargo keeps what it fetched for a package that depends on it."""
-    registry = Path(os.environ.get("CARGO_HOME") or Path.home() / ".cargo") / "registry" / "src"
-    if not list(registry.glob(f"*/{CRATE}")):
-        package = tmp_path_factory.mktemp("package")
-        name, _, version = CRATE.rpartition("-")
-        (package / "lib.rs").write_text("")
-        metadata = '[package]\nname = "fetcher"\nversion = "0.0.0"\n[lib]\npath = "lib.rs"\n'
-        (package / "Cargo.toml").write_text(f'{metadata}[dependencies]\n{name} = "={version}"\n')
-        run("cargo", "fetch", cwd=package)
-    return next(registry.glob(f"*/{CRATE}"))
-
-
-@pytest.fixture(scope="session")
-def build(source: Path, crate: Path) -> list[str | Path]:
+def build() -> list[str | Path]:
     """The command that built PREFIX/llama."""
-    command: list[str | Path] = [LLAMA / "build.sh", "--prefix", PREFIX, "--cpu", "--source", source]
-    command += ["--llguidance-source", crate]
+    command = build_command(PREFIX)
     run(*command)
     return command
 
