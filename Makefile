@@ -118,7 +118,7 @@ bench-intervals: setup ## how often a 95 % interval holds the truth, by document
 	@$(RUN) python tests/benchmarks/intervals.py $(ARGS)
 
 bench-server: setup ## two builds of llama-server in turn on the same questions: speed, equal answers; ARGS as above
-	@$(RUN) python tests/benchmarks/servers.py $(ARGS)
+	@$(RUN) python tests/benchmarks/server.py $(ARGS)
 
 bench-card: ## what a card decodes by slots and grammar engine, beside its limits; runs on the host; ARGS as above
 	@python3 tests/benchmarks/card.py $(ARGS)

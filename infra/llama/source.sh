@@ -40,7 +40,8 @@ root_of_llama() {
     return 1
 }
 
-# Sets source_identity, llguidance_identity and fast_identity, and the build_number and build_commit that the server tells of itself.
+# Sets source_identity, llguidance_identity and fast_identity, and the build_number and build_commit that the server
+# tells of itself.
 identify_source() {
     local hash
     build_number=0

@@ -5,7 +5,7 @@
 The vocabulary is learned from the texts, so that they take as many tokens as with a real model of that size; all layers
 hold the same numbers. `gguf` comes with what infra/llama/build.sh has built. `--width 256 --inner 512 --layers 2
 --heads 4` makes a model with the same vocabulary that any machine serves: to write questions with (infra/questions.py),
-and to see what choosing tokens costs where decoding costs nothing (tests/benchmarks/servers.py).
+and to see what choosing tokens costs where decoding costs nothing (tests/benchmarks/server.py).
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Put what this folder holds into a source of llama.cpp: copies of its files, and the lines that call them.
 
-    python3 apply.py SOURCE [--check]
+    python3 apply.py SOURCE
 
 Each line goes beside a place that a pattern finds exactly once; where one does not, nothing is written, and the exit
-code is 4. `--check` only says whether it fits.
+code is 4.
 """
 
 from __future__ import annotations
@@ -100,22 +100,22 @@ class DoesNotFit(Exception):
     """A place that is not there, or not once."""
 
 
-def edited(texts: dict[str, str], edits: Sequence[Edit] = EDITS) -> dict[str, str]:
+def edited(texts: dict[str, str]) -> dict[str, str]:
     """The files of llama.cpp, by name, with the edits.
 
     Raises:
         DoesNotFit: a pattern matches nowhere, or at several places.
     """
     done = dict(texts)
-    for edit in edits:
+    for edit in EDITS:
         done[edit.file], places = re.subn(edit.pattern, edit.instead, done[edit.file], flags=re.MULTILINE)
         if places != 1:
             raise DoesNotFit(f"{edit.file}: {places} places match {edit.pattern}")
     return done
 
 
-def apply(source: Path, *, check: bool = False) -> None:
-    """Change a source; with `check` nothing is written.
+def apply(source: Path) -> None:
+    """Change a source.
 
     Raises:
         DoesNotFit: it is not a source that this knows; nothing was written.
@@ -125,8 +125,6 @@ def apply(source: Path, *, check: bool = False) -> None:
     except FileNotFoundError as error:
         raise DoesNotFit(f"{error.filename} is not there") from error
     changed = edited(texts)
-    if check:
-        return
     folder = source / "common" / "fast"
     folder.mkdir(exist_ok=True)
     for pattern in _INCLUDED:
@@ -140,10 +138,9 @@ def main() -> int:
     """Apply, and say in one line what does not fit."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("source", type=Path, help="the folder of llama.cpp")
-    parser.add_argument("--check", action="store_true", help="only say whether it fits")
     options = parser.parse_args()
     try:
-        apply(options.source, check=options.check)
+        apply(options.source)
     except DoesNotFit as error:
         print(error, file=sys.stderr)
         return 4

@@ -13,21 +13,11 @@ namespace fast {
 // allocates when it starts: slots x (1 + this) x vocabulary x 4 bytes.
 constexpr int MAX_FORCED = 4;
 
-enum class mask_state {
-    ready,
-    failed, // the engine gave up; from here on it would let every token pass
-};
-
-// What a grammar allows next, one bit a token, until the sampler accepts a token.
-struct mask {
-    mask_state       state = mask_state::failed;
-    const uint32_t * words = nullptr;
-};
-
 bool is_llguidance(const llama_sampler * grammar);
 
-// The mask of a grammar of llguidance; it is made where there is none yet, which takes most of a choice's time.
-mask next_mask(llama_sampler * grammar);
+// What a grammar of llguidance allows next, one bit a token, until the sampler accepts a token; made where there is none
+// yet. Null if the engine has given up, and would from here on let every token pass.
+const uint32_t * next_mask(llama_sampler * grammar);
 
 // Whether this sampler takes the most likely token of those that llguidance allows, and nothing else decides.
 bool can_choose(common_sampler * sampler);

@@ -5,7 +5,6 @@
 #include "fast/crew.h"
 #include "fast/probabilities.h"
 
-#include <memory>
 #include <unordered_map>
 #include <vector>
 

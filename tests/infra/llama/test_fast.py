@@ -29,12 +29,6 @@ def test_each_edit_is_made_once_and_every_file_is_used(source: Path) -> None:
     assert "std::max<int32_t>(common_speculative_n_max(&params.speculative), fast::MAX_FORCED)" in server
 
 
-def test_a_look_changes_nothing(source: Path) -> None:
-    before = contents(source)
-    apply.apply(source, check=True)
-    assert contents(source) == before
-
-
 # Every file has an end, and beside a line that an edit has made there is always a place.
 FINDABLE = [edit for edit in apply.EDITS if edit.pattern != r"\Z" and "fast_run;" not in edit.pattern]
 

@@ -1,6 +1,6 @@
 """Two builds of llama-server in turn on the same questions: what they decode, and whether they answer the same.
 
-    python tests/benchmarks/servers.py --fast PREFIX --plain PREFIX --model FILE --questions FILE --slots 1 8 32 64
+    python tests/benchmarks/server.py --fast PREFIX --plain PREFIX --model FILE --questions FILE --slots 1 8 32 64
 
 PREFIX is where infra/llama/build.sh has built, with `--no-fast` for the plain one. For each number of slots and grammar
 engine the builds are measured in turn, as often as `--rounds` says, and kept full as infra/llama/tune.py does it; the
@@ -28,7 +28,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "infra" / "llama"))
 
 import sizing
 from tune import read_questions
-from tune_search import DEFAULTS
+from tune_search import DEFAULTS, LAYOUTS
 from tune_trial import NONE, Bench, Failed, Question, Result
 
 _ENGINES = (NONE, "llguidance", "gbnf")
@@ -46,6 +46,7 @@ def main() -> None:
     add("--questions", type=Path, required=True, metavar="FILE", help="what infra/questions.py has written")
     add("--slots", type=int, nargs="*", default=[1, 8, 32, 64], metavar="N")
     add("--grammar", nargs="+", choices=_ENGINES, default=_ENGINES)
+    add("--kv-layout", choices=LAYOUTS, default="split", help="forced tokens are joined with unified only (split)")
     add("--seconds", type=float, default=10.0, metavar="S", help="to count for, at least (10)")
     add("--rounds", type=int, default=2, metavar="N", help="times that each is measured (2)")
     add("--answer-tokens", type=int, metavar="N", help="for a model of random weights: answers of this length")
@@ -83,7 +84,7 @@ def measure_all(options: argparse.Namespace, benches: Mapping[str, Bench]) -> di
     found: dict[tuple[int, str, str], Result] = {}
     for slots in options.slots:
         for engine in options.grammar:
-            setup = replace(DEFAULTS["cpu"], slots=slots, engine=engine)
+            setup = replace(DEFAULTS["cpu"], slots=slots, engine=engine, kv_layout=options.kv_layout)
             for _ in range(options.rounds):
                 for build, bench in benches.items():
                     result = bench.measure(setup)
@@ -114,7 +115,7 @@ def report(options: argparse.Namespace, found: Mapping[tuple[int, str, str], Res
 
 def compare(benches: Mapping[str, Bench], questions: Sequence[Question]) -> dict[str, int]:
     """Ask both builds, one question at a time, and print how many answers are the same."""
-    answers = {build: list(ask_all(bench, questions)) for build, bench in benches.items()}
+    answers = {build: ask_all(bench, questions) for build, bench in benches.items()}
     pairs = list(zip(answers["fast"], answers["plain"], strict=True))
     same = {
         "answers": len(pairs),
